@@ -1,0 +1,111 @@
+//! `taskloom flatten`.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use bytesize::ByteSize;
+use clap::Args;
+use parquet::basic::ZstdLevel;
+
+use crate::config::{FlattenConfig, MaxRejects, Memory};
+use crate::error::{Error, Result};
+use crate::partition::{DateFrom, DateGrain, Layout};
+use crate::{pipeline, source};
+
+/// Flatten files of tasks into a lake of Parquet tables.
+///
+/// Reads NDJSON, JSON (one object, an array, or saved pages of the API) and reject files of an earlier run, plain or compressed
+/// with gzip or zstd. What can't be read is set aside in _taskloom/rejects, and the exit status is 3.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  taskloom flatten tasks.ndjson --out lake
+  taskloom flatten exports/ 'more/*.json.gz' --out lake
+  zstdcat tasks.ndjson.zst | taskloom flatten - --out lake --threads 4
+
+Exit status: 0 done, 1 failed, 2 wrong usage, 3 done but tasks were rejected, 4 another run was faster.")]
+pub(super) struct FlattenArgs {
+    /// Files, folders, patterns, or - for standard input
+    #[arg(required = true, value_name = "INPUT")]
+    inputs: Vec<String>,
+    /// Folder of the lake
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Replace what the lake holds
+    #[arg(long)]
+    overwrite: bool,
+    /// Threads that work [default: all cores]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    threads: Option<u16>,
+    /// Memory for what is buffered and being encoded
+    #[arg(long, value_name = "SIZE", default_value = "512MiB")]
+    memory_limit: ByteSize,
+    /// Level of zstd
+    #[arg(long, value_name = "LEVEL", default_value_t = 3, value_parser = clap::value_parser!(i32).range(1..=22))]
+    compression_level: i32,
+    /// Which time of a task names its date; fixed by a lake's first run
+    #[arg(long, value_enum, default_value_t)]
+    date_from: DateFrom,
+    /// How long a partition's date lasts; fixed by a lake's first run
+    #[arg(long, value_enum, default_value_t)]
+    date_grain: DateGrain,
+    /// End with status 0 although tasks were rejected
+    #[arg(long)]
+    allow_rejects: bool,
+    /// Fail and commit nothing if more tasks are rejected than this
+    #[arg(long, value_name = "N|N%")]
+    max_rejects: Option<MaxRejects>,
+    /// Print the report as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Done, but tasks were rejected.
+const STATUS_REJECTS: u8 = 3;
+
+pub(super) fn run(args: FlattenArgs) -> Result<u8> {
+    let config = FlattenConfig {
+        inputs: source::resolve(&args.inputs)?,
+        out: args.out,
+        is_overwrite: args.overwrite,
+        layout: Layout {
+            date_from: args.date_from,
+            date_grain: args.date_grain,
+        },
+        threads: args.threads.map_or_else(all_cores, usize::from),
+        memory: memory(args.memory_limit)?,
+        compression_level: ZstdLevel::try_new(args.compression_level).unwrap_or_default(),
+        max_rejects: args.max_rejects,
+    };
+    let report = pipeline::flatten(config)?;
+    let text = if args.json {
+        report.to_json()? + "\n"
+    } else {
+        report.to_string()
+    };
+    super::output(None)?.write_all(text.as_bytes()).map_err(Error::Output)?;
+    Ok(if report.rejected > 0 && !args.allow_rejects {
+        STATUS_REJECTS
+    } else {
+        0
+    })
+}
+
+fn all_cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+fn memory(limit: ByteSize) -> Result<Memory> {
+    let limit_bytes = usize::try_from(limit.as_u64()).unwrap_or(usize::MAX);
+    if limit_bytes < Memory::LEAST_BYTES {
+        let message = format!(
+            "--memory-limit {limit}: expected at least {}",
+            ByteSize(Memory::LEAST_BYTES as u64)
+        );
+        return Err(Error::Usage(clap::Error::raw(
+            clap::error::ErrorKind::ValueValidation,
+            message,
+        )));
+    }
+    Ok(Memory { limit_bytes })
+}

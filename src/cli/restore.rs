@@ -1,0 +1,49 @@
+//! `taskloom restore` and `taskloom recover`.
+
+use std::io::{BufWriter, Write};
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::commit::Lake;
+use crate::error::{Error, Result};
+use crate::restore;
+
+/// Rebuild the tasks' JSON from the tables alone, as NDJSON.
+#[derive(Debug, Args)]
+pub(super) struct RestoreArgs {
+    /// Folder of the lake
+    #[arg(value_name = "DIR")]
+    lake: PathBuf,
+    /// File to write [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+/// Finish what a killed run left: publish what it committed, remove what it did not.
+#[derive(Debug, Args)]
+pub(super) struct RecoverArgs {
+    /// Folder of the lake
+    #[arg(value_name = "DIR")]
+    lake: PathBuf,
+}
+
+pub(super) fn restore(args: &RestoreArgs) -> Result<u8> {
+    let lake = Lake::open(&args.lake)?;
+    let mut out = BufWriter::with_capacity(1024 * 1024, super::output(args.out.as_deref())?);
+    restore::restore(&lake, &mut out)?;
+    out.flush().map_err(Error::Output)?;
+    Ok(0)
+}
+
+pub(super) fn recover(args: &RecoverArgs) -> Result<u8> {
+    let lake = Lake::open(&args.lake)?;
+    let recovered = lake.recover()?;
+    let version = lake.snapshot()?.version;
+    let text = format!(
+        "{} versions published ({} files moved), {} abandoned runs removed; the lake is at version {version}\n",
+        recovered.published_versions, recovered.moved_files, recovered.swept_runs,
+    );
+    super::output(None)?.write_all(text.as_bytes()).map_err(Error::Output)?;
+    Ok(0)
+}

@@ -1,0 +1,121 @@
+//! What a run needs to know, whoever asked for it.
+
+use std::path::PathBuf;
+
+use parquet::basic::ZstdLevel;
+
+use crate::partition::Layout;
+use crate::source::Input;
+
+/// A run of `flatten`.
+#[derive(Clone, Debug)]
+pub struct FlattenConfig {
+    /// What to read, in order.
+    pub inputs: Vec<Input>,
+    /// The lake's folder.
+    pub out: PathBuf,
+    /// Replace what the lake holds.
+    pub is_overwrite: bool,
+    /// How tasks become partitions.
+    pub layout: Layout,
+    /// Threads that work; 1 does all work on one.
+    pub threads: usize,
+    /// Bytes that may be buffered and be encoded at a time.
+    pub memory: Memory,
+    /// zstd's level.
+    pub compression_level: ZstdLevel,
+    /// How many rejects a run survives.
+    pub max_rejects: Option<MaxRejects>,
+}
+
+/// How many rejects a run survives: judged at its end, before the commit.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum MaxRejects {
+    /// So many.
+    Count(u64),
+    /// So many of a hundred tasks read.
+    Percent(f64),
+}
+
+impl MaxRejects {
+    /// Whether so many of so many tasks read are still allowed.
+    pub fn allows(self, rejected: u64, read: u64) -> bool {
+        match self {
+            MaxRejects::Count(count) => rejected <= count,
+            MaxRejects::Percent(percent) => rejected as f64 * 100.0 <= percent * read as f64,
+        }
+    }
+}
+
+impl std::fmt::Display for MaxRejects {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            MaxRejects::Count(count) => write!(formatter, "{count}"),
+            MaxRejects::Percent(percent) => write!(formatter, "{percent}%"),
+        }
+    }
+}
+
+impl std::str::FromStr for MaxRejects {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<MaxRejects, String> {
+        let expected = || format!("expected a count such as 10 or a percentage such as 0.5%, found `{text}`");
+        match text.strip_suffix('%') {
+            Some(percent) => {
+                let percent = percent
+                    .trim()
+                    .parse::<f64>()
+                    .ok()
+                    .filter(|percent| (0.0..=100.0).contains(percent));
+                percent.map(MaxRejects::Percent).ok_or_else(expected)
+            }
+            None => text.parse().map(MaxRejects::Count).map_err(|_| expected()),
+        }
+    }
+}
+
+/// How the memory limit is shared out. All sizes are counted bytes of JSON, which is what a run holds most of.
+///
+/// At the default of 512 MiB: pages on their way 64 MiB, buffers 128 MiB, parts being built 256 MiB; the remaining 64 MiB are for
+/// what is not counted: file buffers, arenas, the index of identities, the program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Memory {
+    /// The whole limit.
+    pub limit_bytes: usize,
+}
+
+impl Memory {
+    /// The least that works.
+    pub const LEAST_BYTES: usize = 32 * 1024 * 1024;
+
+    /// Pages that are read and not yet in a buffer.
+    pub fn page_bytes(self) -> usize {
+        self.limit_bytes / 8
+    }
+
+    /// Buffers, before they go to disk.
+    pub fn spill_bytes(self) -> usize {
+        self.limit_bytes / 4
+    }
+
+    /// The largest part, unless one task alone is larger.
+    pub fn part_bytes(self) -> usize {
+        self.limit_bytes / 16
+    }
+
+    /// Parts that are being built. One part is always let through.
+    pub fn build_bytes(self) -> usize {
+        self.limit_bytes / 2
+    }
+
+    /// The index of identities, before it goes to disk.
+    pub fn index_bytes(self) -> usize {
+        self.limit_bytes / 32
+    }
+
+    /// What a part takes while it is built: its JSON, its columns, and the pages made of them.
+    pub fn cost_of_part(bytes: usize) -> usize {
+        bytes.saturating_mul(3)
+    }
+}

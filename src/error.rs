@@ -1,0 +1,170 @@
+//! Everything that can end a run, a variant a room, each with what is needed to mend it.
+
+use std::io;
+use std::path::PathBuf;
+
+/// A result of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why a run failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Nothing to read behind a word of the command line.
+    #[error("no input behind `{word}`: expected {expected}")]
+    NoInput {
+        /// The word.
+        word: String,
+        /// What it could have been.
+        expected: &'static str,
+    },
+    /// An input can't be opened, read or decompressed.
+    #[error("can't read the input {input}")]
+    Input {
+        /// Its name.
+        input: String,
+        /// The cause.
+        source: io::Error,
+    },
+    /// A file of the lake, or one on its way there, can't be read or written.
+    #[error("can't {action} {path}")]
+    File {
+        /// What was tried.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
+    /// Rows can't be made into columns.
+    #[error("can't build the table {table}")]
+    Batch {
+        /// The table.
+        table: &'static str,
+        /// The cause.
+        source: arrow::error::ArrowError,
+    },
+    /// A Parquet file can't be written or read.
+    #[error("can't {action} the Parquet file {path}")]
+    Parquet {
+        /// What was tried.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: parquet::errors::ParquetError,
+    },
+    /// The output is a lake already.
+    #[error(
+        "{path} is a lake already, at version {version}: nothing was read. Give --overwrite to replace what it holds, or \
+         another folder to --out"
+    )]
+    LakeExists {
+        /// The lake.
+        path: PathBuf,
+        /// Its newest version.
+        version: u64,
+    },
+    /// A folder that should be a lake is none.
+    #[error("{path} is no lake: expected a folder with _taskloom/commits in it, as `taskloom flatten --out` makes it")]
+    NoLake {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A folder that should become a lake holds other things.
+    #[error(
+        "{path} is not empty and no lake: expected a new or empty folder, found `{found}`. Give another folder to --out"
+    )]
+    NotEmpty {
+        /// The folder.
+        path: PathBuf,
+        /// Something in it.
+        found: String,
+    },
+    /// A commit record can't be trusted.
+    #[error("the commit record {path} is damaged: {reason}")]
+    Record {
+        /// The record.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A file that a record names is gone.
+    #[error("the commit record of version {version} names {path}, which is neither in place nor staged")]
+    Missing {
+        /// The version.
+        version: u64,
+        /// The file.
+        path: PathBuf,
+    },
+    /// Rows don't fit together.
+    #[error("a row of {table} of the task {task_id} has no owner: the lake is damaged")]
+    Orphan {
+        /// The table.
+        table: &'static str,
+        /// The task.
+        task_id: String,
+    },
+    /// Another run was faster.
+    #[error("another run committed version {version} meanwhile: nothing of this run is visible. Run it again")]
+    Conflict {
+        /// The version that both wanted.
+        version: u64,
+    },
+    /// More tasks were rejected than allowed.
+    #[error(
+        "{rejected} of {read} tasks can't be read, more than --max-rejects {allowed} allows: nothing was committed. See {path}"
+    )]
+    TooManyRejects {
+        /// Rejects of the run.
+        rejected: u64,
+        /// Tasks read, with the rejects.
+        read: u64,
+        /// The limit as given.
+        allowed: String,
+        /// The reject file.
+        path: PathBuf,
+    },
+    /// A word of the command line that can't be used.
+    #[error("{0}")]
+    Usage(#[source] clap::Error),
+    /// Something was stopped from outside.
+    #[error("interrupted: nothing of this run is visible")]
+    Interrupted,
+    /// JSON of our own making can't be written or read.
+    #[error("can't {action}")]
+    Json {
+        /// What was tried.
+        action: &'static str,
+        /// The cause.
+        source: serde_json::Error,
+    },
+    /// A result can't be written out.
+    #[error("can't write the output")]
+    Output(#[source] io::Error),
+    /// Threads can't be started.
+    #[error("can't start {threads} threads")]
+    Threads {
+        /// How many were asked for.
+        threads: usize,
+        /// The cause.
+        source: rayon::ThreadPoolBuildError,
+    },
+}
+
+impl Error {
+    /// A failed attempt on a file.
+    pub fn file(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Error {
+        let path = path.into();
+        move |source| Error::File { action, path, source }
+    }
+
+    /// The exit status of a run that ended so.
+    pub fn exit_status(&self) -> u8 {
+        match self {
+            Error::Usage(_) | Error::NoInput { .. } => 2,
+            Error::Conflict { .. } => 4,
+            Error::Interrupted => 130,
+            _ => 1,
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! Record batches to Parquet files, and back.
+
+mod encode;
+mod read;
+mod rewrite;
+
+pub use encode::{Encoded, Encoding, encode};
+pub use read::{open, read_all};
+pub use rewrite::without;

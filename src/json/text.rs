@@ -1,0 +1,150 @@
+//! The insides of JSON strings: where they stop, what their escapes mean, how they are written.
+
+/// Why a run of plain string characters stops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// The closing quote.
+    Quote,
+    /// An escape.
+    Backslash,
+    /// A character below U+0020, which JSON forbids in strings.
+    Control,
+    /// The end of the text.
+    End,
+}
+
+const WORD: usize = size_of::<u64>();
+const ONES: u64 = u64::MAX / 255;
+const HIGHS: u64 = ONES * 0x80;
+
+/// Marks the high bit of each byte that stops a string. Bits above the lowest mark may be wrong, the lowest is right.
+const fn stops_in(word: u64) -> u64 {
+    let quote = word ^ (ONES * b'"' as u64);
+    let backslash = word ^ (ONES * b'\\' as u64);
+    let is_quote = quote.wrapping_sub(ONES) & !quote;
+    let is_backslash = backslash.wrapping_sub(ONES) & !backslash;
+    let is_control = word.wrapping_sub(ONES * 0x20) & !word;
+    (is_quote | is_backslash | is_control) & HIGHS
+}
+
+/// The first byte from `from` on that is no plain character of a string, and what it is.
+pub fn find_stop(bytes: &[u8], from: usize) -> (usize, Stop) {
+    let rest = bytes.get(from..).unwrap_or_default();
+    let mut at = 0;
+    let (words, tail) = rest.as_chunks::<WORD>();
+    for (count, word) in words.iter().enumerate() {
+        let marks = stops_in(u64::from_le_bytes(*word));
+        if marks != 0 {
+            at += marks.trailing_zeros() as usize / 8;
+            return (from + at, stop_of(rest, at));
+        }
+        at += WORD;
+        if count == 7 {
+            return find_far_stop(bytes, from + at);
+        }
+    }
+    at += tail
+        .iter()
+        .position(|&byte| byte == b'"' || byte == b'\\' || byte < 0x20)
+        .unwrap_or(tail.len());
+    (from + at, stop_of(rest, at))
+}
+
+/// The same for long strings, where two passes of wide instructions beat one of words.
+fn find_far_stop(bytes: &[u8], from: usize) -> (usize, Stop) {
+    let rest = bytes.get(from..).unwrap_or_default();
+    let end = memchr::memchr2(b'"', b'\\', rest).unwrap_or(rest.len());
+    let run = rest.get(..end).unwrap_or_default();
+    let lowest = run.iter().fold(u8::MAX, |lowest, &byte| lowest.min(byte));
+    let at = if lowest < 0x20 {
+        run.iter().position(|&byte| byte < 0x20).unwrap_or(end)
+    } else {
+        end
+    };
+    (from + at, stop_of(rest, at))
+}
+
+fn stop_of(bytes: &[u8], at: usize) -> Stop {
+    match bytes.get(at) {
+        Some(b'"') => Stop::Quote,
+        Some(b'\\') => Stop::Backslash,
+        Some(_) => Stop::Control,
+        None => Stop::End,
+    }
+}
+
+/// What an escape stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Escape {
+    /// A character.
+    Character(char),
+    /// Half of a surrogate pair without the other half.
+    LoneSurrogate,
+    /// No escape of JSON.
+    Broken,
+}
+
+/// Reads the escape that `bytes` begins with; also its length in bytes.
+pub fn read_escape(bytes: &[u8]) -> (Escape, usize) {
+    let plain = |character| (Escape::Character(character), 2);
+    match bytes.get(1) {
+        Some(b'n') => plain('\n'),
+        Some(b'"') => plain('"'),
+        Some(b'\\') => plain('\\'),
+        Some(b'/') => plain('/'),
+        Some(b't') => plain('\t'),
+        Some(b'r') => plain('\r'),
+        Some(b'b') => plain('\u{8}'),
+        Some(b'f') => plain('\u{c}'),
+        Some(b'u') => read_unicode_escape(bytes),
+        _ => (Escape::Broken, 1),
+    }
+}
+
+fn read_unicode_escape(bytes: &[u8]) -> (Escape, usize) {
+    let Some(unit) = hex_unit(bytes, 2) else {
+        return (Escape::Broken, 2);
+    };
+    if let Some(character) = char::from_u32(unit) {
+        return (Escape::Character(character), 6);
+    }
+    let low = match bytes.get(6..8) {
+        Some(b"\\u") if unit < 0xdc00 => hex_unit(bytes, 8).filter(|low| (0xdc00..0xe000).contains(low)),
+        _ => None,
+    };
+    let paired = low.and_then(|low| char::from_u32(0x10000 + ((unit - 0xd800) << 10) + (low - 0xdc00)));
+    paired.map_or((Escape::LoneSurrogate, 6), |character| {
+        (Escape::Character(character), 12)
+    })
+}
+
+fn hex_unit(bytes: &[u8], from: usize) -> Option<u32> {
+    let digits = bytes.get(from..from + 4)?;
+    digits
+        .iter()
+        .try_fold(0, |unit, &digit| Some(unit * 16 + (digit as char).to_digit(16)?))
+}
+
+/// Appends a string as JSON, in quotes.
+pub fn write_string(text: &str, to: &mut String) {
+    to.push('"');
+    let mut from = 0;
+    loop {
+        let (at, stop) = find_stop(text.as_bytes(), from);
+        to.push_str(text.get(from..at).unwrap_or_default());
+        match (stop, text.as_bytes().get(at)) {
+            (Stop::End, _) | (_, None) => break,
+            (_, Some(b'"')) => to.push_str("\\\""),
+            (_, Some(b'\\')) => to.push_str("\\\\"),
+            (_, Some(b'\n')) => to.push_str("\\n"),
+            (_, Some(b'\r')) => to.push_str("\\r"),
+            (_, Some(b'\t')) => to.push_str("\\t"),
+            (_, Some(control)) => {
+                to.push_str("\\u00");
+                to.extend([control >> 4, control & 15].map(|digit| char::from_digit(digit.into(), 16).unwrap_or('0')));
+            }
+        }
+        from = at + 1;
+    }
+    to.push('"');
+}

@@ -1,0 +1,382 @@
+//! JSON text to a borrowed tree.
+//!
+//! Why not an existing parser: the tree must keep numbers as they are spelled (a double would lose them), keep the last of
+//! duplicate keys, turn lone surrogates into U+FFFD and count them, hide secrets before anything else sees them, stop at a depth
+//! instead of overflowing the stack, and borrow everything from the input. No parser at hand does all of that in one pass;
+//! those that are faster do it by giving up on some of it. A property test holds this one against serde_json.
+
+use bumpalo::Bump;
+
+use super::text::{self, Stop};
+
+/// A JSON value, borrowed from the text or from the arena.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Value<'a> {
+    /// `null`.
+    Null,
+    /// `true` or `false`.
+    Boolean(bool),
+    /// A number as it was spelled.
+    Number(&'a str),
+    /// A string without its escapes.
+    String(&'a str),
+    /// An array.
+    Array(&'a [Value<'a>]),
+    /// An object, in the order of the text, each key once.
+    Object(&'a [Member<'a>]),
+}
+
+impl Value<'_> {
+    /// The kind of the value, in words for a message.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Value::Null => "null",
+            Value::Boolean(_) => "a boolean",
+            Value::Number(_) => "a number",
+            Value::String(_) => "a string",
+            Value::Array(_) => "an array",
+            Value::Object(_) => "an object",
+        }
+    }
+}
+
+/// A key of an object with its value.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Member<'a> {
+    /// The key, without escapes.
+    pub key: &'a str,
+    /// Its value.
+    pub value: Value<'a>,
+}
+
+/// A whole parsed text.
+#[derive(Clone, Copy, Debug)]
+pub struct Document<'a> {
+    /// The outermost value.
+    pub root: Value<'a>,
+    /// Levels of arrays and objects: 0 for a bare scalar.
+    pub depth: usize,
+    /// Lone surrogates that became U+FFFD.
+    pub replaced_surrogates: u64,
+}
+
+/// Why a text is no JSON.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected {expected}, found {found} at byte {offset}")]
+pub struct JsonError {
+    /// Byte of the text at which it went wrong.
+    pub offset: usize,
+    /// JSON path of the value at which it went wrong.
+    pub path: String,
+    /// What could have stood there.
+    pub expected: &'static str,
+    /// What stood there.
+    pub found: String,
+}
+
+/// The key whose values are secrets, at any depth (Scale's `WorkspaceConfig.workspace_token`).
+pub const SECRET_KEY: &str = "workspace_token";
+/// What stands in the place of a secret.
+pub const REDACTED: &str = "[redacted]";
+
+/// Parses one JSON value that may have white space around it and nothing else.
+pub fn parse<'a>(text: &'a str, max_depth: usize, arena: &'a Bump) -> Result<Document<'a>, JsonError> {
+    let mut parser = Parser {
+        text,
+        bytes: text.as_bytes(),
+        at: 0,
+        arena,
+        max_depth,
+        depth: 0,
+        replaced_surrogates: 0,
+        values: Vec::with_capacity(64),
+        members: Vec::with_capacity(64),
+        unescaped: String::new(),
+    };
+    parser.skip_white_space();
+    let root = parser.value(0)?;
+    parser.skip_white_space();
+    if parser.at < parser.bytes.len() {
+        return Err(parser.unexpected("the end"));
+    }
+    Ok(Document {
+        root,
+        depth: parser.depth,
+        replaced_surrogates: parser.replaced_surrogates,
+    })
+}
+
+struct Parser<'a> {
+    text: &'a str,
+    bytes: &'a [u8],
+    at: usize,
+    arena: &'a Bump,
+    max_depth: usize,
+    depth: usize,
+    replaced_surrogates: u64,
+    /// Elements of the arrays that are still open: each array owns the tail from where it began.
+    values: Vec<Value<'a>>,
+    /// The same for objects.
+    members: Vec<Member<'a>>,
+    unescaped: String,
+}
+
+impl<'a> Parser<'a> {
+    fn peek(&self) -> u8 {
+        self.bytes.get(self.at).copied().unwrap_or(0)
+    }
+
+    fn skip_white_space(&mut self) {
+        while matches!(self.peek(), b' ' | b'\n' | b'\r' | b'\t') {
+            self.at += 1;
+        }
+    }
+
+    fn unexpected(&self, expected: &'static str) -> JsonError {
+        let found = match self.text.get(self.at..).and_then(|rest| rest.chars().next()) {
+            Some(character) => format!("`{}`", character.escape_debug()),
+            None if self.at >= self.bytes.len() => "the end of the text".to_owned(),
+            None => "a broken character".to_owned(),
+        };
+        JsonError {
+            offset: self.at,
+            path: String::new(),
+            expected,
+            found,
+        }
+    }
+
+    fn value(&mut self, depth: usize) -> Result<Value<'a>, JsonError> {
+        match self.peek() {
+            b'"' => self.string().map(Value::String),
+            b'{' => self.object(depth + 1),
+            b'[' => self.array(depth + 1),
+            b'-' | b'0'..=b'9' => self.number(),
+            b't' => self.word("true", Value::Boolean(true)),
+            b'f' => self.word("false", Value::Boolean(false)),
+            b'n' => self.word("null", Value::Null),
+            _ => Err(self.unexpected("a JSON value")),
+        }
+    }
+
+    fn word(&mut self, word: &'static str, value: Value<'a>) -> Result<Value<'a>, JsonError> {
+        let rest = self.bytes.get(self.at..).unwrap_or_default();
+        if !rest.starts_with(word.as_bytes()) {
+            return Err(self.unexpected("a JSON value"));
+        }
+        self.at += word.len();
+        Ok(value)
+    }
+
+    fn enter(&mut self, depth: usize) -> Result<(), JsonError> {
+        if depth > self.max_depth {
+            return Err(JsonError {
+                found: "one more level".to_owned(),
+                ..self.unexpected("at most 128 levels of nesting")
+            });
+        }
+        self.depth = self.depth.max(depth);
+        self.at += 1;
+        self.skip_white_space();
+        Ok(())
+    }
+
+    fn array(&mut self, depth: usize) -> Result<Value<'a>, JsonError> {
+        self.enter(depth)?;
+        let start = self.values.len();
+        if self.peek() == b']' {
+            self.at += 1;
+            return Ok(Value::Array(&[]));
+        }
+        loop {
+            let index = self.values.len() - start;
+            let value = self.value(depth).map_err(|error| error.inside(&format!("[{index}]")))?;
+            self.values.push(value);
+            self.skip_white_space();
+            match self.peek() {
+                b',' => self.at += 1,
+                b']' => break,
+                _ => return Err(self.unexpected("`,` or `]`")),
+            }
+            self.skip_white_space();
+        }
+        self.at += 1;
+        let elements = self.values.get(start..).unwrap_or_default();
+        let array = Value::Array(self.arena.alloc_slice_copy(elements));
+        self.values.truncate(start);
+        Ok(array)
+    }
+
+    fn object(&mut self, depth: usize) -> Result<Value<'a>, JsonError> {
+        self.enter(depth)?;
+        let start = self.members.len();
+        if self.peek() == b'}' {
+            self.at += 1;
+            return Ok(Value::Object(&[]));
+        }
+        let mut seen = 0u64;
+        loop {
+            if self.peek() != b'"' {
+                return Err(self.unexpected("a key in double quotes"));
+            }
+            let key = self.string()?;
+            self.skip_white_space();
+            if self.peek() != b':' {
+                return Err(self.unexpected("`:`"));
+            }
+            self.at += 1;
+            self.skip_white_space();
+            let value = self.value(depth).map_err(|error| error.inside(&path_key(key)))?;
+            let value = if key == SECRET_KEY && value != Value::Null {
+                Value::String(REDACTED)
+            } else {
+                value
+            };
+            self.remember(start, &mut seen, Member { key, value });
+            self.skip_white_space();
+            match self.peek() {
+                b',' => self.at += 1,
+                b'}' => break,
+                _ => return Err(self.unexpected("`,` or `}`")),
+            }
+            self.skip_white_space();
+        }
+        self.at += 1;
+        let members = self.members.get(start..).unwrap_or_default();
+        let object = Value::Object(self.arena.alloc_slice_copy(members));
+        self.members.truncate(start);
+        Ok(object)
+    }
+
+    /// Adds a member, or replaces the one with the same key. `seen` has a bit for each small hash of a key, so that objects
+    /// without duplicates, which are nearly all, are not searched.
+    fn remember(&mut self, start: usize, seen: &mut u64, member: Member<'a>) {
+        let key = member.key.as_bytes();
+        let first = key.first().copied().unwrap_or(0) as usize;
+        let last = key.last().copied().unwrap_or(0) as usize;
+        let bit = 1u64 << ((key.len() + first * 7 + last * 3) & 63);
+        if *seen & bit != 0 {
+            let open = self.members.get_mut(start..).unwrap_or_default();
+            if let Some(earlier) = open.iter_mut().find(|earlier| earlier.key == member.key) {
+                earlier.value = member.value;
+                return;
+            }
+        }
+        *seen |= bit;
+        self.members.push(member);
+    }
+
+    fn number(&mut self) -> Result<Value<'a>, JsonError> {
+        let start = self.at;
+        if self.peek() == b'-' {
+            self.at += 1;
+        }
+        match self.peek() {
+            b'0' => self.at += 1,
+            b'1'..=b'9' => self.digits(),
+            _ => return Err(self.unexpected("a digit")),
+        }
+        if self.peek() == b'.' {
+            self.at += 1;
+            self.some_digits()?;
+        }
+        if matches!(self.peek(), b'e' | b'E') {
+            self.at += 1;
+            if matches!(self.peek(), b'+' | b'-') {
+                self.at += 1;
+            }
+            self.some_digits()?;
+        }
+        Ok(Value::Number(self.slice(start, self.at)))
+    }
+
+    fn digits(&mut self) {
+        while self.peek().is_ascii_digit() {
+            self.at += 1;
+        }
+    }
+
+    fn some_digits(&mut self) -> Result<(), JsonError> {
+        if !self.peek().is_ascii_digit() {
+            return Err(self.unexpected("a digit"));
+        }
+        self.digits();
+        Ok(())
+    }
+
+    /// A piece of the text whose ends are known to be character boundaries.
+    fn slice(&self, start: usize, end: usize) -> &'a str {
+        self.text.get(start..end).unwrap_or_default()
+    }
+
+    fn string(&mut self) -> Result<&'a str, JsonError> {
+        let start = self.at + 1;
+        let (end, stop) = text::find_stop(self.bytes, start);
+        self.at = end;
+        match stop {
+            Stop::Quote => {
+                self.at += 1;
+                Ok(self.slice(start, end))
+            }
+            Stop::Backslash => self.escaped_string(start),
+            Stop::Control => Err(self.unexpected("a character above U+001F in a string")),
+            Stop::End => Err(self.unexpected("a closing double quote")),
+        }
+    }
+
+    fn escaped_string(&mut self, start: usize) -> Result<&'a str, JsonError> {
+        let mut unescaped = std::mem::take(&mut self.unescaped);
+        unescaped.clear();
+        unescaped.push_str(self.slice(start, self.at));
+        loop {
+            // Standing on a backslash.
+            self.replaced_surrogates += u64::from(self.escape(&mut unescaped)?);
+            let from = self.at;
+            let (end, stop) = text::find_stop(self.bytes, from);
+            unescaped.push_str(self.slice(from, end));
+            self.at = end;
+            match stop {
+                Stop::Quote => break,
+                Stop::Backslash => {}
+                Stop::Control => return Err(self.unexpected("a character above U+001F in a string")),
+                Stop::End => return Err(self.unexpected("a closing double quote")),
+            }
+        }
+        self.at += 1;
+        let kept = self.arena.alloc_str(&unescaped);
+        self.unescaped = unescaped;
+        Ok(kept)
+    }
+
+    /// Reads one escape and appends its character; true if that was a lone surrogate.
+    fn escape(&mut self, to: &mut String) -> Result<bool, JsonError> {
+        let (escape, length) = text::read_escape(self.bytes.get(self.at..).unwrap_or_default());
+        match escape {
+            text::Escape::Character(character) => to.push(character),
+            text::Escape::LoneSurrogate => to.push(char::REPLACEMENT_CHARACTER),
+            text::Escape::Broken => {
+                self.at += length;
+                return Err(self.unexpected("an escape such as \\n or \\u00e9"));
+            }
+        }
+        self.at += length;
+        Ok(escape == text::Escape::LoneSurrogate)
+    }
+}
+
+impl JsonError {
+    fn inside(mut self, step: &str) -> JsonError {
+        self.path.insert_str(0, step);
+        self
+    }
+}
+
+/// A key as a step of a JSON path: `.name`, or `["odd name"]`.
+pub fn path_key(key: &str) -> String {
+    let plain = |character: char| character.is_ascii_alphanumeric() || character == '_';
+    if !key.is_empty() && key.chars().all(plain) {
+        format!(".{key}")
+    } else {
+        format!("[{}]", serde_json::Value::from(key))
+    }
+}

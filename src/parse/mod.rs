@@ -1,0 +1,8 @@
+//! From bytes to tasks: opens records into items, tells what can't be a task, and never touches a file.
+
+mod envelope;
+mod reject;
+pub mod time;
+
+pub use envelope::{Item, Opener, Sink, deep_parse};
+pub use reject::{Origin, Problem, Reject};

@@ -1,0 +1,155 @@
+//! Where a row lies: the key of its partition and the key's Hive path.
+//!
+//! Example: project `writing`, batch `a/b`, 2 January 2025 lie in `project=writing/batch=a%2Fb/date=2025-01-02`.
+
+use std::fmt::Write as _;
+
+use chrono::{Datelike, NaiveDate};
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
+
+use crate::table::Dataset;
+
+/// What Hive writes for a null.
+pub const NULL: &str = "__HIVE_DEFAULT_PARTITION__";
+
+/// Which instant of a task names its date.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum DateFrom {
+    /// `completed_at`, or `created_at` where it is absent.
+    #[default]
+    Completed,
+    /// `created_at`.
+    Created,
+}
+
+/// How long a partition's date lasts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum DateGrain {
+    /// A UTC day.
+    #[default]
+    Day,
+    /// A UTC month, named by its first day.
+    Month,
+}
+
+/// How tasks become partitions: fixed by the first commit of a lake.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Layout {
+    /// Which instant names the date.
+    pub date_from: DateFrom,
+    /// How long a date lasts.
+    pub date_grain: DateGrain,
+}
+
+impl Layout {
+    /// The date of a task, from its instants in microseconds.
+    pub fn date(self, created_at: Option<i64>, completed_at: Option<i64>) -> Option<NaiveDate> {
+        let instant = match self.date_from {
+            DateFrom::Completed => completed_at.or(created_at),
+            DateFrom::Created => created_at,
+        };
+        let day = chrono::DateTime::from_timestamp_micros(instant?)?.date_naive();
+        match self.date_grain {
+            DateGrain::Day => Some(day),
+            DateGrain::Month => day.with_day(1),
+        }
+    }
+}
+
+/// The partition of a row. Only tasks have a batch and a date.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key {
+    /// The stream of objects.
+    pub dataset: Dataset,
+    /// Id of the project.
+    pub project: Option<Box<str>>,
+    /// Id of the batch.
+    pub batch: Option<Box<str>>,
+    /// First day of the partition.
+    pub date: Option<NaiveDate>,
+}
+
+impl Key {
+    /// The partition of a task. An empty id, or one that is literally Hive's word for null, is null.
+    pub fn task(project: Option<&str>, batch: Option<&str>, date: Option<NaiveDate>) -> Key {
+        Key {
+            dataset: Dataset::Tasks,
+            project: value(project),
+            batch: value(batch),
+            date,
+        }
+    }
+
+    /// The partition of an object that is partitioned by project alone.
+    pub fn project(dataset: Dataset, project: Option<&str>) -> Key {
+        Key {
+            dataset,
+            project: value(project),
+            batch: None,
+            date: None,
+        }
+    }
+
+    /// The partition whose every value is null.
+    pub fn null(dataset: Dataset) -> Key {
+        Key {
+            dataset,
+            project: None,
+            batch: None,
+            date: None,
+        }
+    }
+
+    /// The path below a table's folder, with `/` between its parts.
+    pub fn path(&self) -> String {
+        let mut path = format!("project={}", path_value(self.project.as_deref()));
+        if self.dataset == Dataset::Tasks {
+            let date = self.date.map(|date| date.format("%Y-%m-%d").to_string());
+            path.push_str("/batch=");
+            path.push_str(&path_value(self.batch.as_deref()));
+            path.push_str("/date=");
+            path.push_str(date.as_deref().unwrap_or(NULL));
+        }
+        path
+    }
+}
+
+fn value(id: Option<&str>) -> Option<Box<str>> {
+    id.filter(|id| !id.is_empty() && *id != NULL).map(Into::into)
+}
+
+/// An escaped value of more bytes than this is cut and hashed; with `project=` before it, a path part stays far below the 255
+/// bytes that file systems allow.
+const LONGEST: usize = 200;
+/// What is kept of such a value: the prefix, `~` and 32 hex digits are again at most `LONGEST`.
+const KEPT: usize = LONGEST - 1 - 32;
+
+fn path_value(id: Option<&str>) -> String {
+    let Some(id) = id else { return NULL.to_owned() };
+    let escaped: String = id.chars().map(escape).collect();
+    if escaped.len() <= LONGEST {
+        return escaped;
+    }
+    let mut prefix = String::with_capacity(LONGEST);
+    for piece in id.chars().map(escape) {
+        if prefix.len() + piece.len() > KEPT {
+            break;
+        }
+        prefix.push_str(&piece);
+    }
+    let _ = write!(prefix, "~{:032x}", xxhash_rust::xxh3::xxh3_128(id.as_bytes()));
+    prefix
+}
+
+/// Spark's and Hive's escapes. `~` is escaped too, so that an id can't look like a hashed one.
+fn escape(character: char) -> String {
+    let is_escaped = character.is_ascii_control() || r##""#%'*/:=?\{[]^~"##.contains(character);
+    if is_escaped {
+        format!("%{:02X}", u32::from(character))
+    } else {
+        character.to_string()
+    }
+}

@@ -1,0 +1,341 @@
+//! One thread keeps the order: it hands out pages and parts, takes results back, and puts them in sequence.
+
+use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::fs::File;
+use std::io::{self, BufWriter, Seek, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crossbeam_channel::{Receiver, Sender, bounded, select, unbounded};
+
+use super::Context;
+use super::part::{self, Finished};
+use super::route::{Routed, route};
+use super::workers::Workers;
+use crate::commit::FileEntry;
+use crate::config::Memory;
+use crate::error::{Error, Result};
+use crate::parse::Reject;
+use crate::report::Report;
+use crate::shuffle::{Buffers, Index, Part};
+use crate::source::{Page, Pages};
+
+/// Pages that wait between the reader and the coordinator: one to take while the next is read.
+const QUEUED_PAGES: usize = 2;
+
+/// What a run produced, before it is committed.
+#[derive(Debug)]
+pub(super) struct Outcome {
+    pub files: Vec<FileEntry>,
+    pub report: Report,
+    pub rejects: Rejects,
+}
+
+enum Event {
+    Routed(Routed),
+    Built { cost: usize, part: Result<Finished> },
+}
+
+enum Feed {
+    Thread(Receiver<Result<Page>>),
+    Inline(Box<Pages>),
+}
+
+enum Step {
+    Page(Result<Page>),
+    NoMorePages,
+    Event(Event),
+}
+
+pub(super) struct Coordinator<'w> {
+    context: Arc<Context>,
+    workers: &'w Workers,
+    feed: Feed,
+    is_read: bool,
+    events: Receiver<Event>,
+    sender: Sender<Event>,
+    /// Pages being routed, in bytes, and those routed too early.
+    page_bytes: usize,
+    pages: usize,
+    early_pages: BTreeMap<u64, Routed>,
+    next_page: u64,
+    buffers: Buffers,
+    /// Parts that wait for memory, and the cost of those being built.
+    waiting: VecDeque<Part>,
+    build_bytes: usize,
+    building: usize,
+    early_parts: BTreeMap<u32, Finished>,
+    next_part: u32,
+    finished: Vec<Finished>,
+    index: Index,
+    rejects: Rejects,
+    report: Report,
+}
+
+impl<'w> Coordinator<'w> {
+    pub(super) fn new(context: &Arc<Context>, workers: &'w Workers) -> Coordinator<'w> {
+        let memory = context.config.memory;
+        let folder = context.staging.folder();
+        let (sender, events) = unbounded();
+        let pages = Pages::new(context.config.inputs.clone());
+        Coordinator {
+            context: Arc::clone(context),
+            workers,
+            feed: if workers.are_alone() {
+                Feed::Inline(Box::new(pages))
+            } else {
+                Feed::Thread(read_ahead(pages))
+            },
+            is_read: false,
+            events,
+            sender,
+            page_bytes: 0,
+            pages: 0,
+            early_pages: BTreeMap::new(),
+            next_page: 0,
+            buffers: Buffers::new(memory.part_bytes(), memory.spill_bytes(), folder),
+            waiting: VecDeque::new(),
+            build_bytes: 0,
+            building: 0,
+            early_parts: BTreeMap::new(),
+            next_part: 0,
+            finished: Vec::new(),
+            index: Index::new(memory.index_bytes(), folder),
+            rejects: Rejects::new(folder),
+            report: Report::default(),
+        }
+    }
+
+    pub(super) fn run(mut self) -> Result<Outcome> {
+        loop {
+            self.start_parts();
+            let may_read =
+                !self.is_read && self.waiting.is_empty() && self.page_bytes < self.context.config.memory.page_bytes();
+            if !may_read && self.pages == 0 && self.building == 0 {
+                // Everything is in the buffers: the rest of each partition is its last part.
+                match self.buffers.drain() {
+                    Some(part) => self.waiting.push_back(part),
+                    None => break,
+                }
+                continue;
+            }
+            if self.is_read && self.pages == 0 && self.waiting.is_empty() && self.has_room() {
+                if let Some(part) = self.buffers.drain() {
+                    self.waiting.push_back(part);
+                    continue;
+                }
+            }
+            match self.next_step(may_read) {
+                Step::Page(page) => self.route(page?),
+                Step::NoMorePages => self.is_read = true,
+                Step::Event(Event::Routed(routed)) => self.take_routed(routed)?,
+                Step::Event(Event::Built { cost, part }) => {
+                    self.build_bytes -= cost;
+                    self.building -= 1;
+                    self.take_built(part?)?;
+                }
+            }
+        }
+        self.finish()
+    }
+
+    fn next_step(&mut self, may_read: bool) -> Step {
+        match &mut self.feed {
+            Feed::Inline(pages) => match self.events.try_recv() {
+                Ok(event) => Step::Event(event),
+                Err(_) => pages.next().map_or(Step::NoMorePages, Step::Page),
+            },
+            Feed::Thread(pages) if may_read => select! {
+                recv(self.events) -> event => event.map_or(Step::NoMorePages, Step::Event),
+                recv(pages) -> page => page.map_or(Step::NoMorePages, Step::Page),
+            },
+            Feed::Thread(_) => self.events.recv().map_or(Step::NoMorePages, Step::Event),
+        }
+    }
+
+    fn route(&mut self, page: Page) {
+        self.page_bytes += page.bytes.len();
+        self.pages += 1;
+        let (sender, layout) = (self.sender.clone(), self.context.config.layout);
+        self.workers.spawn(move || {
+            // Without a receiver the run has failed, and nobody waits for this.
+            let _ = sender.send(Event::Routed(route(&page, layout)));
+        });
+    }
+
+    fn take_routed(&mut self, routed: Routed) -> Result<()> {
+        self.early_pages.insert(routed.sequence, routed);
+        while let Some(routed) = self.early_pages.remove(&self.next_page) {
+            self.next_page += 1;
+            self.pages -= 1;
+            self.page_bytes -= routed.bytes;
+            self.report.input_bytes += routed.bytes as u64;
+            self.report.tasks_read += routed.tasks;
+            self.rejects.of_pages(&routed.rejects, &self.context.input_names)?;
+            for (key, frames) in routed.pieces {
+                self.waiting.extend(self.buffers.add(key, frames)?);
+            }
+        }
+        Ok(())
+    }
+
+    fn has_room(&self) -> bool {
+        self.build_bytes < self.context.config.memory.build_bytes()
+    }
+
+    fn start_parts(&mut self) {
+        while let Some(part) = self.waiting.pop_front() {
+            let cost = Memory::cost_of_part(part.bytes);
+            if self.building > 0 && self.build_bytes + cost > self.context.config.memory.build_bytes() {
+                self.waiting.push_front(part);
+                return;
+            }
+            self.build_bytes += cost;
+            self.building += 1;
+            let (sender, context) = (self.sender.clone(), Arc::clone(&self.context));
+            self.workers.spawn(move || {
+                let _ = sender.send(Event::Built {
+                    cost,
+                    part: part::build(part, &context),
+                });
+            });
+        }
+    }
+
+    fn take_built(&mut self, part: Finished) -> Result<()> {
+        self.early_parts.insert(part.number, part);
+        while let Some(mut part) = self.early_parts.remove(&self.next_part) {
+            self.next_part += 1;
+            self.report.superseded += part.superseded;
+            self.report.replaced_surrogates += part.replaced_surrogates;
+            self.rejects.of_parts(&part.rejects, &self.context.input_names)?;
+            part.rejects = Vec::new();
+            let folder = self.context.staging.folder();
+            for (identity, position) in std::mem::take(&mut part.identities) {
+                let added = self.index.add(part.key.dataset, identity, position, part.number);
+                added.map_err(Error::file("spill to", folder))?;
+            }
+            self.finished.push(part);
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<Outcome> {
+        self.report.spilled_bytes = self.buffers.spilled_bytes();
+        let folder = self.context.staging.folder().to_owned();
+        let failed = || Error::file("read back what was spilled to", &folder);
+        let mut losers = self.index.losers().map_err(failed())?;
+        let mut next = losers.next().map_err(failed())?;
+        while let Some(first) = next {
+            let mut identities = HashSet::new();
+            while let Some(loser) = next.filter(|loser| loser.part == first.part) {
+                identities.insert(loser.identity);
+                next = losers.next().map_err(failed())?;
+            }
+            let Some(part) = self.finished.get_mut(first.part as usize) else {
+                continue;
+            };
+            if part.key.dataset == crate::table::Dataset::Tasks {
+                self.report.superseded += identities.len() as u64;
+            }
+            self.workers.run(|| part::remove(part, &identities, &self.context))?;
+        }
+        self.report.parts = self.finished.len() as u64;
+        self.report.rejected = self.rejects.count;
+        let files = self.finished.into_iter().flat_map(|part| part.files).collect();
+        Ok(Outcome {
+            files,
+            report: self.report,
+            rejects: self.rejects,
+        })
+    }
+}
+
+fn read_ahead(pages: Pages) -> Receiver<Result<Page>> {
+    let (sender, receiver) = bounded(QUEUED_PAGES);
+    std::thread::spawn(move || {
+        for page in pages {
+            if sender.send(page).is_err() {
+                break;
+            }
+        }
+    });
+    receiver
+}
+
+/// The rejects of a run: first those of pages in the order of the pages, then those of parts in the order of the parts, so that
+/// the file doesn't depend on threads.
+#[derive(Debug)]
+pub(super) struct Rejects {
+    folder: PathBuf,
+    pages: Option<BufWriter<File>>,
+    parts: Option<BufWriter<File>>,
+    count: u64,
+}
+
+impl Rejects {
+    fn new(folder: &Path) -> Rejects {
+        Rejects {
+            folder: folder.to_owned(),
+            pages: None,
+            parts: None,
+            count: 0,
+        }
+    }
+
+    fn of_pages(&mut self, rejects: &[Reject], names: &[String]) -> Result<()> {
+        self.count += rejects.len() as u64;
+        append(&mut self.pages, rejects, names, &self.folder)
+    }
+
+    fn of_parts(&mut self, rejects: &[Reject], names: &[String]) -> Result<()> {
+        self.count += rejects.len() as u64;
+        append(&mut self.parts, rejects, names, &self.folder)
+    }
+
+    /// Writes the reject file of the run; `None` where there are no rejects.
+    pub(super) fn publish(self, path: &Path) -> Result<Option<PathBuf>> {
+        if self.count == 0 {
+            return Ok(None);
+        }
+        self.copy_to(path).map_err(Error::file("write", path))?;
+        Ok(Some(path.to_owned()))
+    }
+
+    fn copy_to(self, path: &Path) -> io::Result<()> {
+        // Rejects are the customer's data as it came: for the owner's eyes.
+        let mut file = File::options()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(path)?;
+        for spool in [self.pages, self.parts].into_iter().flatten() {
+            let mut spool = spool.into_inner()?;
+            spool.rewind()?;
+            io::copy(&mut spool, &mut file)?;
+        }
+        file.sync_all()
+    }
+}
+
+fn append(to: &mut Option<BufWriter<File>>, rejects: &[Reject], names: &[String], folder: &Path) -> Result<()> {
+    let failed = || Error::file("write rejects to", folder);
+    if rejects.is_empty() {
+        return Ok(());
+    }
+    let spool = match to {
+        Some(spool) => spool,
+        None => to.insert(BufWriter::new(tempfile::tempfile_in(folder).map_err(failed())?)),
+    };
+    for reject in rejects {
+        let name = names.get(reject.origin.input as usize).map_or("-", String::as_str);
+        let line = reject.to_line(name).map_err(|source| Error::Json {
+            action: "write a reject",
+            source,
+        })?;
+        writeln!(spool, "{line}").map_err(failed())?;
+    }
+    Ok(())
+}

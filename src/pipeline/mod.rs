@@ -1,0 +1,104 @@
+//! Puts the rooms together: pages in, a committed version out. The only place that knows of threads and queues.
+
+mod coordinator;
+mod part;
+mod route;
+mod workers;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::commit::{FileEntry, Lake, Snapshot, Staging, part_name};
+use crate::config::FlattenConfig;
+use crate::error::{Error, Result};
+use crate::file::{Encoding, encode};
+use crate::partition::Key;
+use crate::report::Report;
+use crate::table::TABLES;
+
+use coordinator::Coordinator;
+use workers::Workers;
+
+/// What every job of a run may look at.
+#[derive(Debug)]
+struct Context {
+    config: FlattenConfig,
+    staging: Staging,
+    encoding: Encoding,
+    /// Checksum of the record that this run builds on.
+    parent: String,
+    /// Names of the inputs, for rejects.
+    input_names: Vec<String>,
+}
+
+/// Reads the inputs and commits their tables as one version.
+pub fn flatten(config: FlattenConfig) -> Result<Report> {
+    let started = Instant::now();
+    let lake = Lake::create(&config.out)?;
+    lake.recover()?;
+    let parent = lake.snapshot()?;
+    if parent.version > 0 && !config.is_overwrite {
+        return Err(Error::LakeExists { path: config.out, version: parent.version });
+    }
+    let run = run_id();
+    let context = Arc::new(Context {
+        staging: lake.stage(&run)?,
+        encoding: Encoding { compression_level: config.compression_level },
+        parent: parent.checksum.clone(),
+        input_names: config.inputs.iter().map(|input| input.name()).collect(),
+        config,
+    });
+    let woven = weave(&lake, &parent, &run, &context);
+    // Jobs of a failed run may still hold the context.
+    context.staging.clear();
+    let mut report = woven?;
+    report.seconds = started.elapsed().as_secs_f64();
+    report.write(&lake.own("runs").join(format!("{run}.json")))?;
+    Ok(report)
+}
+
+fn weave(lake: &Lake, parent: &Snapshot, run: &str, context: &Arc<Context>) -> Result<Report> {
+    let workers = Workers::start(context.config.threads)?;
+    let outcome = Coordinator::new(context, &workers).run()?;
+    let mut report = outcome.report;
+    report.run = run.to_owned();
+    report.rejects_file = outcome.rejects.publish(&lake.own("rejects").join(format!("{run}.ndjson")))?;
+    check_rejects(&context.config, &report)?;
+    let mut files = outcome.files;
+    report.count_files(&files);
+    files.extend(zero_row_files(context)?);
+    let removed = parent.files.keys().cloned().collect();
+    report.version = lake.commit(parent, &context.staging, run, context.config.layout, files, removed)?;
+    Ok(report)
+}
+
+fn check_rejects(config: &FlattenConfig, report: &Report) -> Result<()> {
+    let read = report.tasks_read + report.rejected;
+    match (config.max_rejects, &report.rejects_file) {
+        (Some(max_rejects), Some(path)) if !max_rejects.allows(report.rejected, read) => Err(Error::TooManyRejects {
+            rejected: report.rejected,
+            read,
+            allowed: max_rejects.to_string(),
+            path: path.clone(),
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Every table always has a file, so that no reader fails on a table without rows.
+fn zero_row_files(context: &Context) -> Result<Vec<FileEntry>> {
+    let write = |table: &&'static crate::table::Table| {
+        let key = Key::null(table.dataset);
+        // Parts count from 0, so this ordinal is never one of theirs.
+        let name = part_name(&context.parent, &key, u32::MAX);
+        let encoded = encode(table, &[], context.encoding, &context.staging.path(table.name, &name))?;
+        context.staging.write(table, &key, &name, &encoded.bytes, encoded.rows)
+    };
+    TABLES.iter().map(write).collect()
+}
+
+/// A name that no other run has: when it started, and which process it is.
+fn run_id() -> String {
+    let now = chrono::Utc::now();
+    format!("{}-{:x}", now.format("%Y%m%dT%H%M%S%3fZ"), std::process::id())
+}

@@ -1,0 +1,153 @@
+//! What a run did, for people and for machines.
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Display, Formatter};
+use std::path::{Path, PathBuf};
+
+use bytesize::ByteSize;
+use serde::Serialize;
+
+use crate::commit::FileEntry;
+use crate::error::{Error, Result};
+use crate::table::TABLES;
+
+/// The report of a run. As JSON it lies in `_taskloom/runs/` and is what `--json` prints.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Report {
+    /// The run.
+    pub run: String,
+    /// The version that it committed.
+    pub version: u64,
+    /// Decompressed bytes read.
+    pub input_bytes: u64,
+    /// Tasks read, duplicates and unreadable ones included where they had a place to go.
+    pub tasks_read: u64,
+    /// Tasks that a later one with the same id replaced.
+    pub superseded: u64,
+    /// Records and tasks that can't be read.
+    pub rejected: u64,
+    /// Where they are.
+    pub rejects_file: Option<PathBuf>,
+    /// Lone surrogates that became U+FFFD.
+    pub replaced_surrogates: u64,
+    /// Bytes that went to disk on their way because the memory limit was reached.
+    pub spilled_bytes: u64,
+    /// Parts written: each is a file a table.
+    pub parts: u64,
+    /// Wall time.
+    pub seconds: f64,
+    /// What was written, by table.
+    pub tables: BTreeMap<String, TableReport>,
+}
+
+/// What was written of one table.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct TableReport {
+    /// Rows.
+    pub rows: u64,
+    /// Files.
+    pub files: u64,
+    /// Bytes.
+    pub bytes: u64,
+}
+
+impl Report {
+    /// Counts the files of the run.
+    pub fn count_files(&mut self, files: &[FileEntry]) {
+        self.tables = TABLES
+            .iter()
+            .map(|table| (table.name.to_owned(), TableReport::default()))
+            .collect();
+        for file in files {
+            let table = self.tables.entry(file.table.clone()).or_default();
+            table.rows += file.rows;
+            table.files += 1;
+            table.bytes += file.bytes;
+        }
+    }
+
+    /// The report as JSON.
+    pub fn to_json(&self) -> Result<String> {
+        serde_json::to_string_pretty(self).map_err(|source| Error::Json {
+            action: "write the report",
+            source,
+        })
+    }
+
+    /// Writes the report as a file.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        std::fs::write(path, self.to_json()?).map_err(Error::file("write", path))
+    }
+}
+
+impl Display for Report {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        writeln!(formatter, "{:<26}{:>14}{:>10}{:>14}", "table", "rows", "files", "bytes")?;
+        let mut total = TableReport::default();
+        for table in TABLES {
+            let Some(written) = self.tables.get(table.name).filter(|written| written.rows > 0) else {
+                continue;
+            };
+            total.rows += written.rows;
+            total.files += written.files;
+            total.bytes += written.bytes;
+            write_row(formatter, table.name, written)?;
+        }
+        write_row(formatter, "total", &total)?;
+        let speed = self.input_bytes as f64 / self.seconds.max(1e-9);
+        writeln!(
+            formatter,
+            "\n{} of JSON in {:.2} s ({}/s), committed as version {}",
+            ByteSize(self.input_bytes),
+            self.seconds,
+            ByteSize(speed as u64),
+            self.version
+        )?;
+        if self.superseded > 0 {
+            writeln!(
+                formatter,
+                "{} tasks came again: the later one counts",
+                grouped(self.superseded)
+            )?;
+        }
+        if self.replaced_surrogates > 0 {
+            writeln!(
+                formatter,
+                "{} lone surrogates became U+FFFD",
+                grouped(self.replaced_surrogates)
+            )?;
+        }
+        if let Some(path) = &self.rejects_file {
+            writeln!(
+                formatter,
+                "{} can't be read and were set aside: see {}",
+                grouped(self.rejected),
+                path.display()
+            )?;
+        }
+        Ok(())
+    }
+}
+
+fn write_row(formatter: &mut Formatter<'_>, name: &str, written: &TableReport) -> fmt::Result {
+    let bytes = ByteSize(written.bytes).to_string();
+    writeln!(
+        formatter,
+        "{name:<26}{:>14}{:>10}{bytes:>14}",
+        grouped(written.rows),
+        grouped(written.files)
+    )
+}
+
+/// A number with commas.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index) % 3 == 0 {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}

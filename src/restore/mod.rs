@@ -1,0 +1,154 @@
+//! From the tables back to the tasks: the proof that nothing was lost.
+//!
+//! Streams over parts. The rows of a part's files are ordered by task and position, so a task is put together from the next rows
+//! of each file: parents first, each child at the end of its parent's array.
+
+mod rows;
+mod tree;
+
+use std::collections::{BTreeMap, HashMap};
+use std::io::Write;
+use std::path::Path;
+
+use arrow::array::{Array, AsArray, StringArray};
+use bumpalo::Bump;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
+
+use crate::commit::{FileEntry, Lake};
+use crate::error::{Error, Result};
+use crate::file;
+use crate::table::catalog::{
+    annotations, attachments, chunks, criterion_evaluations, messages, reasoning, reference_texts, rubric_criteria,
+    rubric_evaluations, rubrics, sensitive_content_reports, submissions, task_errors, tasks, threads, turns,
+};
+use crate::table::{Dataset, Table, TableReader};
+use tree::{Child, Tree};
+
+/// Writes every task of the lake's newest version as one line of JSON, in no particular order; gives their number.
+pub fn restore(lake: &Lake, out: &mut dyn Write) -> Result<u64> {
+    let mut parts: BTreeMap<&str, HashMap<&str, &FileEntry>> = BTreeMap::new();
+    let snapshot = lake.snapshot()?;
+    for entry in snapshot.files.values() {
+        let is_of_tasks = Table::named(&entry.table).is_some_and(|table| table.dataset == Dataset::Tasks);
+        // The path below the table's folder is the same for all files of a part.
+        let (_, part) = entry.path.split_once('/').unwrap_or_default();
+        if is_of_tasks && entry.rows > 0 {
+            parts.entry(part).or_default().insert(&entry.table, entry);
+        }
+    }
+    let mut restored = 0;
+    for files in parts.values() {
+        let mut part = Part::open(lake.root(), files)?;
+        while let Some(task) = part.next_task()? {
+            serde_json::to_writer(&mut *out, &task).map_err(|error| Error::Output(error.into()))?;
+            out.write_all(b"\n").map_err(Error::Output)?;
+            restored += 1;
+        }
+    }
+    Ok(restored)
+}
+
+/// Reads one file of a part row by row.
+struct Cursor<R> {
+    table: &'static str,
+    reader: Option<ParquetRecordBatchReader>,
+    rows: Option<(StringArray, R)>,
+    at: usize,
+    arena: Bump,
+}
+
+impl<R: TableReader> Cursor<R> {
+    fn open(root: &Path, files: &HashMap<&str, &FileEntry>, table: &'static Table) -> Result<Cursor<R>> {
+        let entry = files.get(table.name);
+        let reader = entry.map(|entry| file::open(&root.join(&entry.path))).transpose()?;
+        Ok(Cursor {
+            table: table.name,
+            reader,
+            rows: None,
+            at: 0,
+            arena: Bump::new(),
+        })
+    }
+
+    /// Moves on to the next batch where the current one is used up; false at the end of the file.
+    fn has_row(&mut self) -> Result<bool> {
+        let failed = |source| Error::Batch {
+            table: self.table,
+            source,
+        };
+        loop {
+            if self.rows.as_ref().is_some_and(|(ids, _)| self.at < ids.len()) {
+                return Ok(true);
+            }
+            let Some(batch) = self.reader.as_mut().and_then(Iterator::next) else {
+                return Ok(false);
+            };
+            let batch = batch.map_err(failed)?;
+            let rows = R::new(&batch).map_err(failed)?;
+            let ids = batch
+                .columns()
+                .first()
+                .and_then(|column| column.as_string_opt::<i32>())
+                .cloned();
+            self.rows = ids.map(|ids| (ids, rows));
+            self.at = 0;
+        }
+    }
+
+    /// Visits the next row if it is of this task, or whatever task it is of.
+    fn next(&mut self, task_id: Option<&str>, visit: impl FnOnce(R::Row<'_>)) -> Result<bool> {
+        if !self.has_row()? {
+            return Ok(false);
+        }
+        self.arena.reset();
+        match &self.rows {
+            Some((ids, rows)) if task_id.is_none_or(|task_id| ids.value(self.at) == task_id) => {
+                visit(rows.row(self.at, &self.arena));
+                self.at += 1;
+                Ok(true)
+            }
+            _ => Ok(false),
+        }
+    }
+}
+
+macro_rules! part {
+    ($($table:ident)+) => {
+        /// The open files of one part.
+        struct Part {
+            tasks: Cursor<tasks::Reader>,
+            $($table: Cursor<$table::Reader>,)+
+        }
+
+        impl Part {
+            fn open(root: &Path, files: &HashMap<&str, &FileEntry>) -> Result<Part> {
+                Ok(Part {
+                    tasks: Cursor::open(root, files, &tasks::TABLE)?,
+                    $($table: Cursor::open(root, files, &$table::TABLE)?,)+
+                })
+            }
+
+            fn next_task(&mut self) -> Result<Option<serde_json::Value>> {
+                let mut task = None;
+                self.tasks.next(None, |row| task = Some((row.task_id.to_owned(), rows::task(row))))?;
+                let Some((task_id, task)) = task else { return Ok(None) };
+                let mut tree = Tree::new(task);
+                $(
+                    let mut child: Option<Child> = None;
+                    while self.$table.next(Some(&task_id), |row| child = Some(rows::$table(row)))? {
+                        if !child.take().is_some_and(|child| tree.attach(child)) {
+                            return Err(Error::Orphan { table: stringify!($table), task_id });
+                        }
+                    }
+                )+
+                Ok(Some(tree.into_json()))
+            }
+        }
+    };
+}
+
+// Parents before children.
+part! {
+    task_errors sensitive_content_reports threads submissions turns rubrics rubric_criteria messages reference_texts attachments
+    chunks reasoning rubric_evaluations criterion_evaluations annotations
+}

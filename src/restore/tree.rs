@@ -1,0 +1,138 @@
+//! A task's JSON while it is put together.
+
+use serde_json::{Map, Value};
+
+/// One step on the way down from a task.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Step {
+    /// Into an object.
+    Into(&'static str),
+    /// To an element of an array of objects.
+    At(&'static str, Option<i32>),
+}
+
+/// A row as JSON, with its place.
+#[derive(Debug)]
+pub(super) struct Child {
+    /// The way to its owner.
+    pub owner: Vec<Step>,
+    /// The owner's array.
+    pub array: &'static str,
+    /// Its position in there.
+    pub index: i32,
+    /// The object.
+    pub object: Object,
+}
+
+/// A task that grows.
+#[derive(Debug)]
+pub(super) struct Tree {
+    task: Value,
+}
+
+impl Tree {
+    pub(super) fn new(task: Object) -> Tree {
+        Tree { task: task.into_json() }
+    }
+
+    /// Puts a row at the end of its owner's array; false where that is not its place.
+    pub(super) fn attach(&mut self, child: Child) -> bool {
+        let mut owner = Some(&mut self.task);
+        for step in &child.owner {
+            owner = owner.and_then(|value| match step {
+                Step::Into(key) => value.get_mut(*key),
+                Step::At(key, index) => value.get_mut(*key)?.get_mut(usize::try_from((*index)?).ok()?),
+            });
+        }
+        let array = owner
+            .and_then(|owner| owner.get_mut(child.array))
+            .and_then(Value::as_array_mut);
+        match array {
+            Some(array) if usize::try_from(child.index).is_ok_and(|index| index == array.len()) => {
+                array.push(child.object.into_json());
+                true
+            }
+            _ => false,
+        }
+    }
+
+    pub(super) fn into_json(self) -> Value {
+        self.task
+    }
+}
+
+/// An object whose fields are put in one by one; what is null is left out.
+#[derive(Debug, Default)]
+pub(super) struct Object {
+    fields: Map<String, Value>,
+}
+
+impl Object {
+    /// Adds a field.
+    pub(super) fn with(mut self, key: &str, value: Option<impl Into<Value>>) -> Object {
+        if let Some(value) = value {
+            self.fields.insert(key.to_owned(), value.into());
+        }
+        self
+    }
+
+    /// Adds an array of children, still empty, if there was one.
+    pub(super) fn with_array(self, key: &str, count: Option<i32>) -> Object {
+        self.with(key, count.map(|_| Value::Array(Vec::new())))
+    }
+
+    /// Adds an instant.
+    pub(super) fn with_instant(self, key: &str, micros: Option<i64>) -> Object {
+        self.with(key, micros.and_then(crate::parse::time::write_instant))
+    }
+
+    /// Adds JSON that a column holds as text.
+    pub(super) fn with_json(self, key: &str, json: Option<&str>) -> Object {
+        self.with(key, json.and_then(parse))
+    }
+
+    /// Adds an object that was inlined, unless it is empty.
+    pub(super) fn with_object(self, key: &str, object: Object) -> Object {
+        let is_filled = !object.fields.is_empty();
+        self.with(key, is_filled.then(|| object.into_json()))
+    }
+
+    /// Adds an id, or an object with id and name.
+    pub(super) fn with_reference(self, key: &str, id: Option<&str>, name: Option<&str>, extra: Option<&str>) -> Object {
+        let is_object = extra
+            .and_then(parse)
+            .is_some_and(|extra| extra.get(key).is_some_and(Value::is_object));
+        if name.is_some() || is_object {
+            self.with_object(key, Object::default().with("id", id).with("name", name))
+        } else {
+            self.with(key, id)
+        }
+    }
+
+    /// Adds what the columns could not hold.
+    pub(super) fn with_extra(mut self, extra: Option<&str>) -> Object {
+        if let Some(Value::Object(extra)) = extra.and_then(parse) {
+            merge(&mut self.fields, extra);
+        }
+        self
+    }
+
+    pub(super) fn into_json(self) -> Value {
+        Value::Object(self.fields)
+    }
+}
+
+fn parse(json: &str) -> Option<Value> {
+    serde_json::from_str(json).ok()
+}
+
+fn merge(into: &mut Map<String, Value>, from: Map<String, Value>) {
+    for (key, value) in from {
+        match (into.get_mut(&key), value) {
+            (Some(Value::Object(inner)), Value::Object(more)) => merge(inner, more),
+            (_, value) => {
+                into.insert(key, value);
+            }
+        }
+    }
+}

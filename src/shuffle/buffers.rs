@@ -1,0 +1,163 @@
+//! The buffers of all partitions, and the file that they overflow into.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::error::{Error, Result};
+use crate::partition::Key;
+
+/// Whole items of one partition that become one file a table.
+#[derive(Debug)]
+pub struct Part {
+    /// Position among all parts of the run, from 0.
+    pub number: u32,
+    /// Its partition.
+    pub key: Key,
+    /// Position among the parts of its partition, from 0.
+    pub ordinal: u32,
+    /// Bytes of its frames.
+    pub bytes: usize,
+    held: Vec<Vec<u8>>,
+    spilled: Vec<Segment>,
+    file: Option<Arc<File>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Segment {
+    offset: u64,
+    bytes: usize,
+}
+
+impl Part {
+    /// The frames, in pieces, read back from disk where they were put there.
+    pub fn load(self) -> io::Result<Vec<Vec<u8>>> {
+        let mut pieces = Vec::with_capacity(self.spilled.len() + self.held.len());
+        if let Some(file) = &self.file {
+            for segment in &self.spilled {
+                let mut piece = vec![0; segment.bytes];
+                file.read_exact_at(&mut piece, segment.offset)?;
+                pieces.push(piece);
+            }
+        }
+        pieces.extend(self.held);
+        Ok(pieces)
+    }
+}
+
+#[derive(Debug, Default)]
+struct Partition {
+    held: Vec<Vec<u8>>,
+    spilled: Vec<Segment>,
+    bytes: usize,
+    cut_parts: u32,
+}
+
+/// The buffers of all partitions.
+#[derive(Debug)]
+pub struct Buffers {
+    partitions: BTreeMap<Key, Partition>,
+    part_bytes: usize,
+    spill_bytes: usize,
+    held_bytes: usize,
+    cut_parts: u32,
+    spill_folder: PathBuf,
+    file: Option<Arc<File>>,
+    file_bytes: u64,
+}
+
+impl Buffers {
+    /// Buffers that cut parts of at most `part_bytes`, unless one item alone has more, and go to disk when they hold more than
+    /// `spill_bytes`.
+    pub fn new(part_bytes: usize, spill_bytes: usize, spill_folder: &Path) -> Buffers {
+        Buffers {
+            partitions: BTreeMap::new(),
+            part_bytes,
+            spill_bytes,
+            held_bytes: 0,
+            cut_parts: 0,
+            spill_folder: spill_folder.to_owned(),
+            file: None,
+            file_bytes: 0,
+        }
+    }
+
+    /// Bytes that went to disk.
+    pub fn spilled_bytes(&self) -> u64 {
+        self.file_bytes
+    }
+
+    /// Adds frames to a partition; gives a part where that makes one full.
+    pub fn add(&mut self, key: Key, frames: Vec<u8>) -> Result<Option<Part>> {
+        let partition = self.partitions.entry(key.clone()).or_default();
+        let is_full = partition.bytes > 0 && partition.bytes + frames.len() > self.part_bytes;
+        let part = is_full.then(|| self.cut(&key)).flatten();
+        self.held_bytes += frames.len();
+        let partition = self.partitions.entry(key).or_default();
+        partition.bytes += frames.len();
+        partition.held.push(frames);
+        if self.held_bytes > self.spill_bytes {
+            self.spill()?;
+        }
+        Ok(part)
+    }
+
+    /// Cuts off what the next partition still holds, in the order of the keys; `None` when all are empty.
+    pub fn drain(&mut self) -> Option<Part> {
+        loop {
+            let key = self.partitions.keys().next()?.clone();
+            let part = self.cut(&key);
+            self.partitions.remove(&key);
+            if part.is_some() {
+                return part;
+            }
+        }
+    }
+
+    fn cut(&mut self, key: &Key) -> Option<Part> {
+        let partition = self.partitions.get_mut(key).filter(|partition| partition.bytes > 0)?;
+        let held = std::mem::take(&mut partition.held);
+        self.held_bytes -= held.iter().map(Vec::len).sum::<usize>();
+        let part = Part {
+            number: self.cut_parts,
+            key: key.clone(),
+            ordinal: partition.cut_parts,
+            bytes: std::mem::take(&mut partition.bytes),
+            held,
+            spilled: std::mem::take(&mut partition.spilled),
+            file: self.file.clone(),
+        };
+        partition.cut_parts += 1;
+        self.cut_parts += 1;
+        Some(part)
+    }
+
+    /// Appends everything held to one nameless file, so that nothing of it stays when the process dies.
+    fn spill(&mut self) -> Result<()> {
+        let failed = || Error::file("spill to", &self.spill_folder);
+        if self.file.is_none() {
+            self.file = Some(Arc::new(tempfile::tempfile_in(&self.spill_folder).map_err(failed())?));
+        }
+        let Some(file) = &self.file else { return Ok(()) };
+        for partition in self
+            .partitions
+            .values_mut()
+            .filter(|partition| !partition.held.is_empty())
+        {
+            let offset = self.file_bytes;
+            for frames in partition.held.drain(..) {
+                file.write_all_at(&frames, self.file_bytes).map_err(failed())?;
+                self.file_bytes += frames.len() as u64;
+            }
+            partition.spilled.push(Segment {
+                offset,
+                bytes: (self.file_bytes - offset) as usize,
+            });
+        }
+        self.held_bytes = 0;
+        Ok(())
+    }
+}

@@ -1,0 +1,161 @@
+//! From the words of the command line to the inputs that they mean.
+
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use walkdir::WalkDir;
+
+use crate::error::{Error, Result};
+
+/// One stream of bytes to read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// Standard input.
+    Stdin,
+    /// A file.
+    File(PathBuf),
+}
+
+/// Extensions that a folder is searched for, each also with `.gz`, `.zst` or `.zstd` behind it.
+const KNOWN_EXTENSIONS: [&str; 3] = ["ndjson", "jsonl", "json"];
+const COMPRESSED_EXTENSIONS: [&str; 3] = ["gz", "zst", "zstd"];
+
+/// Finds the inputs behind the given words, in the order given; folders and patterns give their files sorted by path.
+pub fn resolve(words: &[String]) -> Result<Vec<Input>> {
+    let mut inputs = Vec::new();
+    for word in words {
+        let path = Path::new(word);
+        if word == "-" {
+            inputs.push(Input::Stdin);
+        } else if path.is_dir() {
+            inputs.extend(walk(path)?);
+        } else if path.exists() {
+            inputs.push(Input::File(path.to_owned()));
+        } else {
+            inputs.extend(expand(word)?);
+        }
+    }
+    Ok(inputs)
+}
+
+fn walk(folder: &Path) -> Result<Vec<Input>> {
+    let is_wanted = |name: &str| !name.starts_with('.') && name != "_taskloom";
+    let entries = WalkDir::new(folder)
+        .follow_links(true)
+        .sort_by_file_name()
+        .into_iter()
+        .filter_entry(|entry| entry.depth() == 0 || is_wanted(&entry.file_name().to_string_lossy()));
+    let mut inputs = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(|error| Error::Input {
+            input: folder.display().to_string(),
+            source: error.into(),
+        })?;
+        if entry.file_type().is_file() && has_known_extension(entry.path()) {
+            inputs.push(Input::File(entry.into_path()));
+        }
+    }
+    if inputs.is_empty() {
+        return Err(Error::NoInput {
+            word: folder.display().to_string(),
+            expected: "a folder with files named *.ndjson, *.jsonl or *.json (also with .gz or .zst behind it)",
+        });
+    }
+    Ok(inputs)
+}
+
+fn has_known_extension(path: &Path) -> bool {
+    let name = path
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .to_ascii_lowercase();
+    let mut extensions = name.rsplit('.');
+    let last = extensions.next().unwrap_or_default();
+    let is_compressed = COMPRESSED_EXTENSIONS.contains(&last);
+    let inner = if is_compressed {
+        extensions.next().unwrap_or_default()
+    } else {
+        last
+    };
+    KNOWN_EXTENSIONS.contains(&inner)
+}
+
+fn expand(pattern: &str) -> Result<Vec<Input>> {
+    let no_input = || Error::NoInput {
+        word: pattern.to_owned(),
+        expected: "a file, a folder, a pattern that matches files, or -",
+    };
+    let paths = glob::glob(pattern).map_err(|_| no_input())?;
+    let mut inputs = Vec::new();
+    for path in paths {
+        let path = path.map_err(|error| Error::Input {
+            input: pattern.to_owned(),
+            source: error.into(),
+        })?;
+        if path.is_file() {
+            inputs.push(Input::File(path));
+        }
+    }
+    if inputs.is_empty() { Err(no_input()) } else { Ok(inputs) }
+}
+
+const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
+const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+const BYTE_ORDER_MARK: [u8; 3] = [0xef, 0xbb, 0xbf];
+
+impl Input {
+    /// How the input is called in messages and rejects.
+    pub fn name(&self) -> String {
+        match self {
+            Input::Stdin => "-".to_owned(),
+            Input::File(path) => path.display().to_string(),
+        }
+    }
+
+    /// Size on disk, where it is known.
+    pub fn bytes(&self) -> Option<u64> {
+        match self {
+            Input::Stdin => None,
+            Input::File(path) => path
+                .metadata()
+                .ok()
+                .filter(|metadata| metadata.is_file())
+                .map(|metadata| metadata.len()),
+        }
+    }
+
+    /// Opens the input, behind its decompression, which is told by the first bytes, and without a byte order mark.
+    pub(super) fn open(&self) -> io::Result<Box<dyn Read + Send>> {
+        let raw: Box<dyn Read + Send> = match self {
+            Input::Stdin => Box::new(io::stdin()),
+            Input::File(path) => Box::new(std::fs::File::open(path)?),
+        };
+        let (magic, raw) = peek::<4>(raw)?;
+        let plain: Box<dyn Read + Send> = if magic.starts_with(&GZIP_MAGIC) {
+            Box::new(flate2::bufread::MultiGzDecoder::new(buffered(raw)))
+        } else if magic == ZSTD_MAGIC {
+            Box::new(zstd::stream::read::Decoder::with_buffer(buffered(raw))?)
+        } else {
+            raw
+        };
+        let (mark, plain) = peek::<3>(plain)?;
+        let mut plain = BufReader::with_capacity(BYTE_ORDER_MARK.len(), plain);
+        if mark == BYTE_ORDER_MARK {
+            plain.fill_buf()?;
+            plain.consume(BYTE_ORDER_MARK.len());
+        }
+        Ok(Box::new(plain))
+    }
+}
+
+fn buffered(raw: Box<dyn Read + Send>) -> BufReader<Box<dyn Read + Send>> {
+    BufReader::with_capacity(128 * 1024, raw)
+}
+
+/// The first bytes of a stream, and the whole stream again.
+fn peek<const N: usize>(mut stream: Box<dyn Read + Send>) -> io::Result<(Vec<u8>, Box<dyn Read + Send>)> {
+    let mut first = Vec::with_capacity(N);
+    stream.by_ref().take(N as u64).read_to_end(&mut first)?;
+    Ok((first.clone(), Box::new(io::Cursor::new(first).chain(stream))))
+}

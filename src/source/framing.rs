@@ -1,0 +1,136 @@
+//! How the records of an input are set apart, and where each ends.
+
+use std::ops::Range;
+
+use crate::json::scan::{self, Scanner};
+
+/// How records are set apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Framing {
+    /// One record a line.
+    Lines,
+    /// JSON values one after the other, over as many lines as they like; the elements of outermost arrays are the records.
+    Values,
+}
+
+impl Framing {
+    /// Tells the framing by an input's beginning. `None` asks for more of it.
+    ///
+    /// An input is of lines when its first line that is not blank is a whole JSON value, or is torn in a way that no JSON value
+    /// over several lines is: then the lines behind it can still be read.
+    pub fn detect(prefix: &[u8], is_all: bool) -> Option<Framing> {
+        let start = scan::skip_white_space(prefix, 0);
+        match prefix.get(start) {
+            None => is_all.then_some(Framing::Lines),
+            Some(b'[') => Some(Framing::Values),
+            Some(b'{') => detect_object(prefix, start, is_all),
+            Some(_) => Some(Framing::Lines),
+        }
+    }
+}
+
+fn detect_object(prefix: &[u8], start: usize, is_all: bool) -> Option<Framing> {
+    let line_end = memchr::memchr(b'\n', prefix.get(start..)?).map(|length| start + length);
+    let line = prefix.get(start..line_end.unwrap_or(prefix.len()))?;
+    if let Some(end) = scan::value_end(line, 0) {
+        let is_whole = scan::skip_white_space(line, end) == line.len();
+        return match (is_whole, line_end.is_some() || is_all) {
+            (false, _) => Some(Framing::Values),
+            (true, true) => Some(Framing::Lines),
+            (true, false) => None,
+        };
+    }
+    let Some(line_end) = line_end else {
+        return is_all.then_some(Framing::Lines);
+    };
+    let goes_on = |byte: Option<&u8>, words: &[u8]| byte.is_some_and(|byte| words.contains(byte));
+    if goes_on(line.trim_ascii_end().last(), b"{[,:") {
+        return Some(Framing::Values);
+    }
+    let next = prefix.get(scan::skip_white_space(prefix, line_end));
+    match next {
+        None if !is_all => None,
+        _ if goes_on(next, b",:]}") => Some(Framing::Values),
+        _ => Some(Framing::Lines),
+    }
+}
+
+/// Cuts a stream of values into records, over pieces of any length.
+#[derive(Debug, Default)]
+pub(super) struct ValueCutter {
+    is_in_array: bool,
+    /// A value that has begun: where it began, how far it was read, and the state there.
+    open: Option<(usize, usize, Scanner)>,
+}
+
+impl ValueCutter {
+    /// Appends the records that end in `bytes` from `from` on; gives where the next call must go on: the start of the unfinished
+    /// record, or the end.
+    pub(super) fn cut(&mut self, bytes: &[u8], from: usize, is_all: bool, records: &mut Vec<Range<usize>>) -> usize {
+        let mut at = from;
+        loop {
+            match self.next_record(bytes, at, is_all) {
+                Ok(record) => {
+                    at = record.end;
+                    records.push(record);
+                }
+                Err(resume) => return resume,
+            }
+        }
+    }
+
+    /// The next record that ends in `bytes`, or where the next call must go on.
+    pub(super) fn next_record(&mut self, bytes: &[u8], from: usize, is_all: bool) -> Result<Range<usize>, usize> {
+        let (start, read, mut scanner) = match self.open.take() {
+            Some(open) => open,
+            None => {
+                let at = self.skip_between(bytes, from);
+                match bytes.get(at) {
+                    Some(b'{' | b'[' | b'"') => (at, at, Scanner::default()),
+                    Some(_) => return scalar(bytes, at, is_all).ok_or(at),
+                    // The array was cut off between two elements: an empty record tells.
+                    None if is_all && std::mem::take(&mut self.is_in_array) => return Ok(at..at),
+                    None => return Err(at),
+                }
+            }
+        };
+        match scanner.feed(bytes.get(read..).unwrap_or_default()) {
+            Some(length) => Ok(start..read + length),
+            None => {
+                self.open = Some((start, bytes.len(), scanner));
+                Err(start)
+            }
+        }
+    }
+
+    /// Tells that the first bytes were dropped.
+    pub(super) fn rebase(&mut self, dropped: usize) {
+        if let Some((start, read, _)) = self.open.as_mut() {
+            *start = start.saturating_sub(dropped);
+            *read = read.saturating_sub(dropped);
+        }
+    }
+
+    fn skip_between(&mut self, bytes: &[u8], mut at: usize) -> usize {
+        loop {
+            at = scan::skip_white_space(bytes, at);
+            match bytes.get(at) {
+                Some(b',') => {}
+                Some(b'[') if !self.is_in_array => self.is_in_array = true,
+                Some(b']') if self.is_in_array => self.is_in_array = false,
+                _ => return at,
+            }
+            at += 1;
+        }
+    }
+}
+
+/// A number or a word, or what stands where one could: at least one byte.
+fn scalar(bytes: &[u8], at: usize, is_all: bool) -> Option<Range<usize>> {
+    let rest = bytes.get(at..).unwrap_or_default();
+    let length = rest
+        .iter()
+        .position(|byte| scan::ends_scalar(*byte))
+        .or(is_all.then_some(rest.len()))?;
+    Some(at..at + length.max(1))
+}

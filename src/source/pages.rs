@@ -1,0 +1,310 @@
+//! The stream of pages: pieces of the inputs that hold whole records.
+
+use std::collections::VecDeque;
+use std::io::{self, Read};
+use std::ops::Range;
+
+use super::files::Input;
+use super::framing::{Framing, ValueCutter};
+use crate::error::{Error, Result};
+use crate::json::scan;
+
+/// A longer record is set aside unread: a Parquet value and an Arrow string end at 2 GiB.
+pub const MAX_RECORD_BYTES: usize = i32::MAX as usize;
+
+/// Bytes that a page aims at: large enough to outweigh the hand-over between threads, small enough for a core's cache.
+const PAGE_BYTES: usize = 1024 * 1024;
+
+/// Bytes kept of a record that is too long.
+const KEPT_OF_OVERSIZED_BYTES: usize = 1024 * 1024;
+
+/// Where a record lies in a page and in its input.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// Its bytes in the page.
+    pub range: Range<usize>,
+    /// The line that it begins on, from 1.
+    pub line: u64,
+    /// Its whole length, where the page holds only its beginning because it is too long.
+    pub oversized_bytes: Option<u64>,
+}
+
+/// A piece of one input that holds whole records.
+#[derive(Debug)]
+pub struct Page {
+    /// Position among all pages of the run, from 0.
+    pub sequence: u64,
+    /// Position of the input among the inputs of the run, from 0.
+    pub input: u32,
+    /// Byte of the (decompressed) input at which the page begins.
+    pub byte: u64,
+    /// Line of the input at which the page begins, from 1.
+    pub line: u64,
+    /// The bytes.
+    pub bytes: Vec<u8>,
+    /// The records, where they are values; otherwise each line is one.
+    pub values: Option<Vec<Span>>,
+}
+
+impl Page {
+    /// The records of the page. Blank lines are none.
+    pub fn records(&self) -> Vec<Span> {
+        self.values.clone().unwrap_or_else(|| lines(&self.bytes, self.line))
+    }
+}
+
+fn lines(bytes: &[u8], first_line: u64) -> Vec<Span> {
+    let mut records = Vec::new();
+    let mut start = 0;
+    for (index, end) in memchr::memchr_iter(b'\n', bytes).chain([bytes.len()]).enumerate() {
+        let begin = scan::skip_white_space(bytes, start).min(end);
+        let length = bytes.get(begin..end).unwrap_or_default().trim_ascii_end().len();
+        if length > 0 {
+            records.push(Span {
+                range: begin..begin + length,
+                line: first_line + index as u64,
+                oversized_bytes: None,
+            });
+        }
+        start = end + 1;
+    }
+    records
+}
+
+/// Reads the inputs one after the other.
+pub struct Pages {
+    inputs: VecDeque<Input>,
+    opened: u32,
+    current: Option<Open>,
+    sequence: u64,
+}
+
+impl std::fmt::Debug for Pages {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Pages")
+            .field("inputs", &self.inputs)
+            .field("sequence", &self.sequence)
+            .finish()
+    }
+}
+
+struct Open {
+    name: String,
+    stream: Box<dyn Read + Send>,
+    /// Bytes read and not yet handed out.
+    held: Vec<u8>,
+    is_all: bool,
+    byte: u64,
+    line: u64,
+    framing: Option<Framing>,
+    cutter: ValueCutter,
+    /// Records found in `held`, and how far it was searched.
+    found: Vec<Range<usize>>,
+    searched: usize,
+}
+
+impl Pages {
+    /// Will read these inputs in this order.
+    pub fn new(inputs: Vec<Input>) -> Pages {
+        Pages {
+            inputs: inputs.into(),
+            opened: 0,
+            current: None,
+            sequence: 0,
+        }
+    }
+
+    fn next_page(&mut self) -> Result<Option<Page>> {
+        loop {
+            if self.current.is_none() {
+                let Some(input) = self.inputs.pop_front() else {
+                    return Ok(None);
+                };
+                self.current = Some(Open::new(&input)?);
+                self.opened += 1;
+            }
+            let Some(open) = self.current.as_mut() else {
+                return Ok(None);
+            };
+            if let Some(page) = open.next_page(self.sequence, self.opened - 1)? {
+                self.sequence += 1;
+                return Ok(Some(page));
+            }
+            self.current = None;
+        }
+    }
+}
+
+impl Iterator for Pages {
+    type Item = Result<Page>;
+
+    fn next(&mut self) -> Option<Result<Page>> {
+        self.next_page().transpose()
+    }
+}
+
+impl Open {
+    fn new(input: &Input) -> Result<Open> {
+        let name = input.name();
+        let stream = input.open().map_err(|source| Error::Input {
+            input: name.clone(),
+            source,
+        })?;
+        Ok(Open {
+            name,
+            stream,
+            held: Vec::new(),
+            is_all: false,
+            byte: 0,
+            line: 1,
+            framing: None,
+            cutter: ValueCutter::default(),
+            found: Vec::new(),
+            searched: 0,
+        })
+    }
+
+    fn next_page(&mut self, sequence: u64, input: u32) -> Result<Option<Page>> {
+        let mut wanted = PAGE_BYTES;
+        loop {
+            self.fill(wanted).map_err(|source| Error::Input {
+                input: self.name.clone(),
+                source,
+            })?;
+            if self.framing.is_none() {
+                self.framing = Framing::detect(&self.held, self.is_all);
+            }
+            if let Some(end) = self.framing.and_then(|framing| self.page_end(framing)) {
+                return Ok(self.hand_out(end, sequence, input));
+            }
+            if self.held.len() > MAX_RECORD_BYTES {
+                let page = self.oversized(sequence, input);
+                return page.map(Some).map_err(|source| Error::Input {
+                    input: self.name.clone(),
+                    source,
+                });
+            }
+            wanted = (self.held.len() * 2).min(MAX_RECORD_BYTES + 1);
+        }
+    }
+
+    fn fill(&mut self, wanted: usize) -> io::Result<()> {
+        let missing = wanted.saturating_sub(self.held.len());
+        if missing > 0 && !self.is_all {
+            self.held.reserve(missing);
+            let read = self.stream.by_ref().take(missing as u64).read_to_end(&mut self.held)?;
+            self.is_all = read < missing;
+        }
+        Ok(())
+    }
+
+    /// Where the last whole record of what is held ends; `None` where there is none yet.
+    fn page_end(&mut self, framing: Framing) -> Option<usize> {
+        match framing {
+            Framing::Lines if self.is_all => Some(self.held.len()),
+            Framing::Lines => {
+                let unsearched = self.held.get(self.searched..).unwrap_or_default();
+                let end = memchr::memrchr(b'\n', unsearched).map(|at| self.searched + at + 1);
+                self.searched = self.held.len();
+                end
+            }
+            Framing::Values => {
+                self.searched = self.cutter.cut(&self.held, self.searched, self.is_all, &mut self.found);
+                if self.is_all {
+                    let rest = scan::skip_white_space(&self.held, self.searched);
+                    if rest < self.held.len() {
+                        self.found.push(rest..self.held.len());
+                    }
+                    return Some(self.held.len());
+                }
+                self.found.last().map(|_| self.searched)
+            }
+        }
+    }
+
+    fn hand_out(&mut self, end: usize, sequence: u64, input: u32) -> Option<Page> {
+        if end == 0 && self.found.is_empty() {
+            return None;
+        }
+        let rest = self.held.get(end..).unwrap_or_default();
+        let mut held = Vec::with_capacity(rest.len().max(PAGE_BYTES));
+        held.extend_from_slice(rest);
+        let mut bytes = std::mem::replace(&mut self.held, held);
+        bytes.truncate(end);
+        self.cutter.rebase(end);
+        self.searched = 0;
+        let values = (self.framing == Some(Framing::Values)).then(|| self.spans(&bytes));
+        let page = Page {
+            sequence,
+            input,
+            byte: self.byte,
+            line: self.line,
+            bytes,
+            values,
+        };
+        self.byte += end as u64;
+        self.line += memchr::memchr_iter(b'\n', &page.bytes).count() as u64;
+        Some(page)
+    }
+
+    fn spans(&mut self, bytes: &[u8]) -> Vec<Span> {
+        let mut line = self.line;
+        let mut counted = 0;
+        let mut span = |range: Range<usize>| {
+            let passed = bytes.get(counted..range.start).unwrap_or_default();
+            line += memchr::memchr_iter(b'\n', passed).count() as u64;
+            counted = range.start;
+            Span {
+                range,
+                line,
+                oversized_bytes: None,
+            }
+        };
+        self.found.drain(..).map(&mut span).collect()
+    }
+
+    /// Reads past a record that is too long and keeps its beginning.
+    fn oversized(&mut self, sequence: u64, input: u32) -> io::Result<Page> {
+        let mut kept = self.held.clone();
+        kept.truncate(KEPT_OF_OVERSIZED_BYTES);
+        let (byte, line) = (self.byte, self.line);
+        loop {
+            let end = self.record_end();
+            let passed = end.unwrap_or(self.held.len());
+            self.byte += passed as u64;
+            self.line += memchr::memchr_iter(b'\n', self.held.get(..passed).unwrap_or_default()).count() as u64;
+            self.held.drain(..passed);
+            self.cutter.rebase(passed);
+            self.searched = 0;
+            if end.is_some() || self.is_all {
+                break;
+            }
+            self.fill(PAGE_BYTES)?;
+        }
+        let span = Span {
+            range: 0..kept.len(),
+            line,
+            oversized_bytes: Some(self.byte - byte),
+        };
+        Ok(Page {
+            sequence,
+            input,
+            byte,
+            line,
+            bytes: kept,
+            values: Some(vec![span]),
+        })
+    }
+
+    fn record_end(&mut self) -> Option<usize> {
+        match self.framing {
+            Some(Framing::Values) => self
+                .cutter
+                .next_record(&self.held, 0, self.is_all)
+                .ok()
+                .map(|record| record.end),
+            _ => memchr::memchr(b'\n', &self.held).map(|at| at + 1),
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! What taskloom produces: the tables, each column declared once in [`catalog`].
+//!
+//! From the one line that declares a column come its place in the row type, its builder, its reader, its Arrow and Parquet
+//! types and its entry in the golden files under `schemas/`.
+
+pub mod catalog;
+mod define;
+pub mod kind;
+mod parquet_schema;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::array::{Array, RecordBatch};
+use arrow::datatypes::{Field, Schema, SchemaRef};
+use arrow::error::ArrowError;
+use serde::Serialize;
+
+pub use catalog::TABLES;
+pub use kind::{Overflow, Shape};
+
+/// The version of all table schemas together. It grows when a column is added.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// Which stream of objects a table is made from. Tables of one dataset share their partitions and part names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Dataset {
+    /// Tasks with everything inside them: partitioned by project, batch and date.
+    Tasks,
+    /// Projects, one row an id: partitioned by project.
+    Projects,
+    /// Batches, one row an id: partitioned by project.
+    Batches,
+    /// Deliveries, one row an id: partitioned by project.
+    Deliveries,
+    /// Which task came with which delivery: partitioned by project.
+    DeliveryTasks,
+}
+
+impl Dataset {
+    /// Every dataset.
+    pub const ALL: [Dataset; 5] = [
+        Dataset::Tasks,
+        Dataset::Projects,
+        Dataset::Batches,
+        Dataset::Deliveries,
+        Dataset::DeliveryTasks,
+    ];
+
+    /// The tables of this dataset, parents before children.
+    pub fn tables(self) -> impl Iterator<Item = &'static Table> {
+        TABLES.iter().copied().filter(move |table| table.dataset == self)
+    }
+}
+
+/// A table as data.
+#[derive(Debug, Serialize)]
+pub struct Table {
+    /// Its name, also its folder.
+    pub name: &'static str,
+    /// What a row is.
+    pub about: &'static str,
+    /// The stream of objects that it is made from.
+    pub dataset: Dataset,
+    /// The columns, in file order.
+    pub columns: &'static [Column],
+}
+
+/// A column as data.
+#[derive(Debug, Serialize)]
+pub struct Column {
+    /// Parquet's field id: unique in its table and never used again.
+    pub id: i32,
+    /// Its name.
+    pub name: &'static str,
+    /// Its type.
+    pub shape: Shape,
+    /// Whether a row may be null.
+    pub nullable: bool,
+    /// Where the API has it.
+    pub source: &'static str,
+    /// What it means.
+    pub doc: &'static str,
+}
+
+/// Arrow's name for a Parquet field id.
+const FIELD_ID: &str = "PARQUET:field_id";
+
+impl Table {
+    /// The table of this name.
+    pub fn named(name: &str) -> Option<&'static Table> {
+        TABLES.iter().copied().find(|table| table.name == name)
+    }
+
+    /// The column of this name.
+    pub fn column(&self, name: &str) -> Option<&'static Column> {
+        self.columns.iter().find(|column| column.name == name)
+    }
+
+    /// The Arrow schema, with Parquet field ids in the fields' metadata.
+    pub fn arrow_schema(&self) -> SchemaRef {
+        let field = |column: &Column| {
+            let id = HashMap::from([(FIELD_ID.to_owned(), column.id.to_string())]);
+            Field::new(column.name, column.shape.data_type(), column.nullable).with_metadata(id)
+        };
+        Arc::new(Schema::new(self.columns.iter().map(field).collect::<Vec<_>>()))
+    }
+
+    /// The columns that the rows of a file are ordered by, ascending, nulls first: the first column and the positions after it.
+    pub fn sort_columns(&self) -> impl Iterator<Item = &'static Column> {
+        let is_key = |(index, column): &(usize, &Column)| {
+            *index == 0 || column.name == "task_id" || column.name.ends_with("_index")
+        };
+        self.columns
+            .iter()
+            .enumerate()
+            .take_while(is_key)
+            .map(|(_, column)| column)
+    }
+}
+
+/// What the macro's builders have in common.
+pub trait TableBuilder: Default {
+    /// Rows held.
+    fn rows(&self) -> usize;
+    /// Forgets every row from `rows` on.
+    fn truncate(&mut self, rows: usize);
+    /// The finished columns.
+    fn finish(self) -> Result<RecordBatch, ArrowError>;
+}
+
+/// What the macro's readers have in common.
+pub trait TableReader: Sized {
+    /// One row.
+    type Row<'a>
+    where
+        Self: 'a;
+    /// Binds the columns of a batch by name. A column that is missing or of another type is an error.
+    fn new(batch: &RecordBatch) -> Result<Self, ArrowError>;
+    /// The row at a position; lists are laid out in the arena.
+    fn row<'a>(&'a self, row: usize, arena: &'a bumpalo::Bump) -> Self::Row<'a>;
+}
+
+fn column_of<A: Array + Clone + 'static>(batch: &RecordBatch, name: &str) -> Result<A, ArrowError> {
+    let column = batch
+        .column_by_name(name)
+        .ok_or_else(|| ArrowError::SchemaError(format!("no column `{name}`")))?;
+    let array = column.as_any().downcast_ref::<A>();
+    array
+        .cloned()
+        .ok_or_else(|| ArrowError::SchemaError(format!("column `{name}` is {}", column.data_type())))
+}
+
+/// The name of a column whose Rust identifier is a raw one, such as `r#type`.
+const fn plain(identifier: &'static str) -> &'static str {
+    match identifier.as_bytes() {
+        [b'r', b'#', ..] => identifier.split_at(2).1,
+        _ => identifier,
+    }
+}
