@@ -77,8 +77,8 @@ impl std::str::FromStr for MaxRejects {
 
 /// How the memory limit is shared out. All sizes are counted bytes of JSON, which is what a run holds most of.
 ///
-/// At the default of 512 MiB: pages on their way 64 MiB, buffers 128 MiB, parts being built 256 MiB; the remaining 64 MiB are for
-/// what is not counted: file buffers, arenas, the index of identities, the program.
+/// At the default of 512 MiB: pages on their way 32 MiB, buffers 224 MiB, parts being built 192 MiB, the index of identities
+/// 16 MiB; the remaining 48 MiB are for what is not counted: arenas, contexts of zstd, the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Memory {
     /// The whole limit.
@@ -91,12 +91,12 @@ impl Memory {
 
     /// Pages that are read and not yet in a buffer.
     pub fn page_bytes(self) -> usize {
-        self.limit_bytes / 8
+        self.limit_bytes / 16
     }
 
     /// Buffers, before they go to disk.
     pub fn spill_bytes(self) -> usize {
-        self.limit_bytes / 4
+        self.limit_bytes / 16 * 7
     }
 
     /// The largest part, unless one task alone is larger.
@@ -106,7 +106,7 @@ impl Memory {
 
     /// Parts that are being built. One part is always let through.
     pub fn build_bytes(self) -> usize {
-        self.limit_bytes / 2
+        self.limit_bytes / 8 * 3
     }
 
     /// The index of identities, before it goes to disk.

@@ -14,6 +14,9 @@ pub enum Number {
 /// A decimal of at most so many digits survives the way into a double and back (IEEE 754, DBL_DIG).
 const SAFE_DIGITS: usize = 15;
 
+/// Up to here every integer is a double (IEEE 754: 53 bits).
+const MAX_SAFE_INTEGER: u64 = 1 << 53;
+
 impl Number {
     /// Reads a number as JSON spells it.
     pub fn of(text: &str) -> Number {
@@ -42,10 +45,10 @@ impl Number {
         }
     }
 
-    /// The double of the same value.
+    /// The double of the same value, whose shortest spelling has that value too.
     pub fn exact_double(self) -> Option<f64> {
         match self {
-            Number::Integer(integer) => Some(integer as f64).filter(|double| *double as i128 == integer as i128),
+            Number::Integer(integer) => (integer.unsigned_abs() <= MAX_SAFE_INTEGER).then_some(integer as f64),
             Number::Double(double) => Some(double),
             Number::Inexact(_) => None,
         }
@@ -55,7 +58,9 @@ impl Number {
     pub fn exact_integer(self) -> Option<i64> {
         match self {
             Number::Integer(integer) => Some(integer),
-            Number::Double(double) if double.fract() == 0.0 && double.abs() < 9.2e18 => Some(double as i64),
+            Number::Double(double) if double.fract() == 0.0 && double.abs() <= MAX_SAFE_INTEGER as f64 => {
+                Some(double as i64)
+            }
             _ => None,
         }
     }

@@ -38,12 +38,17 @@ pub fn flatten(config: FlattenConfig) -> Result<Report> {
     lake.recover()?;
     let parent = lake.snapshot()?;
     if parent.version > 0 && !config.is_overwrite {
-        return Err(Error::LakeExists { path: config.out, version: parent.version });
+        return Err(Error::LakeExists {
+            path: config.out,
+            version: parent.version,
+        });
     }
     let run = run_id();
     let context = Arc::new(Context {
         staging: lake.stage(&run)?,
-        encoding: Encoding { compression_level: config.compression_level },
+        encoding: Encoding {
+            compression_level: config.compression_level,
+        },
         parent: parent.checksum.clone(),
         input_names: config.inputs.iter().map(|input| input.name()).collect(),
         config,
@@ -62,7 +67,9 @@ fn weave(lake: &Lake, parent: &Snapshot, run: &str, context: &Arc<Context>) -> R
     let outcome = Coordinator::new(context, &workers).run()?;
     let mut report = outcome.report;
     report.run = run.to_owned();
-    report.rejects_file = outcome.rejects.publish(&lake.own("rejects").join(format!("{run}.ndjson")))?;
+    report.rejects_file = outcome
+        .rejects
+        .publish(&lake.own("rejects").join(format!("{run}.ndjson")))?;
     check_rejects(&context.config, &report)?;
     let mut files = outcome.files;
     report.count_files(&files);

@@ -1,0 +1,86 @@
+//! What the tests have in common: runs of the library and of the program, and lakes taken apart.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use taskloom::commit::Lake;
+use taskloom::config::{FlattenConfig, Memory};
+use taskloom::partition::Layout;
+use taskloom::pipeline;
+use taskloom::report::Report;
+use taskloom::source::Input;
+
+/// A config for one input file, as the program's defaults have it.
+pub fn config(input: &Path, out: &Path) -> FlattenConfig {
+    FlattenConfig {
+        inputs: vec![Input::File(input.to_owned())],
+        out: out.to_owned(),
+        is_overwrite: false,
+        layout: Layout::default(),
+        threads: 2,
+        memory: Memory { limit_bytes: 64 << 20 },
+        compression_level: Default::default(),
+        max_rejects: None,
+    }
+}
+
+/// Flattens lines of text into a new lake below `folder`.
+pub fn flatten_text(text: impl AsRef<[u8]>, folder: &Path) -> (Report, Lake) {
+    let input = folder.join("input.ndjson");
+    let out = folder.join("lake");
+    std::fs::write(&input, text).unwrap();
+    let report = pipeline::flatten(config(&input, &out)).unwrap();
+    (report, Lake::open(&out).unwrap())
+}
+
+/// Restores a lake; the tasks by id.
+pub fn restored(lake: &Lake) -> BTreeMap<String, Value> {
+    let mut out = Vec::new();
+    let count = taskloom::restore::restore(lake, &mut out).unwrap();
+    let tasks = by_id(&out);
+    assert_eq!(tasks.len() as u64, count, "ids are unique");
+    tasks
+}
+
+/// Lines of tasks by id.
+pub fn by_id(lines: &[u8]) -> BTreeMap<String, Value> {
+    let parse = |line: &[u8]| serde_json::from_slice::<Value>(line).unwrap();
+    let id = |task: Value| (task["task_id"].as_str().unwrap().to_owned(), task);
+    lines
+        .split(|byte| *byte == b'\n')
+        .filter(|line| !line.is_empty())
+        .map(parse)
+        .map(id)
+        .collect()
+}
+
+/// All visible files of a lake with their bytes, by path below the lake.
+pub fn visible_files(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let entries = walkdir::WalkDir::new(root)
+        .into_iter()
+        .filter_entry(|entry| entry.file_name() != "_taskloom");
+    let files = entries.map(Result::unwrap).filter(|entry| entry.file_type().is_file());
+    files
+        .map(|file| {
+            (
+                file.path().strip_prefix(root).unwrap().to_owned(),
+                std::fs::read(file.path()).unwrap(),
+            )
+        })
+        .collect()
+}
+
+/// The rejects of a run, as JSON.
+pub fn rejects(report: &Report) -> Vec<Value> {
+    let Some(path) = &report.rejects_file else {
+        return Vec::new();
+    };
+    let text = std::fs::read_to_string(path).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// The program, ready to be given arguments.
+pub fn taskloom() -> assert_cmd::Command {
+    assert_cmd::Command::cargo_bin("taskloom").unwrap()
+}

@@ -1,0 +1,10 @@
+//! The product from outside: the library's runs and the program's commands, with their files read back.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod commands;
+mod crashes;
+mod inputs;
+mod lakes;
+mod rejects;
+mod restore;
+mod same_bytes;
