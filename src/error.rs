@@ -97,8 +97,8 @@ pub enum Error {
         path: PathBuf,
     },
     /// Rows don't fit together.
-    #[error("a row of {table} of the task {task_id} has no owner: the lake is damaged")]
-    Orphan {
+    #[error("a row of {table} of the task {task_id} has no owner or holds broken JSON: the lake is damaged")]
+    Unfit {
         /// The table.
         table: &'static str,
         /// The task.

@@ -1,18 +1,50 @@
-//! taskloom
-pub mod batch;
-pub mod cli;
-pub mod commit;
+//! taskloom turns Scale GenAI tasks (conversations with models, labelled by people) into columnar tables.
+//!
+//! The modules stand in the order in which data walks; a module imports only from those before it. `config`, `error` and
+//! `report` are everybody's.
+//!
+//! ```text
+//!            pages               frames             parts                files
+//!  source ─────────▶ parse ─────────▶ shuffle ─────────▶ flatten, batch ─────────▶ commit
+//!  one thread  2     the pool          coordinator        file: the pool            coordinator
+//! ```
+//!
+//! The reader runs at most two pages ahead. Pages being parsed, frames in buffers and parts being built are bounded by counted
+//! bytes (see [`config::Memory`]); buffers that grow too large go to disk. Pages and parts carry sequence numbers, so the same
+//! input gives the same bytes with any number of threads.
+
+// What we produce.
+pub mod table;
+
+// What we stand on.
 pub mod config;
 pub mod error;
-pub mod file;
-pub mod flatten;
-pub mod generate;
 pub mod json;
-pub mod parse;
 pub mod partition;
-pub mod pipeline;
-pub mod report;
-pub mod restore;
-pub mod shuffle;
+
+// The way of the data.
 pub mod source;
-pub mod table;
+
+pub mod parse;
+
+pub mod shuffle;
+
+pub mod batch;
+
+pub mod flatten;
+
+pub mod file;
+
+pub mod commit;
+
+pub mod report;
+
+pub mod pipeline;
+
+// And back.
+pub mod restore;
+
+// Data to try it on, and the face.
+pub mod generate;
+
+pub mod cli;

@@ -153,3 +153,48 @@ fn escape(character: char) -> String {
         character.to_string()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(project: &str) -> String {
+        Key::project(Dataset::Projects, Some(project)).path()
+    }
+
+    #[test]
+    fn ids_are_escaped_as_hive_does_it() {
+        for (id, expected) in [
+            ("writing", "project=writing"),
+            ("..", "project=.."),
+            ("a/b", "project=a%2Fb"),
+            ("p=q", "project=p%3Dq"),
+            ("100%", "project=100%25"),
+            ("a b é 😀", "project=a b é 😀"),
+            ("a\u{0}\n", "project=a%00%0A"),
+            ("~", "project=%7E"),
+            ("", "project=__HIVE_DEFAULT_PARTITION__"),
+            (NULL, "project=__HIVE_DEFAULT_PARTITION__"),
+        ] {
+            assert_eq!(path(id), expected);
+        }
+    }
+
+    #[test]
+    fn long_ids_fit_into_a_file_name_and_stay_apart() {
+        for id in ["x".repeat(300), "é".repeat(300), "/".repeat(300), "😀/".repeat(100)] {
+            let (one, other) = (path(&format!("{id}1")), path(&format!("{id}2")));
+            assert!(one.len() <= 208 && one != other, "{one}");
+            let (_, hash) = one.rsplit_once('~').unwrap();
+            assert_eq!(hash.len(), 32);
+        }
+        assert_eq!(path(&"x".repeat(200)), format!("project={}", "x".repeat(200)));
+    }
+
+    #[test]
+    fn no_id_looks_like_a_hashed_one() {
+        let hashed = path(&"x".repeat(300));
+        let imitation = hashed.strip_prefix("project=").unwrap();
+        assert_ne!(path(imitation), hashed);
+    }
+}

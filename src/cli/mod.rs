@@ -43,10 +43,8 @@ pub fn run() -> ExitCode {
 
 fn fail(error: Error) -> ExitCode {
     // Who reads our output and has enough of it is no failure: `taskloom restore lake | head`.
-    if let Error::Output(cause) = &error {
-        if cause.kind() == io::ErrorKind::BrokenPipe {
-            return ExitCode::SUCCESS;
-        }
+    if matches!(&error, Error::Output(cause) if cause.kind() == io::ErrorKind::BrokenPipe) {
+        return ExitCode::SUCCESS;
     }
     let mut message = format!("error: {error}");
     let mut cause = std::error::Error::source(&error);

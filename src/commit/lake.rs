@@ -162,6 +162,7 @@ impl Lake {
         remove: Vec<String>,
     ) -> Result<u64> {
         staging.sync()?;
+        crash_point("staged");
         let record = Record {
             format: FORMAT,
             version: parent.version + 1,
@@ -222,6 +223,7 @@ impl Lake {
             crash_point("publishing");
         }
         for path in &record.remove {
+            crash_point("removing");
             let path = self.root.join(path);
             match fs::remove_file(&path) {
                 Err(error) if error.kind() != ErrorKind::NotFound => return Err(Error::file("remove", path)(error)),
@@ -229,6 +231,7 @@ impl Lake {
             }
         }
         sync_file_system(&self.root)?;
+        crash_point("published");
         let marker = self.marker_path(record.version);
         File::create(&marker)
             .and_then(|file| file.sync_all())

@@ -20,10 +20,8 @@ const MAX_SAFE_INTEGER: u64 = 1 << 53;
 impl Number {
     /// Reads a number as JSON spells it.
     pub fn of(text: &str) -> Number {
-        if !text.contains(['.', 'e', 'E']) && text != "-0" {
-            if let Ok(integer) = text.parse() {
-                return Number::Integer(integer);
-            }
+        if let (false, Ok(integer)) = (text == "-0", text.parse()) {
+            return Number::Integer(integer);
         }
         let Some(double) = text.parse::<f64>().ok().filter(|double| double.is_finite()) else {
             return Number::Inexact(None);
@@ -113,5 +111,45 @@ impl Decimal {
             Some(exponent) => format!("{sign}{digits}e{exponent}"),
             None => format!("{sign}{digits}e?"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_go_where_they_are_exact() {
+        assert_eq!(Number::of("3"), Number::Integer(3));
+        assert_eq!(Number::of("-9223372036854775808"), Number::Integer(i64::MIN));
+        assert_eq!(Number::of("3.0"), Number::Double(3.0));
+        assert_eq!(Number::of("0.1"), Number::Double(0.1));
+        assert_eq!(Number::of("1e22"), Number::Double(1e22));
+        assert_eq!(Number::of("10000000000000000000"), Number::Double(1e19));
+        assert_eq!(Number::of("0.10000000000000000001"), Number::Inexact(Some(0.1)));
+        assert_eq!(
+            Number::of("9223372036854775809"),
+            Number::Inexact(Some(9223372036854775808.0))
+        );
+        assert_eq!(Number::of("1e400"), Number::Inexact(None));
+        assert_eq!(Number::of("1e-400"), Number::Inexact(Some(0.0)));
+    }
+
+    #[test]
+    fn doubles_are_integers_only_where_every_integer_is_a_double() {
+        assert_eq!(Number::of("1e2").exact_integer(), Some(100));
+        assert_eq!(Number::of("2.5").exact_integer(), None);
+        assert_eq!(Number::of("1234567890123456700.0").exact_integer(), None);
+        assert_eq!(Number::of("9007199254740993").exact_double(), None);
+        assert_eq!(Number::of("9007199254740992").exact_double(), Some(9007199254740992.0));
+    }
+
+    #[test]
+    fn equal_decimals_are_equal_however_they_are_spelled() {
+        for spelling in ["1200", "1.2e3", "12E+2", "0.12e4", "1200.00"] {
+            assert_eq!(Decimal::of(spelling), Decimal::of("1200"), "{spelling}");
+        }
+        assert_eq!(Decimal::of("-0.0"), Decimal::of("0"));
+        assert_ne!(Decimal::of("-1"), Decimal::of("1"));
     }
 }

@@ -59,3 +59,37 @@ fn is_secret_key(key: &[u8]) -> bool {
         from = at + length;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_go_from_whole_and_from_torn_text() {
+        for (text, expected) in [
+            (
+                r#"{"workspace_token": "s", "x": 1}"#,
+                r#"{"workspace_token": "[redacted]", "x": 1}"#,
+            ),
+            (
+                r#"{"workspace_token" : {"a": ["s"]}}"#,
+                r#"{"workspace_token" : "[redacted]"}"#,
+            ),
+            (
+                r#"{"workspace_token": 5, "workspace_token": null"#,
+                r#"{"workspace_token": "[redacted]", "workspace_token": null"#,
+            ),
+            (
+                r#"{"work\u0073pace_token": "s"}"#,
+                r#"{"work\u0073pace_token": "[redacted]"}"#,
+            ),
+            (
+                r#"{"workspace_token": "s and no end"#,
+                r#"{"workspace_token": "[redacted]""#,
+            ),
+            (r#"["workspace_token", "x"]"#, r#"["workspace_token", "x"]"#),
+        ] {
+            assert_eq!(String::from_utf8_lossy(&redact(text.as_bytes())), expected);
+        }
+    }
+}

@@ -208,10 +208,9 @@ impl<'a> Scope<'a> {
 
     /// An object that stands where its id could: the task keeps it too, so one that can't be read is no loss here.
     fn expanded(self, dataset: Dataset, piece: Option<&'a [u8]>, project: Option<&str>, sink: &mut dyn Sink) {
-        if let Some(piece) = piece.filter(|piece| piece.starts_with(b"{")) {
-            if deep_parse(piece, self.arena).is_ok() {
-                let _ = self.dimension(dataset, piece, project, sink);
-            }
+        let is_readable = |piece: &&[u8]| piece.starts_with(b"{") && deep_parse(piece, self.arena).is_ok();
+        if let Some(piece) = piece.filter(is_readable) {
+            let _ = self.dimension(dataset, piece, project, sink);
         }
     }
 

@@ -22,3 +22,61 @@ pub fn write_instant(micros: i64) -> Option<String> {
     let instant = DateTime::from_timestamp_micros(micros)?;
     Some(instant.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn instants_are_floored_to_microseconds() {
+        assert_eq!(parse_instant("1970-01-01T00:00:00.0000019Z"), Some(1));
+        assert_eq!(parse_instant("1969-12-31T23:59:59.9999991Z"), Some(-1));
+        assert_eq!(parse_instant("1969-12-31T23:59:59.9999999Z"), Some(-1));
+    }
+
+    #[test]
+    fn any_offset_is_read_and_none_is_utc() {
+        for text in [
+            "2025-01-02T04:00:00Z",
+            "2025-01-02T05:30:00+01:30",
+            "2025-01-02T05:30:00+0130",
+            "2025-01-01T20:00:00-08:00",
+            "2025-01-02T04:00:00",
+            "2025-01-02 04:00:00",
+            "2025-01-02 04:00:00Z",
+        ] {
+            assert_eq!(parse_instant(text), Some(1_735_790_400_000_000), "{text}");
+        }
+        assert_eq!(parse_instant("2025-01-02"), Some(1_735_776_000_000_000));
+    }
+
+    #[test]
+    fn what_is_no_instant_of_the_years_1_to_9999_is_none() {
+        for text in [
+            "",
+            "yesterday",
+            "2025-13-01T00:00:00Z",
+            "0000-12-31T00:00:00Z",
+            "10000-01-01T00:00:00Z",
+            "9999-12-31T23:59:59-01:00",
+            "0001-01-01T00:00:00+01:00",
+            "1735790400",
+        ] {
+            assert_eq!(parse_instant(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn written_instants_are_read_back() {
+        for micros in [
+            0,
+            -1,
+            1,
+            1_735_790_400_169_000,
+            -62_135_596_800_000_000,
+            253_402_300_799_999_999,
+        ] {
+            assert_eq!(parse_instant(&write_instant(micros).unwrap()), Some(micros));
+        }
+    }
+}

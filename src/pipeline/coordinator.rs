@@ -110,20 +110,16 @@ impl<'w> Coordinator<'w> {
     pub(super) fn run(mut self) -> Result<Outcome> {
         loop {
             self.start_parts();
-            let may_read =
-                !self.is_read && self.waiting.is_empty() && self.page_bytes < self.context.config.memory.page_bytes();
-            if !may_read && self.pages == 0 && self.building == 0 {
+            let limit = self.context.config.memory.page_bytes();
+            let may_read = !self.is_read && self.waiting.is_empty() && self.page_bytes < limit;
+            if self.is_read && self.pages == 0 && self.waiting.is_empty() && (self.building == 0 || self.has_room()) {
                 // Everything is in the buffers: the rest of each partition is its last part.
-                match self.buffers.drain() {
-                    Some(part) => self.waiting.push_back(part),
-                    None => break,
-                }
-                continue;
-            }
-            if self.is_read && self.pages == 0 && self.waiting.is_empty() && self.has_room() {
                 if let Some(part) = self.buffers.drain() {
                     self.waiting.push_back(part);
                     continue;
+                }
+                if self.building == 0 {
+                    break;
                 }
             }
             match self.next_step(may_read) {
@@ -226,12 +222,12 @@ impl<'w> Coordinator<'w> {
         let folder = self.context.staging.folder().to_owned();
         let failed = || Error::file("read back what was spilled to", &folder);
         let mut losers = self.index.losers().map_err(failed())?;
-        let mut next = losers.next().map_err(failed())?;
+        let mut next = losers.next_loser().map_err(failed())?;
         while let Some(first) = next {
             let mut identities = HashSet::new();
             while let Some(loser) = next.filter(|loser| loser.part == first.part) {
                 identities.insert(loser.identity);
-                next = losers.next().map_err(failed())?;
+                next = losers.next_loser().map_err(failed())?;
             }
             let Some(part) = self.finished.get_mut(first.part as usize) else {
                 continue;

@@ -132,12 +132,12 @@ macro_rules! part {
                 let mut task = None;
                 self.tasks.next(None, |row| task = Some((row.task_id.to_owned(), rows::task(row))))?;
                 let Some((task_id, task)) = task else { return Ok(None) };
-                let mut tree = Tree::new(task);
+                let Some(mut tree) = Tree::new(task) else { return Err(Error::Unfit { table: "tasks", task_id }) };
                 $(
                     let mut child: Option<Child> = None;
                     while self.$table.next(Some(&task_id), |row| child = Some(rows::$table(row)))? {
                         if !child.take().is_some_and(|child| tree.attach(child)) {
-                            return Err(Error::Orphan { table: stringify!($table), task_id });
+                            return Err(Error::Unfit { table: stringify!($table), task_id });
                         }
                     }
                 )+

@@ -1,6 +1,9 @@
 //! A task's JSON while it is put together.
 
+use serde::Deserialize;
 use serde_json::{Map, Value};
+
+use crate::parse::time::write_instant;
 
 /// One step on the way down from a task.
 #[derive(Clone, Copy, Debug)]
@@ -31,12 +34,16 @@ pub(super) struct Tree {
 }
 
 impl Tree {
-    pub(super) fn new(task: Object) -> Tree {
-        Tree { task: task.into_json() }
+    /// `None` where a column holds broken JSON.
+    pub(super) fn new(task: Object) -> Option<Tree> {
+        task.into_json().map(|task| Tree { task })
     }
 
-    /// Puts a row at the end of its owner's array; false where that is not its place.
+    /// Puts a row at the end of its owner's array; false where that is not its place, or where a column holds broken JSON.
     pub(super) fn attach(&mut self, child: Child) -> bool {
+        let Some(object) = child.object.into_json() else {
+            return false;
+        };
         let mut owner = Some(&mut self.task);
         for step in &child.owner {
             owner = owner.and_then(|value| match step {
@@ -49,7 +56,7 @@ impl Tree {
             .and_then(Value::as_array_mut);
         match array {
             Some(array) if usize::try_from(child.index).is_ok_and(|index| index == array.len()) => {
-                array.push(child.object.into_json());
+                array.push(object);
                 true
             }
             _ => false,
@@ -65,6 +72,7 @@ impl Tree {
 #[derive(Debug, Default)]
 pub(super) struct Object {
     fields: Map<String, Value>,
+    is_broken: bool,
 }
 
 impl Object {
@@ -83,24 +91,32 @@ impl Object {
 
     /// Adds an instant.
     pub(super) fn with_instant(self, key: &str, micros: Option<i64>) -> Object {
-        self.with(key, micros.and_then(crate::parse::time::write_instant))
+        self.with(key, micros.and_then(write_instant))
     }
 
     /// Adds JSON that a column holds as text.
-    pub(super) fn with_json(self, key: &str, json: Option<&str>) -> Object {
-        self.with(key, json.and_then(parse))
+    pub(super) fn with_json(mut self, key: &str, json: Option<&str>) -> Object {
+        let value = self.parse(json);
+        self.with(key, value)
     }
 
     /// Adds an object that was inlined, unless it is empty.
-    pub(super) fn with_object(self, key: &str, object: Object) -> Object {
+    pub(super) fn with_object(mut self, key: &str, object: Object) -> Object {
+        self.is_broken |= object.is_broken;
         let is_filled = !object.fields.is_empty();
-        self.with(key, is_filled.then(|| object.into_json()))
+        self.with(key, is_filled.then_some(Value::Object(object.fields)))
     }
 
-    /// Adds an id, or an object with id and name.
-    pub(super) fn with_reference(self, key: &str, id: Option<&str>, name: Option<&str>, extra: Option<&str>) -> Object {
-        let is_object = extra
-            .and_then(parse)
+    /// Adds an id, or an object with id and name: which of them it was, name and `extra` tell.
+    pub(super) fn with_reference(
+        mut self,
+        key: &str,
+        id: Option<&str>,
+        name: Option<&str>,
+        extra: Option<&str>,
+    ) -> Object {
+        let is_object = self
+            .parse(extra)
             .is_some_and(|extra| extra.get(key).is_some_and(Value::is_object));
         if name.is_some() || is_object {
             self.with_object(key, Object::default().with("id", id).with("name", name))
@@ -111,19 +127,26 @@ impl Object {
 
     /// Adds what the columns could not hold.
     pub(super) fn with_extra(mut self, extra: Option<&str>) -> Object {
-        if let Some(Value::Object(extra)) = extra.and_then(parse) {
-            merge(&mut self.fields, extra);
+        match self.parse(extra) {
+            Some(Value::Object(extra)) => merge(&mut self.fields, extra),
+            Some(_) => self.is_broken = true,
+            None => {}
         }
         self
     }
 
-    pub(super) fn into_json(self) -> Value {
-        Value::Object(self.fields)
+    fn parse(&mut self, json: Option<&str>) -> Option<Value> {
+        let mut reader = serde_json::Deserializer::from_str(json?);
+        // `flatten` lets nothing in that is deeper than 128 levels.
+        reader.disable_recursion_limit();
+        let value = Value::deserialize(&mut reader).and_then(|value| reader.end().map(|()| value));
+        self.is_broken |= value.is_err();
+        value.ok()
     }
-}
 
-fn parse(json: &str) -> Option<Value> {
-    serde_json::from_str(json).ok()
+    fn into_json(self) -> Option<Value> {
+        (!self.is_broken).then_some(Value::Object(self.fields))
+    }
 }
 
 fn merge(into: &mut Map<String, Value>, from: Map<String, Value>) {

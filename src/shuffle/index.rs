@@ -60,7 +60,7 @@ impl Index {
         let Index { entries, mut losers } = self;
         let mut sorted = entries.sorted()?;
         let mut earlier: Option<[u8; ENTRY_BYTES]> = None;
-        while let Some(entry) = sorted.next()? {
+        while let Some(entry) = sorted.next_record()? {
             if let Some(loser) = earlier.and_then(|earlier| loser(&earlier, &entry)) {
                 losers.push(loser)?;
             }
@@ -88,8 +88,8 @@ pub struct Losers {
 
 impl Losers {
     /// The next one.
-    pub fn next(&mut self) -> io::Result<Option<Loser>> {
-        let loser = self.sorted.next()?;
+    pub fn next_loser(&mut self) -> io::Result<Option<Loser>> {
+        let loser = self.sorted.next_record()?;
         Ok(loser.and_then(|bytes| {
             let (part, identity) = bytes.split_first_chunk()?;
             Some(Loser {
@@ -97,5 +97,33 @@ impl Losers {
                 identity: u128::from_be_bytes(identity.try_into().ok()?),
             })
         }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_later_of_equal_objects_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut index = Index::new(1024, folder.path());
+        let at = |page, index| Position { page, index };
+        for number in 0..1000u32 {
+            index
+                .add(Dataset::Tasks, number.into(), at(5, number), number % 7)
+                .unwrap();
+        }
+        // The same identities in other datasets are other objects.
+        index.add(Dataset::Projects, 1, at(9, 0), 7).unwrap();
+        index.add(Dataset::Tasks, 1, at(4, 9), 8).unwrap();
+        index.add(Dataset::Tasks, 2, at(6, 0), 9).unwrap();
+        index.add(Dataset::Tasks, 2, at(7, 0), 10).unwrap();
+        let mut losers = index.losers().unwrap();
+        let mut found = Vec::new();
+        while let Some(loser) = losers.next_loser().unwrap() {
+            found.push((loser.part, loser.identity));
+        }
+        assert_eq!(found, [(2, 2), (8, 1), (9, 2)]);
     }
 }

@@ -102,7 +102,7 @@ pub(super) struct Sorted<const N: usize> {
 const WINDOW_RECORDS: usize = 4096;
 
 impl<const N: usize> Sorted<N> {
-    pub(super) fn next(&mut self) -> io::Result<Option<[u8; N]>> {
+    pub(super) fn next_record(&mut self) -> io::Result<Option<[u8; N]>> {
         let Some(Reverse((record, run))) = self.heads.pop() else {
             return Ok(None);
         };
@@ -125,5 +125,30 @@ impl<const N: usize> Sorted<N> {
             self.heads.push(Reverse((record, index)));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sorts_more_than_it_may_hold() {
+        let folder = tempfile::tempdir().unwrap();
+        // 64 records of 8 bytes at a time, so that there are many runs, each longer than nothing and one of them in memory.
+        let mut sorter = Sorter::<8>::new(512, folder.path());
+        let mut expected = Vec::new();
+        for index in 0u64..10_007 {
+            let record = (index.wrapping_mul(0x9e37_79b9_7f4a_7c15) % 5000).to_be_bytes();
+            sorter.push(record).unwrap();
+            expected.push(record);
+        }
+        expected.sort_unstable();
+        let mut sorted = sorter.sorted().unwrap();
+        let mut found = Vec::new();
+        while let Some(record) = sorted.next_record().unwrap() {
+            found.push(record);
+        }
+        assert!(found == expected);
     }
 }

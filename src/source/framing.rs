@@ -134,3 +134,74 @@ fn scalar(bytes: &[u8], at: usize, is_all: bool) -> Option<Range<usize>> {
         .or(is_all.then_some(rest.len()))?;
     Some(at..at + length.max(1))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn framing(text: &str) -> Option<Framing> {
+        Framing::detect(text.as_bytes(), true)
+    }
+
+    #[test]
+    fn the_first_line_tells_lines_from_values() {
+        use Framing::{Lines, Values};
+        for (text, expected) in [
+            ("", Lines),
+            ("{}\n{}\n", Lines),
+            ("\n\n {\"a\": \"}\"} \n", Lines),
+            ("{}", Lines),
+            ("5\n", Lines),
+            ("garbage\n", Lines),
+            ("{} {}\n", Values),
+            ("{\n\"a\": 1}", Values),
+            ("{\"a\":\n1}", Values),
+            ("{\"a\": 1\n}", Values),
+            ("{\"a\": 1\n, \"b\": 2}", Values),
+            ("{\"tasks\": [\n{}\n]}", Values),
+            ("[{}]\n", Values),
+            ("{\"a\": \"to\n{}\n", Lines),
+        ] {
+            assert_eq!(framing(text), Some(expected), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn asks_for_more_where_the_beginning_does_not_tell() {
+        for prefix in ["", "  ", "{\"a\": ", "{}", "{\"a\": 1\n"] {
+            assert_eq!(Framing::detect(prefix.as_bytes(), false), None, "{prefix:?}");
+        }
+    }
+
+    /// Cuts a text that arrives in pieces of the given length.
+    fn records(text: &[u8], piece: usize) -> Vec<Vec<u8>> {
+        let mut cutter = ValueCutter::default();
+        let mut held = Vec::new();
+        let mut found = Vec::new();
+        let mut at = 0;
+        let pieces = text.chunks(piece.max(1)).collect::<Vec<_>>();
+        for (index, bytes) in pieces.iter().enumerate() {
+            held.extend_from_slice(bytes);
+            let mut ranges = Vec::new();
+            let end = cutter.cut(&held, at, index + 1 == pieces.len(), &mut ranges);
+            found.extend(ranges.into_iter().map(|range| held[range].to_vec()));
+            held.drain(..end);
+            cutter.rebase(end);
+            at = 0;
+        }
+        found
+    }
+
+    proptest! {
+        #[test]
+        fn values_are_cut_alike_however_the_bytes_arrive(
+            values in proptest::collection::vec(r#"\{("[a\\\\"{}\[\]]{0,3}":\[?)?\}|"[a,\]]{0,3}"|12|\[|,|\]|null"#, 0..8),
+            piece in 1..9usize,
+        ) {
+            let text = values.join(" ");
+            prop_assert_eq!(records(text.as_bytes(), text.len()), records(text.as_bytes(), piece));
+        }
+    }
+}

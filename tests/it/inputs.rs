@@ -1,1 +1,221 @@
+//! Every form that an input can take gives the same tasks.
 
+use std::io::Write;
+use std::path::Path;
+
+use serde_json::{Value, json};
+use taskloom::commit::Lake;
+use taskloom::pipeline;
+
+use crate::lakes::{config, flatten_text, rejects, restored, taskloom};
+
+fn task(id: &str) -> Value {
+    json!({"task_id": id, "project": "p", "batch": "b", "created_at": "2025-01-01T00:00:00Z", "threads": []})
+}
+
+/// Flattens an input and gives the ids in the lake, which must have no rejects.
+fn ids_of(text: impl AsRef<[u8]>) -> Vec<String> {
+    let folder = tempfile::tempdir().unwrap();
+    let (report, lake) = flatten_text(text, folder.path());
+    assert_eq!(rejects(&report), Vec::<Value>::new());
+    restored(&lake).into_keys().collect()
+}
+
+#[test]
+fn lines_may_have_a_byte_order_mark_blank_lines_and_any_line_end() {
+    assert_eq!(
+        ids_of(format!("\u{feff}\n  {}\r\n\r\n\n{}", task("a"), task("b"))),
+        ["a", "b"]
+    );
+}
+
+#[test]
+fn one_object_over_many_lines_is_one_task() {
+    assert_eq!(ids_of(serde_json::to_string_pretty(&task("a")).unwrap()), ["a"]);
+}
+
+#[test]
+fn values_may_follow_each_other_in_any_way() {
+    let pretty = serde_json::to_string_pretty(&task("a")).unwrap();
+    assert_eq!(
+        ids_of(format!(
+            "{pretty}\n{pretty2}",
+            pretty2 = pretty.replace("\"a\"", "\"b\"")
+        )),
+        ["a", "b"]
+    );
+    assert_eq!(
+        ids_of(format!("{}{}\n{}", task("a"), task("b"), task("c"))),
+        ["a", "b", "c"]
+    );
+}
+
+#[test]
+fn arrays_give_their_elements_on_one_line_or_many() {
+    assert_eq!(ids_of(format!("[{}, {}]", task("a"), task("b"))), ["a", "b"]);
+    assert_eq!(
+        ids_of(format!("[\n{},\n{}\n]\n[{}]\n", task("a"), task("b"), task("c"))),
+        ["a", "b", "c"]
+    );
+    assert_eq!(ids_of("[]"), Vec::<String>::new());
+}
+
+#[test]
+fn an_array_is_streamed_over_pages() {
+    let filler = "x".repeat(700);
+    let mut text = String::from("[");
+    for index in 0..4000 {
+        let mut task = task(&format!("{index:05}"));
+        task["metadata"] = json!({ "filler": filler });
+        text.push_str(&format!("{}{task}", if index > 0 { ",\n" } else { "" }));
+    }
+    text.push(']');
+    assert!(text.len() > 2 << 20, "several pages");
+    assert_eq!(ids_of(&text).len(), 4000);
+}
+
+#[test]
+fn saved_pages_give_their_tasks_and_deliveries() {
+    let folder = tempfile::tempdir().unwrap();
+    let delivery = json!({"id": "d1", "name": "first", "task_count": 2, "project": "p"});
+    let pages = [
+        json!({"tasks": [task("a"), task("b")], "next_token": "x"}),
+        json!({"delivery": delivery, "tasks": [task("b"), task("c")], "next_token": null}),
+        json!({"delivery": "d2", "tasks": [task("c")]}),
+    ];
+    let text = pages
+        .iter()
+        .map(|page| serde_json::to_string_pretty(page).unwrap())
+        .collect::<String>();
+    let (report, lake) = flatten_text(text, folder.path());
+    assert_eq!(rejects(&report), Vec::<Value>::new());
+    assert_eq!(restored(&lake).into_keys().collect::<Vec<_>>(), ["a", "b", "c"]);
+    assert_eq!(
+        (
+            report.superseded,
+            report.tables["deliveries"].rows,
+            report.tables["delivery_tasks"].rows
+        ),
+        (2, 1, 3)
+    );
+}
+
+#[test]
+fn one_bad_task_on_a_page_is_one_reject() {
+    let folder = tempfile::tempdir().unwrap();
+    let deep = format!("{}1{}", "[".repeat(200), "]".repeat(200));
+    let text = format!(
+        r#"{{"tasks": [{}, {{"task_id": "bad", "metadata": {deep}}}, {}, 5, null]}}"#,
+        task("a"),
+        task("b")
+    );
+    let (report, lake) = flatten_text(text, folder.path());
+    assert_eq!(restored(&lake).into_keys().collect::<Vec<_>>(), ["a", "b"]);
+    let paths = rejects(&report)
+        .iter()
+        .map(|reject| reject["path"].as_str().unwrap().to_owned())
+        .collect::<Vec<_>>();
+    assert_eq!(paths.len(), 3, "{paths:?}");
+    assert!(
+        paths.contains(&"$.tasks[3]".to_owned()) && paths.contains(&"$.tasks[4]".to_owned()),
+        "{paths:?}"
+    );
+}
+
+#[test]
+fn a_torn_first_line_does_not_swallow_the_next() {
+    let folder = tempfile::tempdir().unwrap();
+    let torn = &task("torn").to_string()[..20];
+    let (report, lake) = flatten_text(format!("{torn}\n{}\n{}\n", task("a"), task("b")), folder.path());
+    assert_eq!(restored(&lake).into_keys().collect::<Vec<_>>(), ["a", "b"]);
+    assert_eq!(report.rejected, 1);
+}
+
+#[test]
+fn an_array_that_is_cut_off_between_elements_is_noticed() {
+    let folder = tempfile::tempdir().unwrap();
+    let (report, lake) = flatten_text(format!("[{}, {}", task("a"), task("b")), folder.path());
+    assert_eq!(restored(&lake).len(), 2);
+    assert_eq!(report.rejected, 1);
+}
+
+fn compressed(path: &Path, text: &str) {
+    let file = std::fs::File::create(path).unwrap();
+    if path.extension().unwrap() == "gz" {
+        let mut gzip = flate2::write::GzEncoder::new(file, Default::default());
+        gzip.write_all(text.as_bytes()).unwrap();
+        gzip.finish().unwrap();
+    } else {
+        zstd::stream::copy_encode(text.as_bytes(), file, 3).unwrap();
+    }
+}
+
+#[test]
+fn folders_are_walked_and_compressed_files_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let inner = folder.path().join("in/deeper");
+    std::fs::create_dir_all(&inner).unwrap();
+    compressed(&folder.path().join("in/a.ndjson.gz"), &format!("{}\n", task("a")));
+    compressed(
+        &inner.join("b.json.zst"),
+        &serde_json::to_string_pretty(&task("b")).unwrap(),
+    );
+    std::fs::write(inner.join("c.jsonl"), task("c").to_string()).unwrap();
+    std::fs::write(inner.join("notes.txt"), "not for us").unwrap();
+    std::fs::write(inner.join(".hidden.json"), "not for us").unwrap();
+    let out = folder.path().join("lake");
+    taskloom()
+        .arg("flatten")
+        .arg(folder.path().join("in"))
+        .arg("--out")
+        .arg(&out)
+        .assert()
+        .success();
+    assert_eq!(
+        restored(&Lake::open(&out).unwrap()).into_keys().collect::<Vec<_>>(),
+        ["a", "b", "c"]
+    );
+}
+
+#[test]
+fn patterns_and_standard_input_are_inputs() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("x1.json"), task("a").to_string()).unwrap();
+    std::fs::write(folder.path().join("x2.json"), task("b").to_string()).unwrap();
+    let pattern = folder.path().join("x*.json");
+    let out = folder.path().join("lake");
+    let mut command = taskloom();
+    command
+        .arg("flatten")
+        .arg(pattern)
+        .arg("-")
+        .arg("--out")
+        .arg(&out)
+        .write_stdin(task("c").to_string());
+    command.assert().success();
+    assert_eq!(
+        restored(&Lake::open(&out).unwrap()).into_keys().collect::<Vec<_>>(),
+        ["a", "b", "c"]
+    );
+}
+
+#[test]
+fn a_corrupt_compressed_stream_fails_the_run_and_shows_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["a.ndjson.gz", "a.ndjson.zst"] {
+        let input = folder.path().join(name);
+        let mut text = Vec::new();
+        let options = taskloom::generate::GenerateOptions {
+            tasks: 20,
+            ..Default::default()
+        };
+        taskloom::generate::generate(&options, &mut text).unwrap();
+        compressed(&input, std::str::from_utf8(&text).unwrap());
+        let whole = std::fs::read(&input).unwrap();
+        std::fs::write(&input, &whole[..whole.len() / 2]).unwrap();
+        let out = folder.path().join(format!("lake {name}"));
+        let error = pipeline::flatten(config(&input, &out)).unwrap_err();
+        assert!(error.to_string().contains(name), "{error}");
+        assert_eq!(crate::lakes::visible_files(&out).len(), 0);
+    }
+}

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use serde::Deserialize;
 use serde_json::Value;
 use taskloom::commit::Lake;
 use taskloom::config::{FlattenConfig, Memory};
@@ -45,7 +46,11 @@ pub fn restored(lake: &Lake) -> BTreeMap<String, Value> {
 
 /// Lines of tasks by id.
 pub fn by_id(lines: &[u8]) -> BTreeMap<String, Value> {
-    let parse = |line: &[u8]| serde_json::from_slice::<Value>(line).unwrap();
+    let parse = |line: &[u8]| {
+        let mut reader = serde_json::Deserializer::from_slice(line);
+        reader.disable_recursion_limit();
+        Value::deserialize(&mut reader).unwrap()
+    };
     let id = |task: Value| (task["task_id"].as_str().unwrap().to_owned(), task);
     lines
         .split(|byte| *byte == b'\n')

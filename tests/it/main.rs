@@ -8,3 +8,4 @@ mod lakes;
 mod rejects;
 mod restore;
 mod same_bytes;
+mod schemas;

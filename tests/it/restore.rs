@@ -377,17 +377,17 @@ fn task() -> BoxedStrategy<Value> {
 }
 
 /// What equality leaves out: nulls in objects, secrets, the spelling of numbers, and of instants where the API has one.
-fn canonical(value: &Value, key: &str, is_time: bool) -> Value {
+fn canonical(value: &Value, is_time: bool) -> Value {
     match value {
         Value::String(text) if is_time => {
             instant(text).map_or_else(|| value.clone(), |micros| json!({"instant": micros}))
         }
         Value::Number(number) => json!({"decimal": decimal(&number.to_string())}),
-        Value::Array(elements) => elements.iter().map(|element| canonical(element, key, false)).collect(),
+        Value::Array(elements) => elements.iter().map(|element| canonical(element, false)).collect(),
         Value::Object(members) => {
             let one = |(inner, value): (&String, &Value)| match inner.as_str() {
                 "workspace_token" => (inner.clone(), Value::from("[redacted]")),
-                _ => (inner.clone(), canonical(value, inner, false)),
+                _ => (inner.clone(), canonical(value, false)),
             };
             Value::Object(members.iter().filter(|(_, value)| !value.is_null()).map(one).collect())
         }
@@ -396,17 +396,17 @@ fn canonical(value: &Value, key: &str, is_time: bool) -> Value {
 }
 
 fn canonical_task(task: &Value) -> Value {
-    let mut canonical_task = canonical(task, "", false);
+    let mut canonical_task = canonical(task, false);
     for key in ["created_at", "completed_at"] {
         if let Some(value) = task.get(key).filter(|value| value.is_string()) {
-            canonical_task[key] = canonical(value, key, true);
+            canonical_task[key] = canonical(value, true);
         }
     }
     let threads = task["threads"].as_array().into_iter().flatten().enumerate();
     for (thread_index, thread) in threads {
         for (index, submission) in thread["submissions"].as_array().into_iter().flatten().enumerate() {
             if let Some(value) = submission.get("submitted_at").filter(|value| value.is_string()) {
-                let value = canonical(value, "submitted_at", true);
+                let value = canonical(value, true);
                 canonical_task["threads"][thread_index]["submissions"][index]["submitted_at"] = value;
             }
         }

@@ -1,1 +1,71 @@
+//! The same input gives the same bytes, whatever the number of threads and however much had to go to disk.
 
+use taskloom::config::Memory;
+use taskloom::generate::{GenerateOptions, generate};
+use taskloom::pipeline;
+
+use crate::lakes::{config, visible_files};
+
+#[test]
+fn threads_change_no_byte() {
+    let folder = tempfile::tempdir().unwrap();
+    let input = folder.path().join("input.ndjson");
+    let mut text = Vec::new();
+    // Large enough to be cut into several parts a partition at the least memory limit.
+    generate(
+        &GenerateOptions {
+            tasks: 1200,
+            partitions: 3,
+            ..Default::default()
+        },
+        &mut text,
+    )
+    .unwrap();
+    // Some tasks come again, so that parts are rewritten.
+    text.extend_from_within(..200_000);
+    text.extend_from_slice(b"\n");
+    std::fs::write(&input, &text).unwrap();
+    let mut reports = Vec::new();
+    let mut lakes = Vec::new();
+    for threads in [1, 2, 7] {
+        let out = folder.path().join(format!("lake{threads}"));
+        let mut config = config(&input, &out);
+        config.threads = threads;
+        config.memory = Memory {
+            limit_bytes: Memory::LEAST_BYTES,
+        };
+        reports.push(pipeline::flatten(config).unwrap());
+        lakes.push(visible_files(&out));
+    }
+    assert!(reports[0].parts > 8 && reports[0].superseded > 5, "{:?}", reports[0]);
+    assert!(lakes[0].len() > 40);
+    assert!(lakes[0] == lakes[1], "2 threads");
+    assert!(lakes[0] == lakes[2], "7 threads");
+}
+
+#[test]
+fn spilling_changes_no_byte() {
+    let folder = tempfile::tempdir().unwrap();
+    let input = folder.path().join("input.ndjson");
+    let mut text = Vec::new();
+    generate(
+        &GenerateOptions {
+            tasks: 900,
+            partitions: 300,
+            ..Default::default()
+        },
+        &mut text,
+    )
+    .unwrap();
+    std::fs::write(&input, &text).unwrap();
+    let mut lakes = Vec::new();
+    for (name, limit_bytes) in [("spilled", Memory::LEAST_BYTES), ("held", 1 << 30)] {
+        let out = folder.path().join(name);
+        let mut config = config(&input, &out);
+        config.memory = Memory { limit_bytes };
+        let report = pipeline::flatten(config).unwrap();
+        assert_eq!(report.spilled_bytes > 0, name == "spilled");
+        lakes.push(visible_files(&out));
+    }
+    assert!(lakes[0] == lakes[1]);
+}
