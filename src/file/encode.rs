@@ -4,16 +4,19 @@
 //! compression only where there is enough to compress, pages and row groups cut by bytes.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use parquet::arrow::arrow_writer::{ArrowRowGroupWriterFactory, ArrowWriterOptions, compute_leaves};
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{KeyValue, SortingColumn};
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
 use parquet::schema::types::ColumnPath;
+use rayon::prelude::*;
 
+use super::chunk::{self, Shelves};
 use crate::error::{Error, Result};
 use crate::table::{SCHEMA_VERSION, Shape, Table};
 
@@ -37,8 +40,8 @@ pub struct Encoded {
 const ROW_GROUP_BYTES: usize = 128 * 1024 * 1024;
 /// The size that a page aims at.
 const PAGE_BYTES: usize = 1024 * 1024;
-/// A column of fewer bytes stays uncompressed: a fresh zstd context costs more than it saves.
-const LEAST_COMPRESSED_BYTES: usize = 2048;
+/// A row with more text than this is wide.
+const WIDE_ROW_BYTES: usize = 256 * 1024;
 /// Strings longer than this on average are texts: they have no dictionary and no minimum or maximum.
 const LONG_VALUE_BYTES: usize = 128;
 /// Values that are looked at to tell whether they repeat.
@@ -56,20 +59,113 @@ pub fn encode(table: &Table, batches: &[RecordBatch], encoding: Encoding, path: 
 
 fn encode_batches(table: &Table, batches: &[RecordBatch], encoding: Encoding) -> Result<Encoded, ParquetError> {
     let options = ArrowWriterOptions::new()
-        .with_properties(properties(table, batches, encoding))
+        .with_properties(properties(table, batches))
         .with_parquet_schema(table.parquet_schema()?);
-    let mut writer = ArrowWriter::try_new_with_options(Vec::new(), table.arrow_schema(), options)?;
-    for batch in batches {
-        writer.write(batch)?;
+    let schema = table.arrow_schema();
+    let writer = ArrowWriter::try_new_with_options(Vec::new(), schema.clone(), options)?;
+    let (mut file, _) = writer.into_serialized_writer()?;
+    let shelves = Arc::new(Shelves::default());
+    let columns = ArrowRowGroupWriterFactory::new(&file, schema.clone()).with_page_store_factory(shelves.clone());
+    for (index, group) in row_groups(batches).iter().enumerate() {
+        let writers = columns.create_column_writers(index)?;
+        let writers = writers
+            .into_iter()
+            .zip(shelves.take()?)
+            .zip(schema.fields())
+            .enumerate()
+            .collect::<Vec<_>>();
+        let chunks = writers.into_par_iter().map(|(column, ((writer, shelf), field))| {
+            let pieces = group
+                .iter()
+                .flat_map(|piece| match compute_leaves(field, piece.column(column)) {
+                    Ok(leaves) => leaves.into_iter().map(Ok).collect::<Vec<_>>(),
+                    Err(error) => vec![Err(error)],
+                });
+            chunk::encode(writer, &shelf, pieces, encoding.compression_level)
+        });
+        let mut row_group = file.next_row_group()?;
+        for chunk in chunks.collect::<Result<Vec<_>, _>>()? {
+            row_group.append_column(&chunk.bytes, chunk.close)?;
+        }
+        row_group.close()?;
     }
     let rows = batches.iter().map(RecordBatch::num_rows).sum::<usize>() as u64;
     Ok(Encoded {
-        bytes: writer.into_inner()?,
+        bytes: file.into_inner()?,
         rows,
     })
 }
 
-fn properties(table: &Table, batches: &[RecordBatch], encoding: Encoding) -> WriterProperties {
+/// The batches in pieces that are written at once, grouped into row groups.
+fn row_groups(batches: &[RecordBatch]) -> Vec<Vec<RecordBatch>> {
+    let mut groups: Vec<Vec<RecordBatch>> = Vec::new();
+    let mut bytes = ROW_GROUP_BYTES;
+    for batch in batches {
+        for piece in pieces(batch) {
+            let piece_bytes = row_bytes(&piece).iter().sum::<usize>();
+            if bytes + piece_bytes > ROW_GROUP_BYTES {
+                groups.push(Vec::new());
+                bytes = 0;
+            }
+            bytes += piece_bytes;
+            groups
+                .last_mut()
+                .into_iter()
+                .for_each(|group| group.push(piece.clone()));
+        }
+    }
+    groups
+}
+
+/// A batch as it is, or, where a row is wide, in slices of about a page: the column writer looks at the size of its page
+/// between slices.
+fn pieces(batch: &RecordBatch) -> Vec<RecordBatch> {
+    let widths = row_bytes(batch);
+    if widths.iter().all(|width| *width <= WIDE_ROW_BYTES) {
+        return vec![batch.clone()];
+    }
+    let mut pieces = Vec::new();
+    let (mut start, mut bytes) = (0, 0);
+    for (row, width) in widths.iter().enumerate() {
+        if row > start && bytes + width > PAGE_BYTES {
+            pieces.push(batch.slice(start, row - start));
+            (start, bytes) = (row, 0);
+        }
+        bytes += width;
+    }
+    pieces.push(batch.slice(start, batch.num_rows() - start));
+    pieces
+}
+
+/// Bytes of text in each row, in lists too.
+fn row_bytes(batch: &RecordBatch) -> Vec<usize> {
+    let mut widths = vec![0; batch.num_rows()];
+    for column in batch.columns() {
+        let ends = text_ends(column.as_ref());
+        for (width, (start, end)) in widths.iter_mut().zip(ends.iter().zip(ends.iter().skip(1))) {
+            *width += end - start;
+        }
+    }
+    widths
+}
+
+/// Where the text of each row ends; empty for other columns.
+fn text_ends(array: &dyn Array) -> Vec<usize> {
+    if let Some(texts) = array.as_string_opt::<i32>() {
+        return texts.value_offsets().iter().map(|end| *end as usize).collect();
+    }
+    let Some(lists) = array.as_list_opt::<i32>() else {
+        return Vec::new();
+    };
+    let inner = text_ends(lists.values().as_ref());
+    lists
+        .value_offsets()
+        .iter()
+        .map(|end| inner.get(*end as usize).copied().unwrap_or(0))
+        .collect()
+}
+
+fn properties(table: &Table, batches: &[RecordBatch]) -> WriterProperties {
     let position = |name| table.columns.iter().position(|column| column.name == name);
     let sorting = table.sort_columns().filter_map(|column| position(column.name));
     let sorting = sorting.map(|index| SortingColumn {
@@ -77,7 +173,6 @@ fn properties(table: &Table, batches: &[RecordBatch], encoding: Encoding) -> Wri
         descending: false,
         nulls_first: true,
     });
-    let widest = batches.iter().map(widest_value).max().unwrap_or(0);
     let footer = [
         ("taskloom.version", env!("CARGO_PKG_VERSION").to_owned()),
         ("taskloom.table", table.name.to_owned()),
@@ -89,18 +184,17 @@ fn properties(table: &Table, batches: &[RecordBatch], encoding: Encoding) -> Wri
             footer.map(|(key, value)| KeyValue::new(key.to_owned(), value)).to_vec(),
         ))
         .set_sorting_columns(Some(sorting.collect()))
-        .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
+        .set_max_row_group_row_count(None)
         .set_data_page_size_limit(PAGE_BYTES)
-        // Page sizes are looked at once a write batch: with wide values that must be often.
-        .set_write_batch_size((PAGE_BYTES / widest.max(1)).clamp(1, 1024))
         .set_statistics_enabled(EnabledStatistics::Page)
+        // Compression is ours to do: see `chunk`.
         .set_compression(Compression::UNCOMPRESSED);
     for (index, column) in table.columns.iter().enumerate() {
         let arrays = batches
             .iter()
             .map(|batch| batch.column(index).as_ref())
             .collect::<Vec<_>>();
-        builder = column_properties(builder, leaf(column.name, column.shape), &arrays, encoding);
+        builder = column_properties(builder, leaf(column.name, column.shape), &arrays);
     }
     if table.name == "tasks" {
         let rows = batches.iter().map(RecordBatch::num_rows).sum::<usize>();
@@ -126,10 +220,8 @@ fn column_properties(
     builder: WriterPropertiesBuilder,
     path: ColumnPath,
     arrays: &[&dyn Array],
-    encoding: Encoding,
 ) -> WriterPropertiesBuilder {
     let mut builder = builder;
-    let bytes = arrays.iter().map(|array| value_bytes(*array)).sum::<usize>();
     let is_long = arrays
         .first()
         .and_then(|array| array.as_string_opt::<i32>())
@@ -140,39 +232,8 @@ fn column_properties(
     if is_long {
         builder = builder.set_column_statistics_enabled(path.clone(), EnabledStatistics::None);
     }
-    if bytes >= LEAST_COMPRESSED_BYTES {
-        builder = builder.set_column_compression(path.clone(), Compression::ZSTD(encoding.compression_level));
-    }
     let has_dictionary = arrays.first().is_some_and(|array| repeats(*array));
     builder.set_column_dictionary_enabled(path, has_dictionary)
-}
-
-/// Bytes of a column's values, offsets left out.
-fn value_bytes(array: &dyn Array) -> usize {
-    match (array.as_string_opt::<i32>(), array.as_list_opt::<i32>()) {
-        (Some(texts), _) => texts.value_data().len(),
-        (None, Some(lists)) => value_bytes(lists.values().as_ref()),
-        (None, None) => array.get_buffer_memory_size(),
-    }
-}
-
-fn widest_value(batch: &RecordBatch) -> usize {
-    let width = |array: &dyn Array| {
-        array.as_string_opt::<i32>().map_or(0, |texts| {
-            texts
-                .offsets()
-                .windows(2)
-                .map(|ends| ends.iter().rev().copied().reduce(|end, start| end - start).unwrap_or(0))
-                .max()
-                .unwrap_or(0) as usize
-        })
-    };
-    batch
-        .columns()
-        .iter()
-        .map(|column| width(column.as_ref()))
-        .max()
-        .unwrap_or(0)
 }
 
 /// Whether a dictionary pays: in a sample, at least two of three values have been seen before.

@@ -1,5 +1,6 @@
 //! Record batches to Parquet files, and back.
 
+mod chunk;
 mod encode;
 mod read;
 mod rewrite;

@@ -29,10 +29,10 @@ pub struct Item<'a> {
     pub origin: Origin,
 }
 
-/// Takes what a record holds.
-pub trait Sink {
+/// Takes what records hold.
+pub trait Sink<'a> {
     /// Something to keep.
-    fn item(&mut self, item: Item<'_>);
+    fn item(&mut self, item: Item<'a>);
     /// Something that can't be read.
     fn reject(&mut self, reject: Reject);
 }
@@ -54,7 +54,7 @@ pub fn deep_parse<'a>(raw: &'a [u8], arena: &'a Bump) -> Result<Document<'a>, Pr
     })
 }
 
-/// Opens records, one after the other.
+/// Opens the records of a page. What it finds borrows from the page and from the opener.
 #[derive(Debug, Default)]
 pub struct Opener {
     layout: Layout,
@@ -71,8 +71,7 @@ impl Opener {
     }
 
     /// Opens one record and hands what it holds to the sink.
-    pub fn open(&mut self, record: &[u8], origin: Origin, sink: &mut dyn Sink) {
-        self.arena.reset();
+    pub fn open<'a>(&'a self, record: &'a [u8], origin: Origin, sink: &mut dyn Sink<'a>) {
         let scope = Scope {
             layout: self.layout,
             arena: &self.arena,
@@ -93,7 +92,7 @@ struct Scope<'a> {
 }
 
 impl<'a> Scope<'a> {
-    fn open(self, sink: &mut dyn Sink) {
+    fn open(self, sink: &mut dyn Sink<'a>) {
         let Some(head) = Head::of(self.record, self.arena) else {
             return self.reject(self.record, self.problem_of_record(), sink);
         };
@@ -125,11 +124,11 @@ impl<'a> Scope<'a> {
         }
     }
 
-    fn reject(self, piece: &[u8], problem: Problem, sink: &mut dyn Sink) {
+    fn reject(self, piece: &[u8], problem: Problem, sink: &mut dyn Sink<'a>) {
         sink.reject(Reject::new(self.at(piece), problem, piece, piece.len() as u64));
     }
 
-    fn task(self, task: &'a [u8], head: &Head<'a>, path: &str, sink: &mut dyn Sink) {
+    fn task(self, task: &'a [u8], head: &Head<'a>, path: &str, sink: &mut dyn Sink<'a>) {
         let project = self.reference(head.project);
         let batch = self.reference(head.batch);
         match self.task_key(head, project, batch) {
@@ -207,7 +206,7 @@ impl<'a> Scope<'a> {
     }
 
     /// An object that stands where its id could: the task keeps it too, so one that can't be read is no loss here.
-    fn expanded(self, dataset: Dataset, piece: Option<&'a [u8]>, project: Option<&str>, sink: &mut dyn Sink) {
+    fn expanded(self, dataset: Dataset, piece: Option<&'a [u8]>, project: Option<&str>, sink: &mut dyn Sink<'a>) {
         let is_readable = |piece: &&[u8]| piece.starts_with(b"{") && deep_parse(piece, self.arena).is_ok();
         if let Some(piece) = piece.filter(is_readable) {
             let _ = self.dimension(dataset, piece, project, sink);
@@ -220,7 +219,7 @@ impl<'a> Scope<'a> {
         dataset: Dataset,
         object: &'a [u8],
         project: Option<&str>,
-        sink: &mut dyn Sink,
+        sink: &mut dyn Sink<'a>,
     ) -> Result<(), Problem> {
         let head = Head::of(object, self.arena).ok_or_else(|| {
             deep_parse(object, self.arena)
@@ -247,7 +246,7 @@ impl<'a> Scope<'a> {
         Ok(())
     }
 
-    fn page(self, head: &Head<'a>, listing: Listing<'a>, sink: &mut dyn Sink) {
+    fn page(self, head: &Head<'a>, listing: Listing<'a>, sink: &mut dyn Sink<'a>) {
         let step = json::tree::path_key(listing.name);
         if let Some(Err(problem)) = head
             .delivery
@@ -282,7 +281,7 @@ impl<'a> Scope<'a> {
         }
     }
 
-    fn membership(self, delivery: Option<&str>, task: &Head<'a>, element: &[u8], sink: &mut dyn Sink) {
+    fn membership(self, delivery: Option<&str>, task: &Head<'a>, element: &[u8], sink: &mut dyn Sink<'a>) {
         let (Some(delivery), Some(task_id)) = (delivery, self.string(task.task_id)) else {
             return;
         };
@@ -300,7 +299,7 @@ impl<'a> Scope<'a> {
     }
 
     /// A reject of an earlier run: its text is opened as if it had just come.
-    fn reopen(self, head: &Head<'a>, sink: &mut dyn Sink) {
+    fn reopen(self, head: &Head<'a>, sink: &mut dyn Sink<'a>) {
         let text = self.string(head.raw).map(|text| text.as_bytes().to_vec());
         let decoded = || {
             base64::engine::general_purpose::STANDARD

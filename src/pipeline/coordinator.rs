@@ -19,7 +19,7 @@ use crate::error::{Error, Result};
 use crate::parse::Reject;
 use crate::report::Report;
 use crate::shuffle::{Buffers, Index, Part};
-use crate::source::{Page, Pages};
+use crate::source::{Page, Pages, Spares};
 
 /// Pages that wait between the reader and the coordinator: one to take while the next is read.
 const QUEUED_PAGES: usize = 2;
@@ -52,6 +52,7 @@ pub(super) struct Coordinator<'w> {
     context: Arc<Context>,
     workers: &'w Workers,
     feed: Feed,
+    spares: Spares,
     is_read: bool,
     events: Receiver<Event>,
     sender: Sender<Event>,
@@ -82,6 +83,7 @@ impl<'w> Coordinator<'w> {
         Coordinator {
             context: Arc::clone(context),
             workers,
+            spares: pages.spares(),
             feed: if workers.are_alone() {
                 Feed::Inline(Box::new(pages))
             } else {
@@ -153,10 +155,12 @@ impl<'w> Coordinator<'w> {
     fn route(&mut self, page: Page) {
         self.page_bytes += page.bytes.len();
         self.pages += 1;
-        let (sender, layout) = (self.sender.clone(), self.context.config.layout);
+        let (sender, spares, layout) = (self.sender.clone(), self.spares.clone(), self.context.config.layout);
         self.workers.spawn(move || {
+            let routed = route(&page, layout);
+            spares.give(page);
             // Without a receiver the run has failed, and nobody waits for this.
-            let _ = sender.send(Event::Routed(route(&page, layout)));
+            let _ = sender.send(Event::Routed(routed));
         });
     }
 

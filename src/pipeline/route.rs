@@ -25,8 +25,8 @@ pub(super) struct Routed {
 const PIECE_BYTES: usize = 1024 * 1024;
 
 pub(super) fn route(page: &Page, layout: Layout) -> Routed {
-    let mut sink = PageSink::new(page.sequence);
-    let mut opener = Opener::new(layout);
+    let opener = Opener::new(layout);
+    let mut sink = PageSink::default();
     for span in page.records() {
         let origin = Origin {
             input: page.input,
@@ -39,7 +39,7 @@ pub(super) fn route(page: &Page, layout: Layout) -> Routed {
             None => opener.open(record, origin, &mut sink),
         }
     }
-    sink.finish(page.bytes.len())
+    sink.finish(page)
 }
 
 fn oversized(span: &Span) -> Problem {
@@ -49,89 +49,84 @@ fn oversized(span: &Span) -> Problem {
     ))
 }
 
-struct PageSink {
-    page: u64,
-    next_index: u32,
-    pieces: Vec<(Key, Vec<u8>)>,
-    /// The piece of each partition that is still growing.
-    growing: HashMap<Key, usize>,
+/// The items of a page, while it is read.
+#[derive(Default)]
+struct PageSink<'a> {
+    items: Vec<Item<'a>>,
     /// Expanded projects and batches repeat on every task: the last of the page stands for all.
-    repeated: BTreeMap<(Dataset, String), Item<'static>>,
+    repeated: BTreeMap<(Dataset, String), Item<'a>>,
     rejects: Vec<Reject>,
     tasks: u64,
 }
 
-impl PageSink {
-    fn new(page: u64) -> PageSink {
-        PageSink {
-            page,
-            next_index: 0,
-            pieces: Vec::new(),
-            growing: HashMap::new(),
-            repeated: BTreeMap::new(),
-            rejects: Vec::new(),
-            tasks: 0,
-        }
-    }
+/// Items of one partition that will lie together.
+struct Piece<'i, 'a> {
+    items: Vec<(u32, &'i Item<'a>)>,
+    bytes: usize,
+}
 
-    fn append(&mut self, item: &Item<'_>) {
-        let position = Position {
-            page: self.page,
-            index: self.next_index,
-        };
-        self.next_index += 1;
-        let growing = self
-            .growing
-            .get(&item.key)
-            .and_then(|piece| self.pieces.get_mut(*piece));
-        match growing.filter(|(_, frames)| frames.len() + item.raw.len() <= PIECE_BYTES) {
-            Some((_, frames)) => Frame::append(item, position, frames),
-            None => {
-                let mut frames = Vec::new();
-                Frame::append(item, position, &mut frames);
-                self.growing.insert(item.key.clone(), self.pieces.len());
-                self.pieces.push((item.key.clone(), frames));
+impl PageSink<'_> {
+    fn finish(mut self, page: &Page) -> Routed {
+        self.items.extend(std::mem::take(&mut self.repeated).into_values());
+        let pieces = group(&self.items).into_iter().filter_map(|piece| {
+            let (_, first) = piece.items.first()?;
+            // Of just the size that it needs: pieces may be held for long.
+            let mut frames = Vec::with_capacity(piece.bytes);
+            for (index, item) in &piece.items {
+                Frame::append(
+                    item,
+                    Position {
+                        page: page.sequence,
+                        index: *index,
+                    },
+                    &mut frames,
+                );
             }
-        }
-    }
-
-    fn finish(mut self, bytes: usize) -> Routed {
-        for item in std::mem::take(&mut self.repeated).into_values() {
-            self.append(&item);
-        }
-        let PageSink {
-            page,
-            pieces,
-            rejects,
-            tasks,
-            ..
-        } = self;
+            Some((first.key.clone(), frames))
+        });
         Routed {
-            sequence: page,
-            bytes,
-            pieces,
-            rejects,
-            tasks,
+            sequence: page.sequence,
+            bytes: page.bytes.len(),
+            pieces: pieces.collect(),
+            rejects: self.rejects,
+            tasks: self.tasks,
         }
     }
 }
 
-impl Sink for PageSink {
-    fn item(&mut self, item: Item<'_>) {
+fn group<'i, 'a>(items: &'i [Item<'a>]) -> Vec<Piece<'i, 'a>> {
+    let mut pieces: Vec<Piece<'i, 'a>> = Vec::new();
+    let mut growing: HashMap<&Key, usize> = HashMap::new();
+    for (index, item) in items.iter().enumerate() {
+        let bytes = Frame::bytes(item);
+        let piece = growing.get(&item.key).and_then(|piece| pieces.get_mut(*piece));
+        match piece.filter(|piece| piece.bytes + bytes <= PIECE_BYTES) {
+            Some(piece) => {
+                piece.items.push((index as u32, item));
+                piece.bytes += bytes;
+            }
+            None => {
+                growing.insert(&item.key, pieces.len());
+                pieces.push(Piece {
+                    items: vec![(index as u32, item)],
+                    bytes,
+                });
+            }
+        }
+    }
+    pieces
+}
+
+impl<'a> Sink<'a> for PageSink<'a> {
+    fn item(&mut self, item: Item<'a>) {
         match item.key.dataset {
             Dataset::Tasks => {
                 self.tasks += 1;
-                self.append(&item);
+                self.items.push(item);
             }
-            Dataset::DeliveryTasks => self.append(&item),
+            Dataset::DeliveryTasks => self.items.push(item),
             dataset => {
-                let owned = Item {
-                    key: item.key,
-                    id: item.id.into_owned().into(),
-                    raw: item.raw.into_owned().into(),
-                    origin: item.origin,
-                };
-                self.repeated.insert((dataset, owned.id.to_string()), owned);
+                self.repeated.insert((dataset, item.id.to_string()), item);
             }
         }
     }

@@ -30,10 +30,15 @@ pub struct Frame<'a> {
 const HEADER_BYTES: usize = 4 + 4 + 8 + 4 + 4 + 8 + 8;
 
 impl Frame<'_> {
+    /// Bytes that an item has as a frame.
+    pub fn bytes(item: &Item<'_>) -> usize {
+        HEADER_BYTES + item.id.len() + item.raw.len()
+    }
+
     /// Appends an item as a frame.
     pub fn append(item: &Item<'_>, position: Position, to: &mut Vec<u8>) {
         let (id, raw): (&str, &Cow<'_, [u8]>) = (&item.id, &item.raw);
-        to.reserve(HEADER_BYTES + id.len() + raw.len());
+        to.reserve(Frame::bytes(item));
         // A record has at most 2^31 - 1 bytes, so these lengths fit.
         to.extend_from_slice(&(id.len() as u32).to_le_bytes());
         to.extend_from_slice(&(raw.len() as u32).to_le_bytes());

@@ -8,4 +8,4 @@ mod pages;
 
 pub use files::{Input, resolve};
 pub use framing::Framing;
-pub use pages::{MAX_RECORD_BYTES, Page, Pages, Span};
+pub use pages::{MAX_RECORD_BYTES, Page, Pages, Span, Spares};

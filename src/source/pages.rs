@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 use std::io::{self, Read};
 use std::ops::Range;
 
+use crossbeam_channel::{Receiver, Sender, bounded};
+
 use super::files::Input;
 use super::framing::{Framing, ValueCutter};
 use crate::error::{Error, Result};
@@ -71,8 +73,42 @@ fn lines(bytes: &[u8], first_line: u64) -> Vec<Span> {
     records
 }
 
+/// Buffers of pages that were read and are used up, for the pages to come: fresh memory would have to be cleared by the system
+/// first, a page at a time.
+#[derive(Clone, Debug)]
+pub struct Spares {
+    buffers: Receiver<Vec<u8>>,
+    give: Sender<Vec<u8>>,
+}
+
+/// Spare buffers that are kept.
+const KEPT_SPARES: usize = 32;
+
+impl Default for Spares {
+    fn default() -> Spares {
+        let (give, buffers) = bounded(KEPT_SPARES);
+        Spares { buffers, give }
+    }
+}
+
+impl Spares {
+    /// Gives a page's buffer back. Unusually large ones are let go.
+    pub fn give(&self, page: Page) {
+        if page.bytes.capacity() <= 2 * PAGE_BYTES {
+            let _ = self.give.try_send(page.bytes);
+        }
+    }
+
+    fn take(&self) -> Vec<u8> {
+        let mut buffer = self.buffers.try_recv().unwrap_or_default();
+        buffer.clear();
+        buffer
+    }
+}
+
 /// Reads the inputs one after the other.
 pub struct Pages {
+    spares: Spares,
     inputs: VecDeque<Input>,
     opened: u32,
     current: Option<Open>,
@@ -108,11 +144,17 @@ impl Pages {
     /// Will read these inputs in this order.
     pub fn new(inputs: Vec<Input>) -> Pages {
         Pages {
+            spares: Spares::default(),
             inputs: inputs.into(),
             opened: 0,
             current: None,
             sequence: 0,
         }
+    }
+
+    /// Where used pages can be given back.
+    pub fn spares(&self) -> Spares {
+        self.spares.clone()
     }
 
     fn next_page(&mut self) -> Result<Option<Page>> {
@@ -127,7 +169,7 @@ impl Pages {
             let Some(open) = self.current.as_mut() else {
                 return Ok(None);
             };
-            if let Some(page) = open.next_page(self.sequence, self.opened - 1)? {
+            if let Some(page) = open.next_page(self.sequence, self.opened - 1, &self.spares)? {
                 self.sequence += 1;
                 return Ok(Some(page));
             }
@@ -165,7 +207,7 @@ impl Open {
         })
     }
 
-    fn next_page(&mut self, sequence: u64, input: u32) -> Result<Option<Page>> {
+    fn next_page(&mut self, sequence: u64, input: u32, spares: &Spares) -> Result<Option<Page>> {
         let mut wanted = PAGE_BYTES;
         loop {
             self.fill(wanted).map_err(|source| Error::Input {
@@ -176,7 +218,7 @@ impl Open {
                 self.framing = Framing::detect(&self.held, self.is_all);
             }
             if let Some(end) = self.framing.and_then(|framing| self.page_end(framing)) {
-                return Ok(self.hand_out(end, sequence, input));
+                return Ok(self.hand_out(end, sequence, input, spares));
             }
             if self.held.len() > MAX_RECORD_BYTES {
                 let page = self.oversized(sequence, input);
@@ -223,12 +265,13 @@ impl Open {
         }
     }
 
-    fn hand_out(&mut self, end: usize, sequence: u64, input: u32) -> Option<Page> {
+    fn hand_out(&mut self, end: usize, sequence: u64, input: u32, spares: &Spares) -> Option<Page> {
         if end == 0 && self.found.is_empty() {
             return None;
         }
         let rest = self.held.get(end..).unwrap_or_default();
-        let mut held = Vec::with_capacity(rest.len().max(PAGE_BYTES));
+        let mut held = spares.take();
+        held.reserve(rest.len().max(PAGE_BYTES));
         held.extend_from_slice(rest);
         let mut bytes = std::mem::replace(&mut self.held, held);
         bytes.truncate(end);

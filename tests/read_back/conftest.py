@@ -13,9 +13,9 @@ import pyarrow.dataset as ds
 import pytest
 
 TABLES_OF_TASKS = [
-    "tasks", "task_errors", "sensitive_content_reports", "threads", "submissions", "turns", "rubrics", "rubric_criteria",
-    "messages", "reference_texts", "attachments", "chunks", "reasoning", "rubric_evaluations", "criterion_evaluations",
-    "annotations",
+    "tasks", "task_errors", "sensitive_content_reports", "threads", "submissions", "turns", "rubrics",
+    "rubric_criteria", "messages", "reference_texts", "attachments", "chunks", "reasoning", "rubric_evaluations",
+    "criterion_evaluations", "annotations",
 ]  # fmt: skip
 TABLES_BESIDE = ["projects", "batches", "deliveries", "delivery_tasks"]
 TABLES = TABLES_OF_TASKS + TABLES_BESIDE
@@ -27,6 +27,7 @@ NULL = "__HIVE_DEFAULT_PARTITION__"
 def taskloom(*arguments):
     """Runs the program and returns what it printed. Anything but success, rejected tasks too, fails."""
     binary = REPOSITORY / os.environ.get("TASKLOOM_BIN", "target/debug/taskloom")
+    assert binary.is_file(), f"expected the program at {binary}: build it with `cargo build`, or set TASKLOOM_BIN"
     done = subprocess.run([binary, *arguments], capture_output=True, encoding="utf-8")
     assert done.returncode == 0, f"taskloom {arguments} ended with {done.returncode}: {done.stderr}"
     return done.stdout
@@ -36,7 +37,7 @@ def partition_columns(table):
     return ["project", "batch", "date"] if table in TABLES_OF_TASKS else ["project"]
 
 
-@dataclass
+@dataclass(eq=False)
 class Lake:
     """A lake and the input that it was made from: tasks, or pages with tasks."""
 
@@ -53,7 +54,9 @@ class Lake:
     @cached_property
     def duckdb(self):
         """A connection with a view for every table."""
-        connection = duckdb.connect(config={"threads": 2, "TimeZone": "UTC"})
+        # Nothing is fetched from the network: all that is needed comes with the package.
+        connection = duckdb.connect(config={"threads": 2, "autoinstall_known_extensions": False})
+        connection.execute("SET TimeZone = 'UTC'")
         for table in TABLES:
             kinds = ", ".join(f"{name}: {'DATE' if name == 'date' else 'VARCHAR'}" for name in partition_columns(table))
             connection.execute(
@@ -74,7 +77,7 @@ class Lake:
     def dataset(self, table):
         kinds = {"project": pa.string(), "batch": pa.string(), "date": pa.date32()}
         schema = pa.schema([(name, kinds[name]) for name in partition_columns(table)])
-        partitioning = ds.partitioning(schema, flavor="hive", null_fallback=NULL)
+        partitioning = ds.partitioning(schema, flavor="hive")
         return ds.dataset(self.root / table, format="parquet", partitioning=partitioning)
 
 

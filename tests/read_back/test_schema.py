@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-import pytest
 from conftest import TABLES, partition_columns
 
 # `name type`, in file order; a column's field id is its place, from 1. SORTED columns order the rows of a file.
@@ -305,7 +304,9 @@ class Column:
 
 
 def columns(table):
-    lines = [re.fullmatch(r"(\w+) (.+?)( NOT NULL)?( SORTED)?", line.strip()) for line in DECLARED[table].strip().split("\n")]
+    lines = [
+        re.fullmatch(r"(\w+) (.+?)( NOT NULL)?( SORTED)?", line.strip()) for line in DECLARED[table].strip().split("\n")
+    ]
     return [Column(line[1], line[2], line[3] is None, line[4] is not None) for line in lines]
 
 
@@ -350,7 +351,10 @@ def test_the_embedded_arrow_schema_says_string_where_parquet_says_json(lake, tab
 
 def test_a_pyarrow_dataset_has_the_declared_types(lake, table):
     schema = lake.dataset(table).schema
-    expected = {column.name: ARROW_TYPES[column.type] for column in columns(table)}
+    # Datasets keep Arrow's extension types out.
+    expected = {
+        column.name: ARROW_TYPES["VARCHAR" if column.type == "JSON" else column.type] for column in columns(table)
+    }
     partitions = {name: pa.date32() if name == "date" else pa.string() for name in partition_columns(table)}
     assert {field.name: field.type for field in schema} == expected | partitions
 
@@ -382,5 +386,5 @@ def test_rows_of_a_file_are_sorted_and_no_two_have_the_same_key(lake, table):
     names = [column.name for column in columns(table) if column.is_sorted]
     for file in lake.files(table):
         rows = pq.ParquetFile(file).read(columns=names).to_pylist()
-        keys = [tuple((row[name] is not None, row[name] or 0 if name != names[0] else row[name]) for name in names) for row in rows]
+        keys = [tuple((row[name] is not None, row[name]) for name in names) for row in rows]
         assert all(before < after for before, after in zip(keys, keys[1:])), file

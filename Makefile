@@ -1,0 +1,38 @@
+# `make test` runs every test, `make lint` every check of style. Needed: Rust with cargo, and Python 3.11 or newer with venv.
+
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+REQUIREMENTS := tests/read_back/requirements.txt
+# Newer than the requirements when they are installed.
+STAMP := $(VENV)/installed
+
+# What the Python tests run: what cargo has just built.
+export TASKLOOM_BIN ?= $(or $(CARGO_TARGET_DIR),target)/debug/taskloom
+# Keeps __pycache__ out of the sources.
+export PYTHONDONTWRITEBYTECODE := 1
+
+.PHONY: test lint clean
+
+test: $(STAMP)
+	cargo build
+	cargo test
+	$(PYTHON) -m pytest -q -p no:cacheprovider tests/read_back
+
+$(STAMP): $(REQUIREMENTS)
+	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo 'make test: needs python3, 3.11 or newer' >&2; exit 1; }
+	@python3 -c 'import ensurepip, venv' || \
+		{ echo 'make test: needs venv and pip for python3 (on Debian: apt install python3-venv)' >&2; exit 1; }
+	python3 -m venv --clear $(VENV)
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check -r $(REQUIREMENTS) || \
+		{ echo 'make test: pip could not install $(REQUIREMENTS)' >&2; exit 1; }
+	@touch $@
+
+lint:
+	cargo fmt --check
+	cargo clippy --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps
+
+clean:
+	cargo clean
+	rm -rf $(VENV)

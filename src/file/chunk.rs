@@ -1,0 +1,257 @@
+//! A column of a row group, encoded by the Parquet crate and compressed here.
+//!
+//! Why not by the crate: it makes fresh zstd contexts for every column of every file, and with thousands of small files that
+//! costs more than the compression itself (20 columns of 200 rows: 1,028 µs with them, 371 µs without, for the same bytes). So
+//! the crate is told to leave pages as they are and to put them on our [`Shelf`]; each page is compressed with a context that
+//! lives as long as its thread, and what the crate noted of the pages' sizes and places is corrected.
+
+use std::cell::RefCell;
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use parquet::arrow::arrow_writer::{
+    ArrowColumnWriter, ArrowLeafColumn, PageKey, PageStore, PageStoreArgs, PageStoreFactory,
+};
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::column::writer::ColumnCloseResult;
+use parquet::errors::{ParquetError, Result};
+
+/// A column of fewer encoded bytes stays uncompressed: there is nothing to gain.
+const LEAST_COMPRESSED_BYTES: usize = 1024;
+
+/// A finished column chunk.
+#[derive(Debug)]
+pub(super) struct Chunk {
+    /// Its pages, the dictionary first.
+    pub bytes: Bytes,
+    /// What the file's footer says of it.
+    pub close: ColumnCloseResult,
+}
+
+/// Holds the pages of one column chunk: each as its header and its data.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Shelf {
+    blobs: Arc<Mutex<Vec<Bytes>>>,
+}
+
+impl PageStore for Shelf {
+    fn put(&mut self, blob: Bytes) -> Result<PageKey> {
+        let mut blobs = self.blobs.lock().map_err(|_| broken("a lock"))?;
+        blobs.push(blob);
+        Ok(PageKey::new(blobs.len() as u64))
+    }
+
+    fn take(&mut self, _: PageKey) -> Result<Bytes> {
+        Err(broken("a chunk that is written by hand"))
+    }
+}
+
+/// Makes a shelf for every column writer, in the order of the columns.
+#[derive(Debug, Default)]
+pub(super) struct Shelves {
+    made: Mutex<Vec<Shelf>>,
+}
+
+impl Shelves {
+    /// The shelves made since the last call.
+    pub(super) fn take(&self) -> Result<Vec<Shelf>> {
+        Ok(std::mem::take(&mut *self.made.lock().map_err(|_| broken("a lock"))?))
+    }
+}
+
+impl PageStoreFactory for Shelves {
+    fn create(&self, _: &PageStoreArgs<'_>) -> Result<Box<dyn PageStore>> {
+        let shelf = Shelf::default();
+        self.made.lock().map_err(|_| broken("a lock"))?.push(shelf.clone());
+        Ok(Box::new(shelf))
+    }
+}
+
+fn broken(expected: &str) -> ParquetError {
+    ParquetError::General(format!("the column writer did not do as expected: {expected}"))
+}
+
+/// Encodes and compresses one column.
+pub(super) fn encode(
+    mut writer: ArrowColumnWriter,
+    shelf: &Shelf,
+    leaves: impl Iterator<Item = Result<ArrowLeafColumn>>,
+    level: ZstdLevel,
+) -> Result<Chunk> {
+    for leaf in leaves {
+        writer.write(&leaf?)?;
+    }
+    let mut close = writer.close()?.close().clone();
+    let blobs = std::mem::take(&mut *shelf.blobs.lock().map_err(|_| broken("a lock"))?);
+    let mut pages = pages(blobs)?;
+    let is_compressed = pages.iter().map(|page| page.data.len()).sum::<usize>() >= LEAST_COMPRESSED_BYTES;
+    if is_compressed {
+        for page in &mut pages {
+            page.compress(level)?;
+        }
+    }
+    let codec = if is_compressed {
+        Compression::ZSTD(level)
+    } else {
+        Compression::UNCOMPRESSED
+    };
+    correct(&mut close, &pages, codec)?;
+    let bytes = pages
+        .iter()
+        .flat_map(|page| [&page.header[..], &page.data[..]])
+        .collect::<Vec<_>>()
+        .concat();
+    Ok(Chunk {
+        bytes: bytes.into(),
+        close,
+    })
+}
+
+/// A page on its way to the file.
+struct Page {
+    is_dictionary: bool,
+    uncompressed_bytes: usize,
+    header: Vec<u8>,
+    data: Bytes,
+}
+
+/// The blobs as pages, the dictionary first: the crate hands it out last.
+fn pages(blobs: Vec<Bytes>) -> Result<Vec<Page>> {
+    let mut pages = Vec::with_capacity(blobs.len() / 2);
+    let mut blobs = blobs.into_iter();
+    while let (Some(header), Some(data)) = (blobs.next(), blobs.next()) {
+        let (page_type, _) = Header::of(&header)?.page_type;
+        let is_dictionary = page_type == DICTIONARY_PAGE;
+        let page = Page {
+            is_dictionary,
+            uncompressed_bytes: data.len(),
+            header: header.to_vec(),
+            data,
+        };
+        if is_dictionary {
+            pages.insert(0, page)
+        } else {
+            pages.push(page)
+        }
+    }
+    Ok(pages)
+}
+
+impl Page {
+    fn compress(&mut self, level: ZstdLevel) -> Result<()> {
+        let compressed = compress(&self.data, level)?;
+        let (_, at) = Header::of(&self.header)?.uncompressed_bytes;
+        let (_, end) = Header::of(&self.header)?.compressed_bytes;
+        // Between the two lies the third field's type, a byte, and its value.
+        let size = zigzag(compressed.len()).collect::<Vec<_>>();
+        self.header.splice(at + 1..end, size);
+        self.data = compressed.into();
+        Ok(())
+    }
+
+    fn bytes(&self) -> usize {
+        self.header.len() + self.data.len()
+    }
+}
+
+/// Brings what was noted of uncompressed pages in line with what they became.
+fn correct(close: &mut ColumnCloseResult, pages: &[Page], codec: Compression) -> Result<()> {
+    let dictionary_bytes = pages
+        .iter()
+        .filter(|page| page.is_dictionary)
+        .map(Page::bytes)
+        .sum::<usize>() as i64;
+    let bytes = pages.iter().map(Page::bytes).sum::<usize>();
+    let uncompressed = pages
+        .iter()
+        .map(|page| page.header.len() + page.uncompressed_bytes)
+        .sum::<usize>();
+    close.bytes_written = bytes as u64;
+    close.metadata = close
+        .metadata
+        .clone()
+        .into_builder()
+        .set_compression(codec)
+        .set_total_compressed_size(bytes as i64)
+        .set_total_uncompressed_size(uncompressed as i64)
+        .set_dictionary_page_offset((dictionary_bytes > 0).then_some(0))
+        .set_data_page_offset(dictionary_bytes)
+        .build()?;
+    if let Some(offsets) = close.offset_index.as_mut() {
+        let mut at = dictionary_bytes;
+        for (location, page) in offsets
+            .page_locations
+            .iter_mut()
+            .zip(pages.iter().filter(|page| !page.is_dictionary))
+        {
+            location.offset = at;
+            location.compressed_page_size = i32::try_from(page.bytes()).map_err(|_| broken("a page below 2 GiB"))?;
+            at += page.bytes() as i64;
+        }
+    }
+    Ok(())
+}
+
+/// `parquet.thrift`: `PageType.DICTIONARY_PAGE`.
+const DICTIONARY_PAGE: u64 = 2;
+/// Thrift's compact protocol: a field of type i32 whose id is one more than the last one's.
+const NEXT_I32: u8 = 0x15;
+
+/// The first three fields of a page header in Thrift's compact protocol, each with where it ends.
+struct Header {
+    page_type: (u64, usize),
+    uncompressed_bytes: (u64, usize),
+    compressed_bytes: (u64, usize),
+}
+
+impl Header {
+    fn of(bytes: &[u8]) -> Result<Header> {
+        let field = |at| i32_field(bytes, at).ok_or_else(|| broken("a page header with type and sizes"));
+        let page_type = field(0)?;
+        let uncompressed_bytes = field(page_type.1)?;
+        let compressed_bytes = field(uncompressed_bytes.1)?;
+        Ok(Header {
+            page_type,
+            uncompressed_bytes,
+            compressed_bytes,
+        })
+    }
+}
+
+/// Reads a non-negative field; also where it ends.
+fn i32_field(bytes: &[u8], at: usize) -> Option<(u64, usize)> {
+    if bytes.get(at) != Some(&NEXT_I32) {
+        return None;
+    }
+    let value = bytes.get(at + 1..)?;
+    let length = value.iter().position(|byte| byte & 0x80 == 0)? + 1;
+    let digits = value.get(..length)?.iter().rev();
+    let zigzag = digits.fold(0u64, |sum, byte| sum << 7 | u64::from(byte & 0x7f));
+    Some((zigzag >> 1, at + 1 + length))
+}
+
+/// A non-negative number as Thrift's compact protocol writes it.
+fn zigzag(number: usize) -> impl Iterator<Item = u8> {
+    let mut rest = Some((number as u64) << 1);
+    std::iter::from_fn(move || {
+        let value = rest?;
+        rest = (value > 0x7f).then_some(value >> 7);
+        Some((value & 0x7f) as u8 | if rest.is_some() { 0x80 } else { 0 })
+    })
+}
+
+thread_local! {
+    /// This thread's context, with the level that it is set to.
+    static CONTEXT: RefCell<Option<(i32, zstd::bulk::Compressor<'static>)>> = const { RefCell::new(None) };
+}
+
+fn compress(data: &[u8], level: ZstdLevel) -> Result<Vec<u8>> {
+    let level = level.compression_level();
+    CONTEXT.with_borrow_mut(|context| {
+        let compressor = match context {
+            Some((known, compressor)) if *known == level => compressor,
+            _ => &mut context.insert((level, zstd::bulk::Compressor::new(level)?)).1,
+        };
+        Ok(compressor.compress(data)?)
+    })
+}
