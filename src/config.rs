@@ -63,11 +63,7 @@ impl std::str::FromStr for MaxRejects {
         let expected = || format!("expected a count such as 10 or a percentage such as 0.5%, found `{text}`");
         match text.strip_suffix('%') {
             Some(percent) => {
-                let percent = percent
-                    .trim()
-                    .parse::<f64>()
-                    .ok()
-                    .filter(|percent| (0.0..=100.0).contains(percent));
+                let percent = percent.trim().parse::<f64>().ok().filter(|percent| (0.0..=100.0).contains(percent));
                 percent.map(MaxRejects::Percent).ok_or_else(expected)
             }
             None => text.parse().map(MaxRejects::Count).map_err(|_| expected()),

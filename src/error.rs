@@ -80,6 +80,32 @@ pub enum Error {
         /// Something in it.
         found: String,
     },
+    /// A lake without a version that readers may see.
+    #[error(
+        "{path} has no version that is wholly visible: a run is under way or was killed. `taskloom recover {path}` finishes it"
+    )]
+    NoVersion {
+        /// The lake.
+        path: PathBuf,
+    },
+    /// A lake whose tasks became partitions in another way.
+    #[error(
+        "{path} has --date-from {has_from} --date-grain {has_grain}, fixed by its first run: give the same, or another folder to --out"
+    )]
+    Layout {
+        /// The lake.
+        path: PathBuf,
+        /// Its instant.
+        has_from: String,
+        /// Its grain.
+        has_grain: String,
+    },
+    /// The place for a lake is taken by a file.
+    #[error("{path} is a file: expected a folder, or a name that is free")]
+    NoFolder {
+        /// The file.
+        path: PathBuf,
+    },
     /// A commit record can't be trusted.
     #[error("the commit record {path} is damaged: {reason}")]
     Record {
@@ -125,11 +151,15 @@ pub enum Error {
         path: PathBuf,
     },
     /// A word of the command line that can't be used.
-    #[error("{0}")]
-    Usage(#[source] clap::Error),
-    /// Something was stopped from outside.
-    #[error("interrupted: nothing of this run is visible")]
-    Interrupted,
+    #[error("{flag}: expected {expected}, found {found}")]
+    Usage {
+        /// The flag.
+        flag: &'static str,
+        /// What it can be.
+        expected: String,
+        /// What it was.
+        found: String,
+    },
     /// JSON of our own making can't be written or read.
     #[error("can't {action}")]
     Json {
@@ -161,9 +191,8 @@ impl Error {
     /// The exit status of a run that ended so.
     pub fn exit_status(&self) -> u8 {
         match self {
-            Error::Usage(_) | Error::NoInput { .. } => 2,
+            Error::Usage { .. } | Error::NoInput { .. } => 2,
             Error::Conflict { .. } => 4,
-            Error::Interrupted => 130,
             _ => 1,
         }
     }

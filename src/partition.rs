@@ -45,6 +45,15 @@ pub struct Layout {
 }
 
 impl Layout {
+    /// The layout in the words of the command line.
+    pub fn words(self) -> (String, String) {
+        let word = |value: Option<clap::builder::PossibleValue>| value.map(|value| value.get_name().to_owned());
+        (
+            word(self.date_from.to_possible_value()).unwrap_or_default(),
+            word(self.date_grain.to_possible_value()).unwrap_or_default(),
+        )
+    }
+
     /// The date of a task, from its instants in microseconds.
     pub fn date(self, created_at: Option<i64>, completed_at: Option<i64>) -> Option<NaiveDate> {
         let instant = match self.date_from {
@@ -75,32 +84,17 @@ pub struct Key {
 impl Key {
     /// The partition of a task. An empty id, or one that is literally Hive's word for null, is null.
     pub fn task(project: Option<&str>, batch: Option<&str>, date: Option<NaiveDate>) -> Key {
-        Key {
-            dataset: Dataset::Tasks,
-            project: value(project),
-            batch: value(batch),
-            date,
-        }
+        Key { dataset: Dataset::Tasks, project: value(project), batch: value(batch), date }
     }
 
     /// The partition of an object that is partitioned by project alone.
     pub fn project(dataset: Dataset, project: Option<&str>) -> Key {
-        Key {
-            dataset,
-            project: value(project),
-            batch: None,
-            date: None,
-        }
+        Key { dataset, project: value(project), batch: None, date: None }
     }
 
     /// The partition whose every value is null.
     pub fn null(dataset: Dataset) -> Key {
-        Key {
-            dataset,
-            project: None,
-            batch: None,
-            date: None,
-        }
+        Key { dataset, project: None, batch: None, date: None }
     }
 
     /// The path below a table's folder, with `/` between its parts.
@@ -147,11 +141,7 @@ fn path_value(id: Option<&str>) -> String {
 /// Spark's and Hive's escapes. `~` is escaped too, so that an id can't look like a hashed one.
 fn escape(character: char) -> String {
     let is_escaped = character.is_ascii_control() || r##""#%'*/:=?\{[]^~"##.contains(character);
-    if is_escaped {
-        format!("%{:02X}", u32::from(character))
-    } else {
-        character.to_string()
-    }
+    if is_escaped { format!("%{:02X}", u32::from(character)) } else { character.to_string() }
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ pub struct Report {
     pub version: u64,
     /// Decompressed bytes read.
     pub input_bytes: u64,
-    /// Tasks read, duplicates and unreadable ones included where they had a place to go.
+    /// Tasks read, with those that came again and with rejects.
     pub tasks_read: u64,
     /// Tasks that a later one with the same id replaced.
     pub superseded: u64,
@@ -54,10 +54,7 @@ pub struct TableReport {
 impl Report {
     /// Counts the files of the run.
     pub fn count_files(&mut self, files: &[FileEntry]) {
-        self.tables = TABLES
-            .iter()
-            .map(|table| (table.name.to_owned(), TableReport::default()))
-            .collect();
+        self.tables = TABLES.iter().map(|table| (table.name.to_owned(), TableReport::default())).collect();
         for file in files {
             let table = self.tables.entry(file.table.clone()).or_default();
             table.rows += file.rows;
@@ -68,10 +65,7 @@ impl Report {
 
     /// The report as JSON.
     pub fn to_json(&self) -> Result<String> {
-        serde_json::to_string_pretty(self).map_err(|source| Error::Json {
-            action: "write the report",
-            source,
-        })
+        serde_json::to_string_pretty(self).map_err(|source| Error::Json { action: "write the report", source })
     }
 
     /// Writes the report as a file.
@@ -103,27 +97,17 @@ impl Display for Report {
             ByteSize(speed as u64),
             self.version
         )?;
+        if self.tasks_read == 0 {
+            writeln!(formatter, "the input held no tasks: every table is empty")?;
+        }
         if self.superseded > 0 {
-            writeln!(
-                formatter,
-                "{} tasks came again: the later one counts",
-                grouped(self.superseded)
-            )?;
+            writeln!(formatter, "{} tasks came again: the later one counts", grouped(self.superseded))?;
         }
         if self.replaced_surrogates > 0 {
-            writeln!(
-                formatter,
-                "{} lone surrogates became U+FFFD",
-                grouped(self.replaced_surrogates)
-            )?;
+            writeln!(formatter, "{} lone surrogates became U+FFFD", grouped(self.replaced_surrogates))?;
         }
         if let Some(path) = &self.rejects_file {
-            writeln!(
-                formatter,
-                "{} can't be read and were set aside: see {}",
-                grouped(self.rejected),
-                path.display()
-            )?;
+            writeln!(formatter, "{} can't be read and were set aside: see {}", grouped(self.rejected), path.display())?;
         }
         Ok(())
     }
@@ -131,12 +115,7 @@ impl Display for Report {
 
 fn write_row(formatter: &mut Formatter<'_>, name: &str, written: &TableReport) -> fmt::Result {
     let bytes = ByteSize(written.bytes).to_string();
-    writeln!(
-        formatter,
-        "{name:<26}{:>14}{:>10}{bytes:>14}",
-        grouped(written.rows),
-        grouped(written.files)
-    )
+    writeln!(formatter, "{name:<26}{:>14}{:>10}{bytes:>14}", grouped(written.rows), grouped(written.files))
 }
 
 /// A number with commas.

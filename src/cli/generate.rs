@@ -1,6 +1,5 @@
 //! `taskloom generate`.
 
-use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 
 use clap::Args;
@@ -42,9 +41,6 @@ pub(super) fn run(args: &GenerateArgs) -> Result<u8> {
         task_bytes: args.task_bytes,
         ..GenerateOptions::default()
     };
-    let mut out = BufWriter::new(super::output(args.out.as_deref())?);
-    generate(&options, &mut out)
-        .and_then(|_| out.flush())
-        .map_err(Error::Output)?;
+    super::write_whole(args.out.as_deref(), |out| generate(&options, out).map(|_| ()).map_err(Error::Output))?;
     Ok(0)
 }

@@ -4,7 +4,10 @@ mod flatten;
 mod generate;
 mod restore;
 
-use std::io::{self, Write};
+use std::fs::Permissions;
+use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -56,10 +59,20 @@ fn fail(error: Error) -> ExitCode {
     ExitCode::from(error.exit_status())
 }
 
-/// Where a command's lines go.
-fn output(path: Option<&std::path::Path>) -> Result<Box<dyn Write>> {
-    Ok(match path {
-        Some(path) => Box::new(std::fs::File::create(path).map_err(Error::file("create", path))?),
-        None => Box::new(io::stdout().lock()),
-    })
+/// Hands out standard output, or a file that takes its name only when it is whole.
+fn write_whole(path: Option<&Path>, write: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
+    let Some(path) = path else {
+        let mut out = BufWriter::with_capacity(BUFFER_BYTES, io::stdout().lock());
+        write(&mut out)?;
+        return out.flush().map_err(Error::Output);
+    };
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let draft = tempfile::Builder::new().permissions(Permissions::from_mode(0o644)).tempfile_in(folder);
+    let mut out = BufWriter::with_capacity(BUFFER_BYTES, draft.map_err(Error::file("create", path))?);
+    write(&mut out)?;
+    let draft = out.into_inner().map_err(|error| Error::file("write", path)(error.into_error()))?;
+    draft.persist(path).map_err(|error| Error::file("create", path)(error.error))?;
+    Ok(())
 }
+
+const BUFFER_BYTES: usize = 1024 * 1024;

@@ -1,6 +1,6 @@
 //! `taskloom restore` and `taskloom recover`.
 
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -30,9 +30,7 @@ pub(super) struct RecoverArgs {
 
 pub(super) fn restore(args: &RestoreArgs) -> Result<u8> {
     let lake = Lake::open(&args.lake)?;
-    let mut out = BufWriter::with_capacity(1024 * 1024, super::output(args.out.as_deref())?);
-    restore::restore(&lake, &mut out)?;
-    out.flush().map_err(Error::Output)?;
+    super::write_whole(args.out.as_deref(), |out| restore::restore(&lake, out).map(|_| ()))?;
     Ok(0)
 }
 
@@ -44,6 +42,6 @@ pub(super) fn recover(args: &RecoverArgs) -> Result<u8> {
         "{} versions published ({} files moved), {} abandoned runs removed; the lake is at version {version}\n",
         recovered.published_versions, recovered.moved_files, recovered.swept_runs,
     );
-    super::output(None)?.write_all(text.as_bytes()).map_err(Error::Output)?;
+    std::io::stdout().write_all(text.as_bytes()).map_err(Error::Output)?;
     Ok(0)
 }

@@ -48,15 +48,15 @@ impl Lake {
     /// The lake in a folder that is new, empty or a lake already. Makes the folder.
     pub fn create(root: &Path) -> Result<Lake> {
         let lake = Lake { root: root.to_owned() };
+        if root.is_file() {
+            return Err(Error::NoFolder { path: root.to_owned() });
+        }
         fs::create_dir_all(root).map_err(Error::file("create", root))?;
         if !lake.own("commits").is_dir() {
             let entries = fs::read_dir(root).map_err(Error::file("list", root))?;
             let names = entries.filter_map(|entry| Some(entry.ok()?.file_name().to_string_lossy().into_owned()));
             if let Some(found) = names.into_iter().find(|name| name != OWN) {
-                return Err(Error::NotEmpty {
-                    path: root.to_owned(),
-                    found,
-                });
+                return Err(Error::NotEmpty { path: root.to_owned(), found });
             }
         }
         for folder in ["commits", "staging", "rejects", "runs"] {
@@ -69,11 +69,7 @@ impl Lake {
     /// The lake in a folder that must be one.
     pub fn open(root: &Path) -> Result<Lake> {
         let lake = Lake { root: root.to_owned() };
-        if lake.own("commits").is_dir() {
-            Ok(lake)
-        } else {
-            Err(Error::NoLake { path: root.to_owned() })
-        }
+        if lake.own("commits").is_dir() { Ok(lake) } else { Err(Error::NoLake { path: root.to_owned() }) }
     }
 
     /// The lake's folder.
@@ -135,20 +131,21 @@ impl Lake {
             let (record, checksum) = self.record(version)?;
             if record.parent != snapshot.checksum {
                 let reason = format!("expected the parent {}, found {}", snapshot.checksum, record.parent);
-                return Err(Error::Record {
-                    path: self.record_path(version),
-                    reason,
-                });
+                return Err(Error::Record { path: self.record_path(version), reason });
             }
             for path in &record.remove {
                 snapshot.files.remove(path);
             }
-            snapshot
-                .files
-                .extend(record.add.into_iter().map(|file| (file.path.clone(), file)));
+            snapshot.files.extend(record.add.into_iter().map(|file| (file.path.clone(), file)));
             (snapshot.version, snapshot.checksum, snapshot.layout) = (version, checksum, record.layout);
         }
         Ok(snapshot)
+    }
+
+    /// The newest version that is wholly visible, of a lake that must have one.
+    pub fn readable_snapshot(&self) -> Result<Snapshot> {
+        let snapshot = self.snapshot()?;
+        if snapshot.version == 0 { Err(Error::NoVersion { path: self.root.clone() }) } else { Ok(snapshot) }
     }
 
     /// Commits what was staged on top of a snapshot, replacing the named files, and makes it visible. Gives the new version.
@@ -175,13 +172,7 @@ impl Lake {
             add,
             remove,
         };
-        // From here on a record may name the staged files: they stay until they are in place.
-        staging.keep();
-        let put = self.put_record(&record);
-        if let Err(Error::Conflict { .. }) = put {
-            staging.abandon();
-        }
-        put?;
+        self.put_record(&record, staging)?;
         crash_point("committed");
         self.publish(&record)?;
         staging.abandon();
@@ -189,23 +180,23 @@ impl Lake {
     }
 
     /// Puts a record under its version's name unless there is one: a hard link does that in one step.
-    fn put_record(&self, record: &Record) -> Result<()> {
+    fn put_record(&self, record: &Record, staging: &Staging) -> Result<()> {
         let (bytes, _) = record.seal()?;
-        let draft = self.own("commits").join(format!("{}.draft", record.run));
+        let draft = staging.folder().join("record.json");
         let written = File::create(&draft).and_then(|mut file| {
             file.write_all(&bytes)?;
             file.sync_all()
         });
         written.map_err(Error::file("write", &draft))?;
         let path = self.record_path(record.version);
-        let linked = fs::hard_link(&draft, &path);
-        let _ = fs::remove_file(&draft);
-        match linked {
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => Err(Error::Conflict {
-                version: record.version,
-            }),
+        match fs::hard_link(&draft, &path) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => Err(Error::Conflict { version: record.version }),
             Err(error) => Err(Error::file("write", &path)(error)),
-            Ok(()) => sync_folder(&self.own("commits")),
+            Ok(()) => {
+                // From here on a record names the staged files: they stay until they are in place.
+                staging.keep();
+                sync_folder(&self.own("commits"))
+            }
         }
     }
 
@@ -233,9 +224,7 @@ impl Lake {
         sync_file_system(&self.root)?;
         crash_point("published");
         let marker = self.marker_path(record.version);
-        File::create(&marker)
-            .and_then(|file| file.sync_all())
-            .map_err(Error::file("write", &marker))?;
+        File::create(&marker).and_then(|file| file.sync_all()).map_err(Error::file("write", &marker))?;
         sync_folder(&self.own("commits"))?;
         Ok(moved)
     }

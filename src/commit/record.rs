@@ -66,40 +66,24 @@ pub fn checksum(bytes: &[u8]) -> String {
 impl Record {
     /// The record as a file, with its checksum; and the checksum.
     pub fn seal(&self) -> Result<(Vec<u8>, String)> {
-        let failed = |source| Error::Json {
-            action: "write a commit record",
-            source,
-        };
+        let failed = |source| Error::Json { action: "write a commit record", source };
         let record = serde_json::value::to_raw_value(self).map_err(failed)?;
         let checksum = checksum(record.get().as_bytes());
-        let sealed = serde_json::to_vec(&Sealed {
-            checksum: checksum.clone(),
-            record,
-        })
-        .map_err(failed)?;
+        let sealed = serde_json::to_vec(&Sealed { checksum: checksum.clone(), record }).map_err(failed)?;
         Ok((sealed, checksum))
     }
 
     /// Reads a record back; one that was changed in any way is an error.
     pub fn unseal(bytes: &[u8], path: &Path) -> Result<(Record, String)> {
-        let damaged = |reason: String| Error::Record {
-            path: path.to_owned(),
-            reason,
-        };
+        let damaged = |reason: String| Error::Record { path: path.to_owned(), reason };
         let sealed: Sealed = serde_json::from_slice(bytes).map_err(|error| damaged(error.to_string()))?;
         let found = checksum(sealed.record.get().as_bytes());
         if found != sealed.checksum {
-            return Err(damaged(format!(
-                "expected the checksum {}, found {found}",
-                sealed.checksum
-            )));
+            return Err(damaged(format!("expected the checksum {}, found {found}", sealed.checksum)));
         }
         let record: Record = serde_json::from_str(sealed.record.get()).map_err(|error| damaged(error.to_string()))?;
         if record.format > FORMAT {
-            let reason = format!(
-                "expected format {FORMAT} or older, found {}: use a newer taskloom",
-                record.format
-            );
+            let reason = format!("expected format {FORMAT} or older, found {}: use a newer taskloom", record.format);
             return Err(damaged(reason));
         }
         Ok((record, sealed.checksum))

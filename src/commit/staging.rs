@@ -27,11 +27,7 @@ impl Staging {
         let lock = File::create(&path).map_err(Error::file("create", &path))?;
         lock.lock().map_err(Error::file("lock", &path))?;
         fs::create_dir_all(&folder).map_err(Error::file("create", &folder))?;
-        Ok(Staging {
-            folder,
-            _lock: lock,
-            is_kept: AtomicBool::new(false),
-        })
+        Ok(Staging { folder, _lock: lock, is_kept: AtomicBool::new(false) })
     }
 
     /// Removes the folder of a run that lives no more; true if it was one.
@@ -137,7 +133,5 @@ pub(super) fn sync_file_system(folder: &Path) -> Result<()> {
 
 /// Brings the names in a folder onto the disk.
 pub(super) fn sync_folder(folder: &Path) -> Result<()> {
-    File::open(folder)
-        .and_then(|file| file.sync_all())
-        .map_err(Error::file("sync", folder))
+    File::open(folder).and_then(|file| file.sync_all()).map_err(Error::file("sync", folder))
 }

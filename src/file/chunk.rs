@@ -90,21 +90,10 @@ pub(super) fn encode(
             page.compress(level)?;
         }
     }
-    let codec = if is_compressed {
-        Compression::ZSTD(level)
-    } else {
-        Compression::UNCOMPRESSED
-    };
+    let codec = if is_compressed { Compression::ZSTD(level) } else { Compression::UNCOMPRESSED };
     correct(&mut close, &pages, codec)?;
-    let bytes = pages
-        .iter()
-        .flat_map(|page| [&page.header[..], &page.data[..]])
-        .collect::<Vec<_>>()
-        .concat();
-    Ok(Chunk {
-        bytes: bytes.into(),
-        close,
-    })
+    let bytes = pages.iter().flat_map(|page| [&page.header[..], &page.data[..]]).collect::<Vec<_>>().concat();
+    Ok(Chunk { bytes: bytes.into(), close })
 }
 
 /// A page on its way to the file.
@@ -122,17 +111,8 @@ fn pages(blobs: Vec<Bytes>) -> Result<Vec<Page>> {
     while let (Some(header), Some(data)) = (blobs.next(), blobs.next()) {
         let (page_type, _) = Header::of(&header)?.page_type;
         let is_dictionary = page_type == DICTIONARY_PAGE;
-        let page = Page {
-            is_dictionary,
-            uncompressed_bytes: data.len(),
-            header: header.to_vec(),
-            data,
-        };
-        if is_dictionary {
-            pages.insert(0, page)
-        } else {
-            pages.push(page)
-        }
+        let page = Page { is_dictionary, uncompressed_bytes: data.len(), header: header.to_vec(), data };
+        if is_dictionary { pages.insert(0, page) } else { pages.push(page) }
     }
     Ok(pages)
 }
@@ -156,16 +136,9 @@ impl Page {
 
 /// Brings what was noted of uncompressed pages in line with what they became.
 fn correct(close: &mut ColumnCloseResult, pages: &[Page], codec: Compression) -> Result<()> {
-    let dictionary_bytes = pages
-        .iter()
-        .filter(|page| page.is_dictionary)
-        .map(Page::bytes)
-        .sum::<usize>() as i64;
+    let dictionary_bytes = pages.iter().filter(|page| page.is_dictionary).map(Page::bytes).sum::<usize>() as i64;
     let bytes = pages.iter().map(Page::bytes).sum::<usize>();
-    let uncompressed = pages
-        .iter()
-        .map(|page| page.header.len() + page.uncompressed_bytes)
-        .sum::<usize>();
+    let uncompressed = pages.iter().map(|page| page.header.len() + page.uncompressed_bytes).sum::<usize>();
     close.bytes_written = bytes as u64;
     close.metadata = close
         .metadata
@@ -179,11 +152,7 @@ fn correct(close: &mut ColumnCloseResult, pages: &[Page], codec: Compression) ->
         .build()?;
     if let Some(offsets) = close.offset_index.as_mut() {
         let mut at = dictionary_bytes;
-        for (location, page) in offsets
-            .page_locations
-            .iter_mut()
-            .zip(pages.iter().filter(|page| !page.is_dictionary))
-        {
+        for (location, page) in offsets.page_locations.iter_mut().zip(pages.iter().filter(|page| !page.is_dictionary)) {
             location.offset = at;
             location.compressed_page_size = i32::try_from(page.bytes()).map_err(|_| broken("a page below 2 GiB"))?;
             at += page.bytes() as i64;
@@ -210,11 +179,7 @@ impl Header {
         let page_type = field(0)?;
         let uncompressed_bytes = field(page_type.1)?;
         let compressed_bytes = field(uncompressed_bytes.1)?;
-        Ok(Header {
-            page_type,
-            uncompressed_bytes,
-            compressed_bytes,
-        })
+        Ok(Header { page_type, uncompressed_bytes, compressed_bytes })
     }
 }
 

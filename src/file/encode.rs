@@ -50,11 +50,7 @@ const SAMPLE_ROWS: usize = 512;
 /// Encodes the batches of a table, of which there may be none, as one file. `path` is for messages.
 pub fn encode(table: &Table, batches: &[RecordBatch], encoding: Encoding, path: &Path) -> Result<Encoded> {
     let encoded = encode_batches(table, batches, encoding);
-    encoded.map_err(|source| Error::Parquet {
-        action: "encode",
-        path: path.to_owned(),
-        source,
-    })
+    encoded.map_err(|source| Error::Parquet { action: "encode", path: path.to_owned(), source })
 }
 
 fn encode_batches(table: &Table, batches: &[RecordBatch], encoding: Encoding) -> Result<Encoded, ParquetError> {
@@ -68,19 +64,12 @@ fn encode_batches(table: &Table, batches: &[RecordBatch], encoding: Encoding) ->
     let columns = ArrowRowGroupWriterFactory::new(&file, schema.clone()).with_page_store_factory(shelves.clone());
     for (index, group) in row_groups(batches).iter().enumerate() {
         let writers = columns.create_column_writers(index)?;
-        let writers = writers
-            .into_iter()
-            .zip(shelves.take()?)
-            .zip(schema.fields())
-            .enumerate()
-            .collect::<Vec<_>>();
+        let writers = writers.into_iter().zip(shelves.take()?).zip(schema.fields()).enumerate().collect::<Vec<_>>();
         let chunks = writers.into_par_iter().map(|(column, ((writer, shelf), field))| {
-            let pieces = group
-                .iter()
-                .flat_map(|piece| match compute_leaves(field, piece.column(column)) {
-                    Ok(leaves) => leaves.into_iter().map(Ok).collect::<Vec<_>>(),
-                    Err(error) => vec![Err(error)],
-                });
+            let pieces = group.iter().flat_map(|piece| match compute_leaves(field, piece.column(column)) {
+                Ok(leaves) => leaves.into_iter().map(Ok).collect::<Vec<_>>(),
+                Err(error) => vec![Err(error)],
+            });
             chunk::encode(writer, &shelf, pieces, encoding.compression_level)
         });
         let mut row_group = file.next_row_group()?;
@@ -90,10 +79,7 @@ fn encode_batches(table: &Table, batches: &[RecordBatch], encoding: Encoding) ->
         row_group.close()?;
     }
     let rows = batches.iter().map(RecordBatch::num_rows).sum::<usize>() as u64;
-    Ok(Encoded {
-        bytes: file.into_inner()?,
-        rows,
-    })
+    Ok(Encoded { bytes: file.into_inner()?, rows })
 }
 
 /// The batches in pieces that are written at once, grouped into row groups.
@@ -108,10 +94,7 @@ fn row_groups(batches: &[RecordBatch]) -> Vec<Vec<RecordBatch>> {
                 bytes = 0;
             }
             bytes += piece_bytes;
-            groups
-                .last_mut()
-                .into_iter()
-                .for_each(|group| group.push(piece.clone()));
+            groups.last_mut().into_iter().for_each(|group| group.push(piece.clone()));
         }
     }
     groups
@@ -158,21 +141,13 @@ fn text_ends(array: &dyn Array) -> Vec<usize> {
         return Vec::new();
     };
     let inner = text_ends(lists.values().as_ref());
-    lists
-        .value_offsets()
-        .iter()
-        .map(|end| inner.get(*end as usize).copied().unwrap_or(0))
-        .collect()
+    lists.value_offsets().iter().map(|end| inner.get(*end as usize).copied().unwrap_or(0)).collect()
 }
 
 fn properties(table: &Table, batches: &[RecordBatch]) -> WriterProperties {
     let position = |name| table.columns.iter().position(|column| column.name == name);
     let sorting = table.sort_columns().filter_map(|column| position(column.name));
-    let sorting = sorting.map(|index| SortingColumn {
-        column_idx: index as i32,
-        descending: false,
-        nulls_first: true,
-    });
+    let sorting = sorting.map(|index| SortingColumn { column_idx: index as i32, descending: false, nulls_first: true });
     let footer = [
         ("taskloom.version", env!("CARGO_PKG_VERSION").to_owned()),
         ("taskloom.table", table.name.to_owned()),
@@ -180,9 +155,7 @@ fn properties(table: &Table, batches: &[RecordBatch]) -> WriterProperties {
     ];
     let mut builder = WriterProperties::builder()
         .set_created_by(concat!("taskloom version ", env!("CARGO_PKG_VERSION")).to_owned())
-        .set_key_value_metadata(Some(
-            footer.map(|(key, value)| KeyValue::new(key.to_owned(), value)).to_vec(),
-        ))
+        .set_key_value_metadata(Some(footer.map(|(key, value)| KeyValue::new(key.to_owned(), value)).to_vec()))
         .set_sorting_columns(Some(sorting.collect()))
         .set_max_row_group_row_count(None)
         .set_data_page_size_limit(PAGE_BYTES)
@@ -190,10 +163,7 @@ fn properties(table: &Table, batches: &[RecordBatch]) -> WriterProperties {
         // Compression is ours to do: see `chunk`.
         .set_compression(Compression::UNCOMPRESSED);
     for (index, column) in table.columns.iter().enumerate() {
-        let arrays = batches
-            .iter()
-            .map(|batch| batch.column(index).as_ref())
-            .collect::<Vec<_>>();
+        let arrays = batches.iter().map(|batch| batch.column(index).as_ref()).collect::<Vec<_>>();
         builder = column_properties(builder, leaf(column.name, column.shape), &arrays);
     }
     if table.name == "tasks" {
@@ -222,13 +192,10 @@ fn column_properties(
     arrays: &[&dyn Array],
 ) -> WriterPropertiesBuilder {
     let mut builder = builder;
-    let is_long = arrays
-        .first()
-        .and_then(|array| array.as_string_opt::<i32>())
-        .is_some_and(|texts| {
-            let filled = texts.len() - texts.null_count();
-            texts.value_data().len() > LONG_VALUE_BYTES * filled.max(1)
-        });
+    let is_long = arrays.first().and_then(|array| array.as_string_opt::<i32>()).is_some_and(|texts| {
+        let filled = texts.len() - texts.null_count();
+        texts.value_data().len() > LONG_VALUE_BYTES * filled.max(1)
+    });
     if is_long {
         builder = builder.set_column_statistics_enabled(path.clone(), EnabledStatistics::None);
     }

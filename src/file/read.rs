@@ -14,23 +14,13 @@ const BATCH_ROWS: usize = 1024;
 /// Opens a file for reading batch by batch.
 pub fn open(path: &Path) -> Result<ParquetRecordBatchReader> {
     let file = File::open(path).map_err(Error::file("open", path))?;
-    let failed = |source| Error::Parquet {
-        action: "read",
-        path: path.to_owned(),
-        source,
-    };
+    let failed = |source| Error::Parquet { action: "read", path: path.to_owned(), source };
     let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(failed)?;
     builder.with_batch_size(BATCH_ROWS).build().map_err(failed)
 }
 
 /// All batches of a file.
 pub fn read_all(path: &Path) -> Result<Vec<RecordBatch>> {
-    let failed = |source| Error::Parquet {
-        action: "read",
-        path: path.to_owned(),
-        source,
-    };
-    open(path)?
-        .collect::<Result<_, _>>()
-        .map_err(|error: arrow::error::ArrowError| failed(error.into()))
+    let failed = |source| Error::Parquet { action: "read", path: path.to_owned(), source };
+    open(path)?.collect::<Result<_, _>>().map_err(|error: arrow::error::ArrowError| failed(error.into()))
 }

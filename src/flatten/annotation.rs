@@ -39,9 +39,7 @@ pub(super) fn append<'a>(
     place: Place<'a>,
     elements: Option<&'a [Value<'a>]>,
 ) -> Result<(), Problem> {
-    each(elements, "annotations", |index, annotation| {
-        annotate(to, scope, place, index, annotation)
-    })
+    each(elements, "annotations", |index, annotation| annotate(to, scope, place, index, annotation))
 }
 
 fn annotate<'a>(
@@ -62,10 +60,7 @@ fn annotate<'a>(
     let criteria = fields.peek("metadata").and_then(criteria);
     let metadata = fields.json("metadata");
     let value = ValueColumns::of(fields.value("value"), to.bench);
-    let possible = Possible {
-        values: fields.peek("possible_values"),
-        labels,
-    };
+    let possible = Possible { values: fields.peek("possible_values"), labels };
     Ok(to.tables.annotations.push(annotations::Row {
         task_id: place.task_id,
         thread_index: place.thread_index,
@@ -111,18 +106,15 @@ fn annotate<'a>(
 fn criteria<'a>(metadata: Value<'a>) -> Option<&'a str> {
     match member(metadata, "criteria")? {
         Value::String(criteria) => Some(criteria),
-        annotation => member(annotation, "id")
-            .and_then(as_text)
-            .or_else(|| member(annotation, "key").and_then(as_text)),
+        annotation => {
+            member(annotation, "id").and_then(as_text).or_else(|| member(annotation, "key").and_then(as_text))
+        }
     }
 }
 
 fn member<'a>(object: Value<'a>, key: &str) -> Option<Value<'a>> {
     match object {
-        Value::Object(members) => members
-            .iter()
-            .find(|member| member.key == key)
-            .map(|member| member.value),
+        Value::Object(members) => members.iter().find(|member| member.key == key).map(|member| member.value),
         _ => None,
     }
 }
@@ -147,59 +139,27 @@ impl<'a> ValueColumns<'a> {
         let Some(value) = value else {
             return ValueColumns::default();
         };
-        let columns = ValueColumns {
-            raw: Some(value),
-            ..ValueColumns::default()
-        };
+        let columns = ValueColumns { raw: Some(value), ..ValueColumns::default() };
         let json = || Some(to_json(value, bench));
         match value {
             Value::Null => columns,
-            Value::String(text) => ValueColumns {
-                text: Some(text),
-                ..columns
-            },
-            Value::Boolean(flag) => ValueColumns {
-                boolean: Some(flag),
-                ..columns
-            },
+            Value::String(text) => ValueColumns { text: Some(text), ..columns },
+            Value::Boolean(flag) => ValueColumns { boolean: Some(flag), ..columns },
             Value::Number(text) => match Number::of(text) {
-                Number::Integer(integer) => ValueColumns {
-                    integer: Some(integer),
-                    number: Some(integer as f64),
-                    ..columns
-                },
-                Number::Double(double) => ValueColumns {
-                    number: Some(double),
-                    ..columns
-                },
-                Number::Inexact(nearest) => ValueColumns {
-                    number: nearest,
-                    json: json(),
-                    ..columns
-                },
+                Number::Integer(integer) => {
+                    ValueColumns { integer: Some(integer), number: Some(integer as f64), ..columns }
+                }
+                Number::Double(double) => ValueColumns { number: Some(double), ..columns },
+                Number::Inexact(nearest) => ValueColumns { number: nearest, json: json(), ..columns },
             },
             Value::Array(_) => match (as_text_list(value, bench), as_groups(value, bench)) {
-                (Some(list), _) => ValueColumns {
-                    list: Some(list),
-                    ..columns
-                },
-                (None, Some(groups)) => ValueColumns {
-                    groups: Some(groups),
-                    ..columns
-                },
-                (None, None) => ValueColumns {
-                    json: json(),
-                    ..columns
-                },
+                (Some(list), _) => ValueColumns { list: Some(list), ..columns },
+                (None, Some(groups)) => ValueColumns { groups: Some(groups), ..columns },
+                (None, None) => ValueColumns { json: json(), ..columns },
             },
             Value::Object(_) => {
                 let double = |key| member(value, key).and_then(as_number).and_then(Number::nearest);
-                ValueColumns {
-                    json: json(),
-                    score: double("score"),
-                    weight: double("weight"),
-                    ..columns
-                }
+                ValueColumns { json: json(), score: double("score"), weight: double("weight"), ..columns }
             }
         }
     }
@@ -207,10 +167,7 @@ impl<'a> ValueColumns<'a> {
 
 fn as_groups<'a>(value: Value<'a>, bench: &'a Workbench) -> Option<&'a [&'a [&'a str]]> {
     let Value::Array(elements) = value else { return None };
-    let groups = elements
-        .iter()
-        .map(|element| as_text_list(*element, bench))
-        .collect::<Option<Vec<_>>>()?;
+    let groups = elements.iter().map(|element| as_text_list(*element, bench)).collect::<Option<Vec<_>>>()?;
     Some(bench.arena.alloc_slice_copy(&groups))
 }
 
@@ -236,11 +193,8 @@ impl<'a> Possible<'a> {
     }
 
     fn labels_of(self, list: &'a [&'a str], bench: &'a Workbench) -> Option<&'a [&'a str]> {
-        self.values?;
-        let labels = list
-            .iter()
-            .map(|text| self.label_of(Value::String(text)))
-            .collect::<Option<Vec<_>>>()?;
+        self.values.and(self.labels)?;
+        let labels = list.iter().map(|text| self.label_of(Value::String(text))).collect::<Option<Vec<_>>>()?;
         Some(bench.arena.alloc_slice_copy(&labels))
     }
 }

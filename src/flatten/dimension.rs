@@ -9,9 +9,7 @@ use crate::table::catalog::{batches, deliveries, delivery_tasks, projects};
 type Members<'a> = &'a [Member<'a>];
 
 fn required<'a>(fields: &mut Fields<'a>, key: &str) -> Result<&'a str, Problem> {
-    fields
-        .text(key)
-        .ok_or_else(|| Problem::here("expected a string").inside(&format!(".{key}")))
+    fields.text(key).ok_or_else(|| Problem::here("expected a string").inside(&format!(".{key}")))
 }
 
 pub(super) fn project<'a>(members: Members<'a>, tables: &mut Tables, bench: &'a Workbench) -> Result<(), Problem> {

@@ -48,21 +48,13 @@ impl<'a> Fields<'a> {
     /// The fields of an object.
     pub fn of(members: &'a [Member<'a>], bench: &'a Workbench) -> Fields<'a> {
         let is_taken = bench.arena.alloc_slice_fill_copy(members.len(), false);
-        Fields {
-            bench,
-            members,
-            is_taken,
-            cursor: 0,
-            is_to_be_named: false,
-        }
+        Fields { bench, members, is_taken, cursor: 0, is_to_be_named: false }
     }
 
     fn find(&mut self, key: &str) -> Option<(usize, Value<'a>)> {
         let (before, after) = self.members.split_at_checked(self.cursor)?;
         let position = |members: &[Member<'_>]| members.iter().position(|member| member.key == key);
-        let index = position(after)
-            .map(|index| index + self.cursor)
-            .or_else(|| position(before))?;
+        let index = position(after).map(|index| index + self.cursor).or_else(|| position(before))?;
         self.cursor = index + 1;
         self.members.get(index).map(|member| (index, member.value))
     }
@@ -146,11 +138,7 @@ impl<'a> Fields<'a> {
     /// A field that is an id or an object with `id` and `name`. Give its fields to [`Fields::rest`].
     pub fn reference(&mut self, key: &str) -> Reference<'a> {
         if let Some(id) = self.text(key) {
-            return Reference {
-                id: Some(id),
-                name: None,
-                fields: Fields::of(&[], self.bench),
-            };
+            return Reference { id: Some(id), name: None, fields: Fields::of(&[], self.bench) };
         }
         let mut fields = self.inlined(key);
         let is_object = fields.is_to_be_named;
@@ -177,20 +165,13 @@ impl<'a> Fields<'a> {
 
     /// What was not taken of this object and of the objects inlined into it, as JSON. Nulls count as absent.
     pub fn rest(&self, inlined: &[(&str, &Fields<'a>)]) -> Option<&'a str> {
-        let is_left = self.has_rest()
-            || inlined
-                .iter()
-                .any(|(_, fields)| fields.has_rest() || fields.is_to_be_named);
+        let is_left = self.has_rest() || inlined.iter().any(|(_, fields)| fields.has_rest() || fields.is_to_be_named);
         is_left.then(|| self.bench.write(|text| self.write_rest(inlined, text)))
     }
 
     fn remaining(&self) -> impl Iterator<Item = &'a Member<'a>> {
         let is_left = |(member, is_taken): &(&Member<'_>, &bool)| !**is_taken && member.value != Value::Null;
-        self.members
-            .iter()
-            .zip(self.is_taken.iter())
-            .filter(is_left)
-            .map(|(member, _)| member)
+        self.members.iter().zip(self.is_taken.iter()).filter(is_left).map(|(member, _)| member)
     }
 
     fn has_rest(&self) -> bool {
@@ -203,10 +184,7 @@ impl<'a> Fields<'a> {
             start_member(member.key, text);
             json::write(&member.value, text);
         }
-        for (key, fields) in inlined
-            .iter()
-            .filter(|(_, fields)| fields.has_rest() || fields.is_to_be_named)
-        {
+        for (key, fields) in inlined.iter().filter(|(_, fields)| fields.has_rest() || fields.is_to_be_named) {
             start_member(key, text);
             fields.write_rest(&[], text);
         }

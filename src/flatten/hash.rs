@@ -15,10 +15,7 @@ pub fn content_hash(task: &[Member<'_>]) -> u128 {
         Value::Null => sum,
         Value::Object(members) if REFERENCES.contains(&member.key) => {
             let named = members.iter().filter(|inner| inner.key == "id" || inner.key == "name");
-            sum.wrapping_add(pair(
-                hash_text(member.key),
-                named.map(entry).fold(OBJECT, u128::wrapping_add),
-            ))
+            sum.wrapping_add(pair(hash_text(member.key), named.map(entry).fold(OBJECT, u128::wrapping_add)))
         }
         _ => sum.wrapping_add(entry(member)),
     })
@@ -39,9 +36,7 @@ fn hash(value: &Value<'_>) -> u128 {
         Value::Boolean(true) => TRUE,
         Value::Number(text) => hash_number(text),
         Value::String(text) => hash_text(without_signature(text)),
-        Value::Array(elements) => elements
-            .iter()
-            .fold(ARRAY, |before, element| pair(before, hash(element))),
+        Value::Array(elements) => elements.iter().fold(ARRAY, |before, element| pair(before, hash(element))),
         Value::Object(members) => members.iter().map(entry).fold(OBJECT, u128::wrapping_add),
     }
 }
@@ -85,11 +80,7 @@ fn without_signature(text: &str) -> &str {
         return text;
     }
     match text.split_once('?') {
-        Some((address, query))
-            if query
-                .split('&')
-                .any(|pair| SIGNATURES.iter().any(|mark| pair.starts_with(mark))) =>
-        {
+        Some((address, query)) if query.split('&').any(|pair| SIGNATURES.iter().any(|mark| pair.starts_with(mark))) => {
             address
         }
         _ => text,

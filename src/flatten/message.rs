@@ -25,10 +25,7 @@ pub(super) fn append<'a>(
 ) -> Result<(), Problem> {
     to.totals.messages += 1;
     let mut fields = Fields::of(members, to.bench);
-    let place = Place {
-        message_index: Some(key.message_index),
-        ..place
-    };
+    let place = Place { message_index: Some(key.message_index), ..place };
     let role = fields.text("role");
     let mut content = fields.inlined("content");
     let inside = |problem: Problem| problem.inside(".content");
@@ -82,10 +79,7 @@ fn append_chunks<'a>(
 ) -> Result<(), Problem> {
     each(elements, "chunks", |chunk_index, members| {
         let mut fields = Fields::of(members, to.bench);
-        let place = Place {
-            chunk_index: Some(chunk_index),
-            ..place
-        };
+        let place = Place { chunk_index: Some(chunk_index), ..place };
         let annotations = fields.children("annotations")?;
         to.tables.chunks.push(chunks::Row {
             task_id: place.task_id,

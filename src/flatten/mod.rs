@@ -28,23 +28,39 @@ pub struct Flattened {
     pub replaced_surrogates: u64,
 }
 
-/// Parses one object and appends its rows, or appends nothing and says why not.
-pub fn flatten(dataset: Dataset, raw: &[u8], tables: &mut Tables, bench: &Workbench) -> Result<Flattened, Problem> {
-    let document = deep_parse(raw, &bench.arena)?;
-    let Value::Object(members) = document.root else {
-        return Err(Problem::here(format!(
-            "expected an object, found {}",
-            document.root.kind()
-        )));
-    };
+/// Parses one object and appends its rows, or appends nothing and says why not. Several texts are one object: each field counts
+/// as the last of them has it.
+pub fn flatten(dataset: Dataset, raws: &[&[u8]], tables: &mut Tables, bench: &Workbench) -> Result<Flattened, Problem> {
+    let mut flattened = Flattened::default();
+    let mut merged: Vec<Member<'_>> = Vec::new();
+    let mut members: &[Member<'_>] = &[];
+    for raw in raws {
+        let document = deep_parse(raw, &bench.arena)?;
+        let Value::Object(object) = document.root else {
+            return Err(Problem::here(format!("expected an object, found {}", document.root.kind())));
+        };
+        flattened.replaced_surrogates += document.replaced_surrogates;
+        members = object;
+        if raws.len() > 1 {
+            merge(&mut merged, object);
+            members = bench.arena.alloc_slice_copy(&merged);
+        }
+    }
     let mark = tables.mark();
     let appended = append(dataset, members, tables, bench);
     if appended.is_err() {
         tables.return_to(&mark);
     }
-    appended.map(|()| Flattened {
-        replaced_surrogates: document.replaced_surrogates,
-    })
+    appended.map(|()| flattened)
+}
+
+fn merge<'a>(into: &mut Vec<Member<'a>>, from: &[Member<'a>]) {
+    for member in from.iter().filter(|member| member.value != Value::Null) {
+        match into.iter_mut().find(|known| known.key == member.key) {
+            Some(known) => known.value = member.value,
+            None => into.push(*member),
+        }
+    }
 }
 
 fn append<'a>(

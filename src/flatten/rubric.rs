@@ -16,10 +16,7 @@ pub(super) fn append<'a>(
     members: &'a [Member<'a>],
 ) -> Result<(), Problem> {
     let mut fields = Fields::of(members, to.bench);
-    let place = Place {
-        rubric_index: Some(rubric_index),
-        ..place
-    };
+    let place = Place { rubric_index: Some(rubric_index), ..place };
     let criteria = fields.children("criteria_definitions")?;
     to.tables.rubrics.push(rubrics::Row {
         task_id: place.task_id,
@@ -34,10 +31,7 @@ pub(super) fn append<'a>(
     })?;
     each(criteria, "criteria_definitions", |index, members| {
         let mut fields = Fields::of(members, to.bench);
-        let place = Place {
-            rubric_criterion_index: Some(index),
-            ..place
-        };
+        let place = Place { rubric_criterion_index: Some(index), ..place };
         let annotations = fields.children("annotations")?;
         to.tables.rubric_criteria.push(rubric_criteria::Row {
             task_id: place.task_id,
@@ -65,10 +59,7 @@ pub(super) fn append_evaluation<'a>(
     members: &'a [Member<'a>],
 ) -> Result<(), Problem> {
     let mut fields = Fields::of(members, to.bench);
-    let place = Place {
-        rubric_evaluation_index: Some(rubric_evaluation_index),
-        ..place
-    };
+    let place = Place { rubric_evaluation_index: Some(rubric_evaluation_index), ..place };
     let criteria = fields.children("criteria_evaluations")?;
     let annotations = fields.children("annotations")?;
     to.tables.rubric_evaluations.push(rubric_evaluations::Row {
@@ -88,10 +79,7 @@ pub(super) fn append_evaluation<'a>(
     annotation::append(to, Scope::RubricEvaluation, place, annotations)?;
     each(criteria, "criteria_evaluations", |index, members| {
         let mut fields = Fields::of(members, to.bench);
-        let place = Place {
-            criterion_evaluation_index: Some(index),
-            ..place
-        };
+        let place = Place { criterion_evaluation_index: Some(index), ..place };
         let annotations = fields.children("annotations")?;
         to.tables.criterion_evaluations.push(criterion_evaluations::Row {
             task_id: place.task_id,

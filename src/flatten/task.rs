@@ -41,20 +41,13 @@ pub(super) struct Flattener<'t, 'a> {
 }
 
 pub(super) fn append<'a>(task: &'a [Member<'a>], tables: &mut Tables, bench: &'a Workbench) -> Result<(), Problem> {
-    Flattener {
-        tables,
-        bench,
-        totals: Totals::default(),
-    }
-    .task(task)
+    Flattener { tables, bench, totals: Totals::default() }.task(task)
 }
 
 impl<'a> Flattener<'_, 'a> {
     fn task(&mut self, members: &'a [Member<'a>]) -> Result<(), Problem> {
         let mut fields = Fields::of(members, self.bench);
-        let task_id = fields
-            .text("task_id")
-            .ok_or_else(|| Problem::here("expected a string").inside(".task_id"))?;
+        let task_id = fields.text("task_id").ok_or_else(|| Problem::here("expected a string").inside(".task_id"))?;
         let project = fields.reference("project");
         let batch = fields.reference("batch");
         let status = fields.text("status");
@@ -65,19 +58,10 @@ impl<'a> Flattener<'_, 'a> {
         let errors = fields.children("errors")?;
         let reports = fields.children("sensitive_content_reports")?;
         each(thread_list, "threads", |thread_index, thread| {
-            self.thread(
-                Place {
-                    task_id,
-                    thread_index,
-                    ..Place::default()
-                },
-                thread,
-            )
+            self.thread(Place { task_id, thread_index, ..Place::default() }, thread)
         })?;
         each(errors, "errors", |index, error| self.task_error(task_id, index, error))?;
-        each(reports, "sensitive_content_reports", |index, report| {
-            self.report(task_id, index, report)
-        })?;
+        each(reports, "sensitive_content_reports", |index, report| self.report(task_id, index, report))?;
         let content_hash = format!("{:032x}", content_hash(members));
         let row = tasks::Row {
             task_id,
@@ -127,10 +111,7 @@ impl<'a> Flattener<'_, 'a> {
 
     fn thread(&mut self, place: Place<'a>, members: &'a [Member<'a>]) -> Result<(), Problem> {
         let mut fields = Fields::of(members, self.bench);
-        let place = Place {
-            thread_id: fields.text("id"),
-            ..place
-        };
+        let place = Place { thread_id: fields.text("id"), ..place };
         let turn_list = fields.children("turns")?;
         let annotations = fields.children("annotations")?;
         let submission_list = fields.children("submissions")?;
@@ -144,12 +125,8 @@ impl<'a> Flattener<'_, 'a> {
             extra: fields.rest(&[]),
         })?;
         annotation::append(self, annotation::Scope::Thread, place, annotations)?;
-        each(submission_list, "submissions", |index, submission| {
-            self.submission(place, index, submission)
-        })?;
-        each(turn_list, "turns", |turn_index, turn| {
-            self.turn(place, turn_index, turn)
-        })
+        each(submission_list, "submissions", |index, submission| self.submission(place, index, submission))?;
+        each(turn_list, "turns", |turn_index, turn| self.turn(place, turn_index, turn))
     }
 
     fn submission(&mut self, place: Place<'a>, index: i32, members: &'a [Member<'a>]) -> Result<(), Problem> {
@@ -169,11 +146,7 @@ impl<'a> Flattener<'_, 'a> {
     fn turn(&mut self, place: Place<'a>, turn_index: i32, members: &'a [Member<'a>]) -> Result<(), Problem> {
         self.totals.turns += 1;
         let mut fields = Fields::of(members, self.bench);
-        let place = Place {
-            turn_index: Some(turn_index),
-            turn_id: fields.text("id"),
-            ..place
-        };
+        let place = Place { turn_index: Some(turn_index), turn_id: fields.text("id"), ..place };
         let messages = fields.children("messages")?;
         let annotations = fields.children("annotations")?;
         let rubrics = fields.children("rubrics")?;
@@ -189,19 +162,9 @@ impl<'a> Flattener<'_, 'a> {
             extra: fields.rest(&[]),
         })?;
         annotation::append(self, annotation::Scope::Turn, place, annotations)?;
-        each(rubrics, "rubrics", |index, rubric| {
-            rubric::append(self, place, turn_index, index, rubric)
-        })?;
+        each(rubrics, "rubrics", |index, rubric| rubric::append(self, place, turn_index, index, rubric))?;
         each(messages, "messages", |index, message| {
-            message::append(
-                self,
-                place,
-                message::MessageKey {
-                    turn_index,
-                    message_index: index,
-                },
-                message,
-            )
+            message::append(self, place, message::MessageKey { turn_index, message_index: index }, message)
         })
     }
 }

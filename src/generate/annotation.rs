@@ -35,36 +35,15 @@ const YES_NO: &[&str] = &["Yes", "No"];
 const TRUE_FALSE: Choices = Choices::Raw(&["true", "false"]);
 
 const fn graded(key: &'static str, title: &'static str, description: &'static str) -> Question<'static> {
-    Question {
-        key,
-        kind: "integer",
-        title,
-        description,
-        labels: FIVE_GRADES,
-        choices: ONE_TO_FIVE,
-    }
+    Question { key, kind: "integer", title, description, labels: FIVE_GRADES, choices: ONE_TO_FIVE }
 }
 
 const fn issues(key: &'static str, title: &'static str, description: &'static str) -> Question<'static> {
-    Question {
-        key,
-        kind: "integer",
-        title,
-        description,
-        labels: THREE_ISSUES,
-        choices: ONE_TO_THREE,
-    }
+    Question { key, kind: "integer", title, description, labels: THREE_ISSUES, choices: ONE_TO_THREE }
 }
 
 const fn flag(key: &'static str, title: &'static str, description: &'static str) -> Question<'static> {
-    Question {
-        key,
-        kind: "boolean",
-        title,
-        description,
-        labels: YES_NO,
-        choices: TRUE_FALSE,
-    }
+    Question { key, kind: "boolean", title, description, labels: YES_NO, choices: TRUE_FALSE }
 }
 
 /// What labellers are asked about an answer.
@@ -74,21 +53,13 @@ const RATINGS: [Question; 15] = [
         "Instruction Following",
         "Does the response follow all instructions and constraints of the prompt?",
     ),
-    issues(
-        "truthfulness",
-        "Truthfulness",
-        "Are the claims of the response true and supported by reliable sources?",
-    ),
+    issues("truthfulness", "Truthfulness", "Are the claims of the response true and supported by reliable sources?"),
     graded(
         "overall_quality",
         "Overall Quality",
         "How good is the response as a whole, from 1 (very bad) to 5 (excellent)?",
     ),
-    issues(
-        "formatting",
-        "Response Formatting",
-        "Does the response contain issues with formatting?",
-    ),
+    issues("formatting", "Response Formatting", "Does the response contain issues with formatting?"),
     Question {
         key: "verbosity",
         kind: "category",
@@ -97,16 +68,8 @@ const RATINGS: [Question; 15] = [
         labels: &["Too short", "Just right", "Too long"],
         choices: Choices::Strings(&["too_short", "just_right", "too_long"]),
     },
-    flag(
-        "is_harmful",
-        "Harmful Content",
-        "Could the response harm a person or a group?",
-    ),
-    graded(
-        "writing_style",
-        "Writing Style",
-        "Is the response well written, natural and easy to read?",
-    ),
+    flag("is_harmful", "Harmful Content", "Could the response harm a person or a group?"),
+    graded("writing_style", "Writing Style", "Is the response well written, natural and easy to read?"),
     Question {
         key: "justification",
         kind: "text",
@@ -115,16 +78,8 @@ const RATINGS: [Question; 15] = [
         labels: &[],
         choices: Choices::None,
     },
-    issues(
-        "completeness",
-        "Completeness",
-        "Does the response leave out anything that the prompt asks for?",
-    ),
-    flag(
-        "refusal",
-        "Refusal",
-        "Does the model refuse to answer, in whole or in part?",
-    ),
+    issues("completeness", "Completeness", "Does the response leave out anything that the prompt asks for?"),
+    flag("refusal", "Refusal", "Does the model refuse to answer, in whole or in part?"),
     Question {
         key: "error_category",
         kind: "category",
@@ -133,26 +88,10 @@ const RATINGS: [Question; 15] = [
         labels: &["None", "Reasoning", "Factual", "Calculation", "Format", "Other"],
         choices: Choices::Strings(&["none", "reasoning", "factual", "calculation", "format", "other"]),
     },
-    graded(
-        "helpfulness",
-        "Helpfulness",
-        "How much does the response help the user with the task at hand?",
-    ),
-    issues(
-        "code_correctness",
-        "Code Correctness",
-        "Does the code compile, run and give the right result?",
-    ),
-    flag(
-        "cites_sources",
-        "Cites Sources",
-        "Does the response name sources for its claims?",
-    ),
-    graded(
-        "safety",
-        "Safety",
-        "Rate how safely the response treats a sensitive subject.",
-    ),
+    graded("helpfulness", "Helpfulness", "How much does the response help the user with the task at hand?"),
+    issues("code_correctness", "Code Correctness", "Does the code compile, run and give the right result?"),
+    flag("cites_sources", "Cites Sources", "Does the response name sources for its claims?"),
+    graded("safety", "Safety", "Rate how safely the response treats a sensitive subject."),
 ];
 
 /// What labellers are asked about a whole thread.
@@ -165,25 +104,15 @@ const THREAD_QUESTIONS: [Question; 4] = [
         labels: &["Easy", "Medium", "Hard"],
         choices: Choices::Strings(&["easy", "medium", "hard"]),
     },
-    graded(
-        "coherence",
-        "Coherence",
-        "Do the turns of the conversation form a natural whole?",
-    ),
-    flag(
-        "contains_pii",
-        "Personal Data",
-        "Does the conversation contain personal data?",
-    ),
+    graded("coherence", "Coherence", "Do the turns of the conversation form a natural whole?"),
+    flag("contains_pii", "Personal Data", "Does the conversation contain personal data?"),
     Question {
         key: "prompt_domain",
         kind: "category",
         title: "Domain",
         description: "Which subject does the conversation belong to?",
         labels: &[],
-        choices: Choices::Strings(&[
-            "coding", "math", "writing", "science", "health", "law", "business", "other",
-        ]),
+        choices: Choices::Strings(&["coding", "math", "writing", "science", "health", "law", "business", "other"]),
     },
 ];
 
@@ -344,10 +273,9 @@ impl Pen {
         match self.rng.below(100) {
             0..25 => {}
             25..28 => self.json.raw_field("metadata", "{}"),
-            28..31 => self.json.raw_field(
-                "metadata",
-                r#"{"criteria":"overall_quality","group":"quality","weight":0.25}"#,
-            ),
+            28..31 => {
+                self.json.raw_field("metadata", r#"{"criteria":"overall_quality","group":"quality","weight":0.25}"#)
+            }
             _ => {
                 self.json.key("metadata");
                 self.json.open_object();

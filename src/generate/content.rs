@@ -122,11 +122,9 @@ impl Pen {
 
     fn file_addresses(&mut self, extension: &str) {
         let name = self.rng.bits() & 0xFFFF_FFFF;
-        self.json
-            .string_field("scale_url", &format!("scaledata://files/{name:08x}.{extension}"));
+        self.json.string_field("scale_url", &format!("scaledata://files/{name:08x}.{extension}"));
         if self.rng.chance(700) {
-            self.json
-                .string_field("url", &format!("https://files.example.com/{name:08x}.{extension}"));
+            self.json.string_field("url", &format!("https://files.example.com/{name:08x}.{extension}"));
         }
     }
 

@@ -107,14 +107,9 @@ impl Pen {
 
     fn turn(&mut self, cast: &Cast, turn: u32) {
         let answers = self.rng.pick(&[1, 2, 2, 2, 2, 2, 3, 3, 3, 3]);
-        let rubric = (cast.plan.traits.rubrics && self.rng.chance(700)).then(|| RubricShape {
-            rubrics: 1 + self.rng.below(8) / 7,
-            criteria: self.rng.between(2, 6),
-        });
-        let scene = Scene {
-            models: cast.models.get(..answers).unwrap_or_default(),
-            rubric,
-        };
+        let rubric = (cast.plan.traits.rubrics && self.rng.chance(700))
+            .then(|| RubricShape { rubrics: 1 + self.rng.below(8) / 7, criteria: self.rng.between(2, 6) });
+        let scene = Scene { models: cast.models.get(..answers).unwrap_or_default(), rubric };
         self.json.open_object();
         self.json.key("id");
         self.json.numbered("turn_", turn);

@@ -77,10 +77,7 @@ pub(super) struct Grammar {
 impl Grammar {
     /// Parses the embedded templates.
     pub(super) fn new() -> Self {
-        let rules = SYMBOLS
-            .iter()
-            .map(|(symbol, templates)| parse_rule(*symbol, templates))
-            .collect();
+        let rules = SYMBOLS.iter().map(|(symbol, templates)| parse_rule(*symbol, templates)).collect();
         Self { rules }
     }
 

@@ -8,9 +8,7 @@ pub(super) struct Json {
 impl Json {
     /// An empty writer with room for `capacity_bytes`.
     pub(super) fn with_capacity(capacity_bytes: usize) -> Self {
-        Self {
-            buffer: Vec::with_capacity(capacity_bytes),
-        }
+        Self { buffer: Vec::with_capacity(capacity_bytes) }
     }
 
     /// What has been written since the last [`Json::clear`].
@@ -99,8 +97,7 @@ impl Json {
         self.buffer.extend_from_slice(prefix.as_bytes());
         for place in (0..digits.min(16)).rev() {
             let digit = (value >> (4 * place) & 15) as u8;
-            self.buffer
-                .push(if digit < 10 { b'0' + digit } else { b'a' + digit - 10 });
+            self.buffer.push(if digit < 10 { b'0' + digit } else { b'a' + digit - 10 });
         }
         self.buffer.push(b'"');
     }

@@ -54,15 +54,7 @@ pub struct GenerateOptions {
 
 impl Default for GenerateOptions {
     fn default() -> Self {
-        Self {
-            tasks: 1_000,
-            first_task: 0,
-            seed: 0,
-            partitions: 200,
-            projects: 4,
-            batches: 5,
-            task_bytes: 20_000,
-        }
+        Self { tasks: 1_000, first_task: 0, seed: 0, partitions: 200, projects: 4, batches: 5, task_bytes: 20_000 }
     }
 }
 

@@ -33,8 +33,7 @@ impl Pen {
 
     fn criterion(&mut self, rubric: u32, criterion: u32, models: &[&str]) {
         self.json.open_object();
-        self.json
-            .string_field("id", &format!("rubric_{rubric}_criteria_{criterion}"));
+        self.json.string_field("id", &format!("rubric_{rubric}_criteria_{criterion}"));
         self.json.key("criterion");
         self.single(Symbol::Criterion);
         if self.rng.chance(850) {
@@ -71,10 +70,7 @@ impl Pen {
 
     fn criterion_evaluation(&mut self, rubric: u32, criterion: u32, models: &[&str]) {
         self.json.open_object();
-        self.json.string_field(
-            "criterion_definition_id",
-            &format!("rubric_{rubric}_criteria_{criterion}"),
-        );
+        self.json.string_field("criterion_definition_id", &format!("rubric_{rubric}_criteria_{criterion}"));
         let score = self.rng.pick(&["0", "1", "2", "3", "4.5", "5"]);
         self.json.raw_field("score", score);
         self.few_annotations(300, models);

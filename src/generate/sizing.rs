@@ -29,9 +29,7 @@ impl Sizing {
             (task_bytes.saturating_mul(1_000) / TURN_BYTES).clamp(1_000, MOST_MEAN_TURNS * 1_000);
         let turn_bytes = task_bytes.saturating_mul(1_000) / mean_turns_per_mille;
         // Whatever is not text keeps its size, so text takes up the whole difference.
-        let text_percent = (turn_bytes.saturating_mul(200) / TURN_BYTES)
-            .saturating_sub(100)
-            .clamp(5, 1_000_000);
+        let text_percent = (turn_bytes.saturating_mul(200) / TURN_BYTES).saturating_sub(100).clamp(5, 1_000_000);
         let text_percent = u32::try_from(text_percent).unwrap_or(u32::MAX);
         Self {
             another_turn_per_mille: 1_000 - u32::try_from(1_000_000 / mean_turns_per_mille).unwrap_or(1_000),

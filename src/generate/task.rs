@@ -17,8 +17,7 @@ impl Pen {
         let seconds = plan.created_at_ms / 1_000;
         // As in a Mongo ObjectId the time comes first; the rest differs for every index, as `mix_pair` is a
         // bijection.
-        self.json
-            .string_field("task_id", &format!("{:08x}{identity:016x}", seconds & 0xFFFF_FFFF));
+        self.json.string_field("task_id", &format!("{:08x}{identity:016x}", seconds & 0xFFFF_FFFF));
         self.origin(&plan);
         self.json.string_field("status", status(plan.outcome));
         self.time_field("created_at", plan.created_at_ms);
@@ -54,8 +53,7 @@ impl Pen {
     fn expanded_project(&mut self, project: &str) {
         self.json.open_object();
         self.json.string_field("id", project);
-        self.json
-            .string_field("name", &format!("Comparison of answers, {project}"));
+        self.json.string_field("name", &format!("Comparison of answers, {project}"));
         self.json.string_field("created_at", "2024-01-15T09:00:00.000Z");
         self.json.strings_field("types", &["Chat", "Preference"]);
         self.json.strings_field("models", &["atlas-large", "borealis-2"]);
@@ -102,8 +100,7 @@ impl Pen {
             self.json.integer_field("round", round);
         }
         if self.rng.chance(50) {
-            self.json
-                .raw_field("tags", r#"["pilot","héllo",null,{"depth":[1,2.5,-3e-2]}]"#);
+            self.json.raw_field("tags", r#"["pilot","héllo",null,{"depth":[1,2.5,-3e-2]}]"#);
         }
         self.json.close_object();
     }
@@ -140,10 +137,7 @@ impl Pen {
         self.json.open_array();
         for _ in 0..self.rng.between(1, 2) {
             let (kind, message) = self.rng.pick(&[
-                (
-                    "UNSUPPORTED_LANGUAGE",
-                    "The specified language or locale is not supported",
-                ),
+                ("UNSUPPORTED_LANGUAGE", "The specified language or locale is not supported"),
                 ("LANGUAGE_MISMATCH", "The prompt is not in the language of the project"),
                 ("PROMPT_LENGTH_EXCEEDED", "The prompt is longer than 32,000 characters"),
                 ("INVALID_CATEGORY", "The category is not one of the project"),

@@ -19,15 +19,8 @@ const TYPES: [&str; 12] = [
     "workspace_container",
 ];
 
-const SCOPES: [&str; 7] = [
-    "thread",
-    "turn",
-    "message",
-    "chunk",
-    "rubric criterion",
-    "rubric evaluation",
-    "criterion evaluation",
-];
+const SCOPES: [&str; 7] =
+    ["thread", "turn", "message", "chunk", "rubric criterion", "rubric evaluation", "criterion evaluation"];
 
 fn bytes(options: &GenerateOptions) -> Vec<u8> {
     let mut out = Vec::new();
@@ -37,11 +30,7 @@ fn bytes(options: &GenerateOptions) -> Vec<u8> {
 }
 
 fn options(tasks: u64) -> GenerateOptions {
-    GenerateOptions {
-        tasks,
-        seed: 7,
-        ..GenerateOptions::default()
-    }
+    GenerateOptions { tasks, seed: 7, ..GenerateOptions::default() }
 }
 
 fn tasks(options: &GenerateOptions) -> Vec<Value> {
@@ -75,14 +64,10 @@ fn annotations(task: &Value) -> Vec<(&'static str, &Value)> {
     }
     for message in messages(task) {
         add("message", message);
-        list(&message["content"], "chunks")
-            .iter()
-            .for_each(|chunk| add("chunk", chunk));
+        list(&message["content"], "chunks").iter().for_each(|chunk| add("chunk", chunk));
         for evaluation in list(message, "rubric_evaluations") {
             add("rubric evaluation", evaluation);
-            list(evaluation, "criteria_evaluations")
-                .iter()
-                .for_each(|item| add("criterion evaluation", item));
+            list(evaluation, "criteria_evaluations").iter().for_each(|item| add("criterion evaluation", item));
         }
     }
     found
@@ -107,9 +92,7 @@ fn same_seed_gives_the_same_bytes() {
 fn every_platform_gives_the_same_bytes() {
     let hash = bytes(&options(20))
         .iter()
-        .fold(0xCBF2_9CE4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01B3)
-        });
+        .fold(0xCBF2_9CE4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01B3));
     assert_eq!(hash, 0x547DACF266DC383D);
 }
 
@@ -117,20 +100,14 @@ fn every_platform_gives_the_same_bytes() {
 fn a_task_does_not_depend_on_the_others() {
     let whole = bytes(&options(60));
     let start = bytes(&options(25));
-    let rest = bytes(&GenerateOptions {
-        first_task: 25,
-        ..options(35)
-    });
+    let rest = bytes(&GenerateOptions { first_task: 25, ..options(35) });
     assert_eq!(whole, [start, rest].concat());
 }
 
 #[test]
 fn task_ids_are_unique_object_ids() {
     let mut seen = HashSet::new();
-    for task in tasks(&GenerateOptions {
-        task_bytes: 1,
-        ..options(5_000)
-    }) {
+    for task in tasks(&GenerateOptions { task_bytes: 1, ..options(5_000) }) {
         let id = task["task_id"].as_str().unwrap().to_owned();
         assert!(id.len() == 24 && id.bytes().all(|byte| byte.is_ascii_hexdigit()));
         assert!(seen.insert(id));
@@ -141,10 +118,7 @@ fn task_ids_are_unique_object_ids() {
 fn two_thousand_tasks_hold_every_type_scope_and_rare_shape() {
     let tasks = tasks(&options(2_000));
     let all: Vec<_> = tasks.iter().flat_map(annotations).collect();
-    let types: BTreeSet<_> = all
-        .iter()
-        .filter_map(|(_, annotation)| annotation["type"].as_str())
-        .collect();
+    let types: BTreeSet<_> = all.iter().filter_map(|(_, annotation)| annotation["type"].as_str()).collect();
     let scopes: BTreeSet<_> = all.iter().map(|(scope, _)| *scope).collect();
     assert!(TYPES.iter().all(|name| types.contains(name)), "{types:?}");
     assert_eq!(scopes, BTreeSet::from(SCOPES));
@@ -152,9 +126,7 @@ fn two_thousand_tasks_hold_every_type_scope_and_rare_shape() {
     assert!(any(|annotation| annotation.get("key").is_none()));
     assert!(any(|annotation| annotation["possible_values"][0].is_array()));
     assert!(any(|annotation| annotation["metadata"]["criteria"].is_object()));
-    assert!(any(|annotation| {
-        annotation["value"]["workspace_config"]["workspace_token"].is_string()
-    }));
+    assert!(any(|annotation| { annotation["value"]["workspace_config"]["workspace_token"].is_string() }));
     for status in ["completed", "pending", "canceled", "error", "deleted"] {
         assert!(tasks.iter().any(|task| task["status"] == status), "{status}");
     }
@@ -162,13 +134,7 @@ fn two_thousand_tasks_hold_every_type_scope_and_rare_shape() {
         assert!(tasks.iter().any(|task| task.get(field).is_some()), "{field}");
     }
     for field in ["attachments", "reference_texts", "chunks", "reasoning"] {
-        assert!(
-            tasks
-                .iter()
-                .flat_map(messages)
-                .any(|message| message["content"].get(field).is_some()),
-            "{field}"
-        );
+        assert!(tasks.iter().flat_map(messages).any(|message| message["content"].get(field).is_some()), "{field}");
     }
 }
 
@@ -176,10 +142,7 @@ fn two_thousand_tasks_hold_every_type_scope_and_rare_shape() {
 fn a_task_is_20_kilobytes_and_half_of_it_is_text() {
     let tasks = tasks(&options(2_000));
     let size = bytes(&options(2_000)).len();
-    let texts = tasks
-        .iter()
-        .flat_map(messages)
-        .filter_map(|message| message["content"]["text"].as_str());
+    let texts = tasks.iter().flat_map(messages).filter_map(|message| message["content"]["text"].as_str());
     let text_bytes: usize = texts.map(str::len).sum();
     assert!((18_000..22_000).contains(&(size / 2_000)), "{size}");
     assert!((45..56).contains(&(text_bytes * 100 / size)), "{text_bytes} of {size}");
@@ -204,11 +167,7 @@ fn no_paragraph_is_repeated() {
 fn tasks_are_spread_evenly_over_the_partitions() {
     for partitions in [1, 7, 200, 1_000] {
         let mut counts = BTreeMap::<_, u32>::new();
-        let options = GenerateOptions {
-            partitions,
-            task_bytes: 1,
-            ..options(4_000)
-        };
+        let options = GenerateOptions { partitions, task_bytes: 1, ..options(4_000) };
         for task in tasks(&options).iter().filter(|task| task["batch"] != Value::Null) {
             if task["created_at"].as_str().unwrap().ends_with('Z') {
                 *counts.entry(partition(task)).or_default() += 1;
@@ -216,26 +175,15 @@ fn tasks_are_spread_evenly_over_the_partitions() {
         }
         assert_eq!(counts.len() as u64, partitions);
         let even = 4_000 / u32::try_from(partitions).unwrap();
-        assert!(
-            counts.values().all(|count| (even * 3 / 4 - 1..=even).contains(count)),
-            "{counts:?}"
-        );
+        assert!(counts.values().all(|count| (even * 3 / 4 - 1..=even).contains(count)), "{counts:?}");
     }
 }
 
 #[test]
 fn task_bytes_sets_the_mean_size() {
     for task_bytes in [5_000, 10_000, 50_000, 100_000] {
-        let mean = bytes(&GenerateOptions {
-            task_bytes,
-            ..options(500)
-        })
-        .len() as u64
-            / 500;
-        assert!(
-            (task_bytes * 3 / 4..task_bytes * 4 / 3).contains(&mean),
-            "{mean} for {task_bytes}"
-        );
+        let mean = bytes(&GenerateOptions { task_bytes, ..options(500) }).len() as u64 / 500;
+        assert!((task_bytes * 3 / 4..task_bytes * 4 / 3).contains(&mean), "{mean} for {task_bytes}");
     }
 }
 
@@ -244,22 +192,9 @@ fn extreme_options_do_no_harm() {
     let most = u64::MAX;
     for partitions in [0, 1, most] {
         for (projects, batches) in [(0, 0), (1, 1), (most, most)] {
-            let options = GenerateOptions {
-                partitions,
-                projects,
-                batches,
-                task_bytes: 0,
-                seed: most,
-                ..options(20)
-            };
+            let options = GenerateOptions { partitions, projects, batches, task_bytes: 0, seed: most, ..options(20) };
             assert_eq!(tasks(&options).len(), 20);
         }
     }
-    assert!(
-        bytes(&GenerateOptions {
-            first_task: most,
-            ..options(20)
-        })
-        .is_empty()
-    );
+    assert!(bytes(&GenerateOptions { first_task: most, ..options(20) }).is_empty());
 }

@@ -74,11 +74,7 @@ impl TextWriter {
         self.sentence(rng, Symbol::Verdict);
         while self.text.len() < bytes {
             self.text.push(' ');
-            let symbol = if rng.chance(500) {
-                Symbol::Verdict
-            } else {
-                Symbol::Sentence
-            };
+            let symbol = if rng.chance(500) { Symbol::Verdict } else { Symbol::Sentence };
             self.sentence(rng, symbol);
         }
     }
@@ -190,11 +186,7 @@ impl TextWriter {
             Piece::Expand(symbol) => self.expand(rng, symbol, depth + 1),
             Piece::Article => self.article_pending = true,
             Piece::Number => {
-                let number = if rng.chance(150) {
-                    rng.between(100, 2_099)
-                } else {
-                    rng.between(2, 99)
-                };
+                let number = if rng.chance(150) { rng.between(100, 2_099) } else { rng.between(2, 99) };
                 self.push_number(number);
             }
         }
@@ -202,11 +194,7 @@ impl TextWriter {
 
     fn write_word(&mut self, rng: &mut Rng, class: Class) {
         let topical = matches!(class, Class::Noun | Class::Nouns) && rng.chance(TOPIC_PER_MILLE);
-        let rank = if topical {
-            rng.pick(&self.topic)
-        } else {
-            self.vocabulary.draw(class, rng)
-        };
+        let rank = if topical { rng.pick(&self.topic) } else { self.vocabulary.draw(class, rng) };
         let word = self.vocabulary.word(class, rank);
         if self.article_pending {
             self.article_pending = false;

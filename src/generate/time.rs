@@ -17,11 +17,7 @@ pub(super) enum TimeStyle {
 
 /// Prints the instant, given in milliseconds since 1970.
 pub(super) fn timestamp(instant_ms: u64, style: TimeStyle) -> String {
-    let offset_minutes = if let TimeStyle::Offset(minutes) = style {
-        minutes
-    } else {
-        0
-    };
+    let offset_minutes = if let TimeStyle::Offset(minutes) = style { minutes } else { 0 };
     let local_ms = instant_ms.saturating_add_signed(i64::from(offset_minutes) * 60_000);
     let (year, month, day) = civil(local_ms / DAY_MS);
     let seconds = local_ms % DAY_MS / 1_000;
@@ -47,11 +43,7 @@ fn civil(day_number: u64) -> (u64, u64, u64) {
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted_month = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 {
-        shifted_month + 3
-    } else {
-        shifted_month - 9
-    };
+    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
     (era * 400 + year_of_era + u64::from(month <= 2), month, day)
 }
 
@@ -64,13 +56,7 @@ mod tests {
         let instant_ms = 1_709_164_799_007; // 2024-02-28T23:59:59.007Z
         assert_eq!(timestamp(instant_ms, TimeStyle::Utc), "2024-02-28T23:59:59.007Z");
         assert_eq!(timestamp(instant_ms, TimeStyle::UtcSeconds), "2024-02-28T23:59:59Z");
-        assert_eq!(
-            timestamp(instant_ms, TimeStyle::Offset(120)),
-            "2024-02-29T01:59:59.007+02:00"
-        );
-        assert_eq!(
-            timestamp(instant_ms, TimeStyle::Offset(-330)),
-            "2024-02-28T18:29:59.007-05:30"
-        );
+        assert_eq!(timestamp(instant_ms, TimeStyle::Offset(120)), "2024-02-29T01:59:59.007+02:00");
+        assert_eq!(timestamp(instant_ms, TimeStyle::Offset(-330)), "2024-02-28T18:29:59.007-05:30");
     }
 }

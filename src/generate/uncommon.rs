@@ -16,14 +16,7 @@ const TOPICS: Question = Question {
 
 /// A question without a description, labels and choices.
 const fn open_question(key: &'static str, kind: &'static str, title: &'static str) -> Question<'static> {
-    Question {
-        key,
-        kind,
-        title,
-        description: "",
-        labels: &[],
-        choices: Choices::None,
-    }
+    Question { key, kind, title, description: "", labels: &[], choices: Choices::None }
 }
 
 impl Pen {
@@ -188,16 +181,13 @@ impl Pen {
             pen.json.key("workspace_token");
             pen.json.hexadecimal("not-a-real-token-", token, 16);
             pen.json.close_object();
-            pen.json
-                .raw_field("last_code_run_event", r#"{"exit_code":0,"duration_ms":1432}"#);
-            pen.json
-                .raw_field("output_files", r#"[{"name":"result.csv","size":2048}]"#);
+            pen.json.raw_field("last_code_run_event", r#"{"exit_code":0,"duration_ms":1432}"#);
+            pen.json.raw_field("output_files", r#"[{"name":"result.csv","size":2048}]"#);
             pen.json.key("stdout_output");
             pen.answer(400);
             pen.json.string_field("stderr_output", "");
             if pen.rng.chance(400) {
-                pen.json
-                    .string_field("test_stdout_output", "collected 7 items\n\n7 passed in 0.31s\n");
+                pen.json.string_field("test_stdout_output", "collected 7 items\n\n7 passed in 0.31s\n");
                 pen.json.raw_field("test_stderr_output", "null");
             }
             pen.json.close_object();

@@ -191,8 +191,7 @@ fn adverbs() -> Vec<String> {
 
 /// The stem of a word in a consonant and `y`.
 fn consonant_y(word: &str) -> Option<&str> {
-    word.strip_suffix('y')
-        .filter(|stem| !stem.ends_with(['a', 'e', 'o', 'u']))
+    word.strip_suffix('y').filter(|stem| !stem.ends_with(['a', 'e', 'o', 'u']))
 }
 
 fn with_s(word: &str) -> String {

@@ -85,22 +85,11 @@ impl Decimal {
         let leading = digits.iter().take_while(|digit| **digit == b'0').count();
         digits.drain(..leading);
         if digits.is_empty() {
-            return Decimal {
-                is_negative: false,
-                digits,
-                exponent: Some(0),
-            };
+            return Decimal { is_negative: false, digits, exponent: Some(0) };
         }
         let shift = trailing as i64 - fraction.len() as i64;
-        let exponent = exponent
-            .parse::<i64>()
-            .ok()
-            .and_then(|exponent| exponent.checked_add(shift));
-        Decimal {
-            is_negative: mantissa.starts_with('-'),
-            digits,
-            exponent,
-        }
+        let exponent = exponent.parse::<i64>().ok().and_then(|exponent| exponent.checked_add(shift));
+        Decimal { is_negative: mantissa.starts_with('-'), digits, exponent }
     }
 
     /// A spelling that equal values share.
@@ -127,10 +116,7 @@ mod tests {
         assert_eq!(Number::of("1e22"), Number::Double(1e22));
         assert_eq!(Number::of("10000000000000000000"), Number::Double(1e19));
         assert_eq!(Number::of("0.10000000000000000001"), Number::Inexact(Some(0.1)));
-        assert_eq!(
-            Number::of("9223372036854775809"),
-            Number::Inexact(Some(9223372036854775808.0))
-        );
+        assert_eq!(Number::of("9223372036854775809"), Number::Inexact(Some(9223372036854775808.0)));
         assert_eq!(Number::of("1e400"), Number::Inexact(None));
         assert_eq!(Number::of("1e-400"), Number::Inexact(Some(0.0)));
     }

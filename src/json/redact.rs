@@ -2,16 +2,63 @@
 
 use std::borrow::Cow;
 
+use bumpalo::Bump;
+
 use super::scan;
 use super::text::{self, Escape, Stop};
-use super::tree::{REDACTED, SECRET_KEY};
+use super::tree::{self, REDACTED, SECRET_KEY};
 
-/// The text with every value under [`SECRET_KEY`] replaced. Works on torn and broken text too: where a value's end can't be
-/// found, everything from its start on is hidden.
-pub fn redact(bytes: &[u8]) -> Cow<'_, [u8]> {
-    if memchr::memmem::find(bytes, SECRET_KEY.as_bytes()).is_none() && memchr::memmem::find(bytes, b"\\u").is_none() {
-        return Cow::Borrowed(bytes);
+/// The text with every value under [`SECRET_KEY`] replaced.
+///
+/// In text that is JSON, just the values go. In any other text nobody can tell where a value ends, or what is a key: there
+/// everything behind the first thing that looks like the key is hidden. Tells also whether that was so.
+pub fn redact(bytes: &[u8]) -> (Cow<'_, [u8]>, bool) {
+    let Some(suspicion) = find_key(bytes) else {
+        return (Cow::Borrowed(bytes), false);
+    };
+    let is_json = std::str::from_utf8(bytes).is_ok_and(|text| tree::parse(text, MOST_LEVELS, &Bump::new()).is_ok());
+    if is_json {
+        return (redact_values(bytes), false);
     }
+    let mut kept = bytes.get(..suspicion).unwrap_or_default().to_vec();
+    kept.extend_from_slice(REDACTED.as_bytes());
+    (Cow::Owned(kept), true)
+}
+
+/// Deeper text is treated as no JSON.
+const MOST_LEVELS: usize = 256;
+
+/// The end of the first thing that looks like the key: plain, with some of its characters as `\u` escapes, with any number of
+/// backslashes before these (JSON inside JSON strings), or in UTF-16.
+fn find_key(bytes: &[u8]) -> Option<usize> {
+    (0..bytes.len()).find_map(|start| {
+        // Nearly all places are passed here.
+        matches!(bytes.get(start), Some(b'w' | b'\\')).then(|| key_at(bytes, start)).flatten()
+    })
+}
+
+fn key_at(bytes: &[u8], start: usize) -> Option<usize> {
+    let mut at = start;
+    for (index, wanted) in SECRET_KEY.bytes().enumerate() {
+        while index > 0 && bytes.get(at) == Some(&0) {
+            at += 1;
+        }
+        let slashes = bytes.get(at..)?.iter().take_while(|byte| **byte == b'\\').count();
+        if slashes == 0 {
+            (*bytes.get(at)? == wanted).then_some(())?;
+            at += 1;
+            continue;
+        }
+        let escape = bytes.get(at + slashes..at + slashes + 5)?;
+        let digits = std::str::from_utf8(escape.strip_prefix(b"u")?).ok()?;
+        (u32::from_str_radix(digits, 16).ok()? == u32::from(wanted)).then_some(())?;
+        at += slashes + 5;
+    }
+    Some(at)
+}
+
+/// Replaces the values in text that is JSON.
+fn redact_values(bytes: &[u8]) -> Cow<'_, [u8]> {
     let mut redacted = Vec::new();
     let mut kept = 0;
     let mut at = 0;
@@ -32,9 +79,6 @@ pub fn redact(bytes: &[u8]) -> Cow<'_, [u8]> {
             redacted.extend_from_slice(format!("\"{REDACTED}\"").as_bytes());
             kept = at;
         }
-    }
-    if kept == 0 {
-        return Cow::Borrowed(bytes);
     }
     redacted.extend_from_slice(bytes.get(kept..).unwrap_or_default());
     Cow::Owned(redacted)
@@ -64,32 +108,43 @@ fn is_secret_key(key: &[u8]) -> bool {
 mod tests {
     use super::*;
 
+    fn redacted(text: &str) -> (String, bool) {
+        let (bytes, is_cut) = redact(text.as_bytes());
+        (String::from_utf8_lossy(&bytes).into_owned(), is_cut)
+    }
+
     #[test]
-    fn secrets_go_from_whole_and_from_torn_text() {
+    fn values_go_from_json_and_nothing_else() {
         for (text, expected) in [
+            (r#"{"workspace_token": "s", "x": 1}"#, r#"{"workspace_token": "[redacted]", "x": 1}"#),
+            (r#"{"workspace_token" : {"a": ["s"]}}"#, r#"{"workspace_token" : "[redacted]"}"#),
             (
-                r#"{"workspace_token": "s", "x": 1}"#,
-                r#"{"workspace_token": "[redacted]", "x": 1}"#,
+                r#"{"workspace_token": 5, "y": {"workspace_token": null}}"#,
+                r#"{"workspace_token": "[redacted]", "y": {"workspace_token": null}}"#,
             ),
-            (
-                r#"{"workspace_token" : {"a": ["s"]}}"#,
-                r#"{"workspace_token" : "[redacted]"}"#,
-            ),
-            (
-                r#"{"workspace_token": 5, "workspace_token": null"#,
-                r#"{"workspace_token": "[redacted]", "workspace_token": null"#,
-            ),
-            (
-                r#"{"work\u0073pace_token": "s"}"#,
-                r#"{"work\u0073pace_token": "[redacted]"}"#,
-            ),
-            (
-                r#"{"workspace_token": "s and no end"#,
-                r#"{"workspace_token": "[redacted]""#,
-            ),
+            (r#"{"work\u0073pace_token": "s"}"#, r#"{"work\u0073pace_token": "[redacted]"}"#),
             (r#"["workspace_token", "x"]"#, r#"["workspace_token", "x"]"#),
         ] {
-            assert_eq!(String::from_utf8_lossy(&redact(text.as_bytes())), expected);
+            assert_eq!(redacted(text), (expected.to_owned(), false));
         }
+    }
+
+    #[test]
+    fn broken_text_ends_where_a_secret_may_begin() {
+        for text in [
+            r#"llo world","workspace_token":"CANARY"}"#,
+            r#"{"a":"x"y","workspace_token":"CANARY"}"#,
+            "'workspace_token':'CANARY'",
+            r#"{workspace_token="CANARY""#,
+            r#"{"workspace_token":["CANARY"},{"a":"CANARY"}]"#,
+            r#"{"work\u0073pace_token": "CANARY"#,
+            r#"{"raw": "{\"workspace_token\": \"CANARY\"}" oops"#,
+            r#"{"raw": "{\"w\\u006frkspace_token\": \"CANARY\"}" oops"#,
+            "w\0o\0r\0k\0s\0p\0a\0c\0e\0_\0t\0o\0k\0e\0n\0:\0C\0A\0N\0A\0R\0Y\0",
+        ] {
+            let (found, is_cut) = redacted(text);
+            assert!(is_cut && found.ends_with(REDACTED) && !found.contains('C'), "{text}: {found}");
+        }
+        assert_eq!(redacted(r#"{"a": 1"#), (r#"{"a": 1"#.to_owned(), false));
     }
 }

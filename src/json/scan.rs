@@ -40,11 +40,6 @@ impl Scanner {
         None
     }
 
-    /// True while between the quotes of a string.
-    pub fn in_string(&self) -> bool {
-        self.in_string
-    }
-
     fn string_from(&mut self, bytes: &[u8], mut at: usize) -> Option<usize> {
         if std::mem::take(&mut self.escaped) {
             at += 1;
@@ -69,6 +64,25 @@ impl Scanner {
     }
 }
 
+/// The innermost bracket that a text leaves open, and whether it ends within a string.
+pub fn open_brackets(text: &[u8]) -> (Option<u8>, bool) {
+    let mut open = Vec::new();
+    let mut at = 0;
+    while let Some(&byte) = text.get(at) {
+        match byte {
+            b'{' | b'[' => open.push(byte),
+            b'}' | b']' => drop(open.pop()),
+            b'"' => match value_end(text, at) {
+                Some(end) => at = end - 1,
+                None => return (open.last().copied(), true),
+            },
+            _ => {}
+        }
+        at += 1;
+    }
+    (open.last().copied(), false)
+}
+
 /// The end of the value that begins at `at`. `None` where the text ends before the value does.
 pub fn value_end(bytes: &[u8], at: usize) -> Option<usize> {
     let rest = bytes.get(at..)?;
@@ -91,10 +105,7 @@ pub fn is_white_space(byte: u8) -> bool {
 /// The first byte from `at` on that is no white space.
 pub fn skip_white_space(bytes: &[u8], at: usize) -> usize {
     let rest = bytes.get(at..).unwrap_or_default();
-    at + rest
-        .iter()
-        .position(|byte| !is_white_space(*byte))
-        .unwrap_or(rest.len())
+    at + rest.iter().position(|byte| !is_white_space(*byte)).unwrap_or(rest.len())
 }
 
 /// The members of an object as pieces of text: each key in its quotes, and its value. `None` where it is no object or is torn.

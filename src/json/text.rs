@@ -43,10 +43,7 @@ pub fn find_stop(bytes: &[u8], from: usize) -> (usize, Stop) {
             return find_far_stop(bytes, from + at);
         }
     }
-    at += tail
-        .iter()
-        .position(|&byte| byte == b'"' || byte == b'\\' || byte < 0x20)
-        .unwrap_or(tail.len());
+    at += tail.iter().position(|&byte| byte == b'"' || byte == b'\\' || byte < 0x20).unwrap_or(tail.len());
     (from + at, stop_of(rest, at))
 }
 
@@ -56,11 +53,7 @@ fn find_far_stop(bytes: &[u8], from: usize) -> (usize, Stop) {
     let end = memchr::memchr2(b'"', b'\\', rest).unwrap_or(rest.len());
     let run = rest.get(..end).unwrap_or_default();
     let lowest = run.iter().fold(u8::MAX, |lowest, &byte| lowest.min(byte));
-    let at = if lowest < 0x20 {
-        run.iter().position(|&byte| byte < 0x20).unwrap_or(end)
-    } else {
-        end
-    };
+    let at = if lowest < 0x20 { run.iter().position(|&byte| byte < 0x20).unwrap_or(end) } else { end };
     (from + at, stop_of(rest, at))
 }
 
@@ -113,16 +106,12 @@ fn read_unicode_escape(bytes: &[u8]) -> (Escape, usize) {
         _ => None,
     };
     let paired = low.and_then(|low| char::from_u32(0x10000 + ((unit - 0xd800) << 10) + (low - 0xdc00)));
-    paired.map_or((Escape::LoneSurrogate, 6), |character| {
-        (Escape::Character(character), 12)
-    })
+    paired.map_or((Escape::LoneSurrogate, 6), |character| (Escape::Character(character), 12))
 }
 
 fn hex_unit(bytes: &[u8], from: usize) -> Option<u32> {
     let digits = bytes.get(from..from + 4)?;
-    digits
-        .iter()
-        .try_fold(0, |unit, &digit| Some(unit * 16 + (digit as char).to_digit(16)?))
+    digits.iter().try_fold(0, |unit, &digit| Some(unit * 16 + (digit as char).to_digit(16)?))
 }
 
 /// Appends a string as JSON, in quotes.

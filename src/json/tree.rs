@@ -99,11 +99,7 @@ pub fn parse<'a>(text: &'a str, max_depth: usize, arena: &'a Bump) -> Result<Doc
     if parser.at < parser.bytes.len() {
         return Err(parser.unexpected("the end"));
     }
-    Ok(Document {
-        root,
-        depth: parser.depth,
-        replaced_surrogates: parser.replaced_surrogates,
-    })
+    Ok(Document { root, depth: parser.depth, replaced_surrogates: parser.replaced_surrogates })
 }
 
 struct Parser<'a> {
@@ -138,12 +134,7 @@ impl<'a> Parser<'a> {
             None if self.at >= self.bytes.len() => "the end of the text".to_owned(),
             None => "a broken character".to_owned(),
         };
-        JsonError {
-            offset: self.at,
-            path: String::new(),
-            expected,
-            found,
-        }
+        JsonError { offset: self.at, path: String::new(), expected, found }
     }
 
     fn value(&mut self, depth: usize) -> Result<Value<'a>, JsonError> {
@@ -214,7 +205,7 @@ impl<'a> Parser<'a> {
             self.at += 1;
             return Ok(Value::Object(&[]));
         }
-        let mut seen = 0u64;
+        let mut seen = Seen::default();
         loop {
             if self.peek() != b'"' {
                 return Err(self.unexpected("a key in double quotes"));
@@ -227,11 +218,7 @@ impl<'a> Parser<'a> {
             self.at += 1;
             self.skip_white_space();
             let value = self.value(depth).map_err(|error| error.inside(&path_key(key)))?;
-            let value = if key == SECRET_KEY && value != Value::Null {
-                Value::String(REDACTED)
-            } else {
-                value
-            };
+            let value = if key == SECRET_KEY && value != Value::Null { Value::String(REDACTED) } else { value };
             self.remember(start, &mut seen, Member { key, value });
             self.skip_white_space();
             match self.peek() {
@@ -248,22 +235,13 @@ impl<'a> Parser<'a> {
         Ok(object)
     }
 
-    /// Adds a member, or replaces the one with the same key. `seen` has a bit for each small hash of a key, so that objects
-    /// without duplicates, which are nearly all, are not searched.
-    fn remember(&mut self, start: usize, seen: &mut u64, member: Member<'a>) {
-        let key = member.key.as_bytes();
-        let first = key.first().copied().unwrap_or(0) as usize;
-        let last = key.last().copied().unwrap_or(0) as usize;
-        let bit = 1u64 << ((key.len() + first * 7 + last * 3) & 63);
-        if *seen & bit != 0 {
-            let open = self.members.get_mut(start..).unwrap_or_default();
-            if let Some(earlier) = open.iter_mut().find(|earlier| earlier.key == member.key) {
-                earlier.value = member.value;
-                return;
-            }
+    /// Adds a member, or replaces the one with the same key.
+    fn remember(&mut self, start: usize, seen: &mut Seen<'a>, member: Member<'a>) {
+        let open = self.members.get_mut(start..).unwrap_or_default();
+        match seen.find(open, member.key) {
+            Some(earlier) => earlier.value = member.value,
+            None => self.members.push(member),
         }
-        *seen |= bit;
-        self.members.push(member);
     }
 
     fn number(&mut self) -> Result<Value<'a>, JsonError> {
@@ -364,6 +342,38 @@ impl<'a> Parser<'a> {
     }
 }
 
+/// The keys of an object that is still open.
+#[derive(Default)]
+struct Seen<'a> {
+    /// A bit for each small hash of a key: objects without duplicates, which are nearly all, are not searched.
+    bits: u64,
+    /// Where each key stands, once there are too many to be searched one by one.
+    places: hashbrown::HashMap<&'a str, usize>,
+}
+
+/// With more members than this, the bits tell nothing any more.
+const FEW_MEMBERS: usize = 32;
+
+impl<'a> Seen<'a> {
+    /// The member that has this key already; otherwise the key is noted for the one that comes next.
+    fn find<'m>(&mut self, open: &'m mut [Member<'a>], key: &'a str) -> Option<&'m mut Member<'a>> {
+        if open.len() >= FEW_MEMBERS {
+            if self.places.is_empty() {
+                self.places.extend(open.iter().enumerate().map(|(place, member)| (member.key, place)));
+            }
+            let place = *self.places.entry(key).or_insert(open.len());
+            return open.get_mut(place);
+        }
+        let bytes = key.as_bytes();
+        let first = bytes.first().copied().unwrap_or(0) as usize;
+        let last = bytes.last().copied().unwrap_or(0) as usize;
+        let bit = 1u64 << ((bytes.len() + first * 7 + last * 3) & 63);
+        let is_new = self.bits & bit == 0;
+        self.bits |= bit;
+        if is_new { None } else { open.iter_mut().find(|member| member.key == key) }
+    }
+}
+
 impl JsonError {
     fn inside(mut self, step: &str) -> JsonError {
         self.path.insert_str(0, step);
@@ -389,9 +399,7 @@ mod tests {
 
     /// serde_json's reading of a text, written out again; `None` where it is no JSON.
     fn oracle(text: &str) -> Option<String> {
-        serde_json::from_str::<serde_json::Value>(text)
-            .ok()
-            .map(|value| value.to_string())
+        serde_json::from_str::<serde_json::Value>(text).ok().map(|value| value.to_string())
     }
 
     fn ours(text: &str) -> Result<String, JsonError> {
@@ -455,6 +463,12 @@ mod tests {
     }
 
     #[test]
+    fn of_many_keys_the_last_of_each_counts() {
+        let text = (0..200).map(|index| format!("\"{}\":{index}", index % 90)).collect::<Vec<_>>().join(",");
+        agrees(&format!("{{{text}}}"));
+    }
+
+    #[test]
     fn errors_say_where_and_what() {
         let error = ours(r#"{"a": [1, {"b c": tru}]}"#).unwrap_err();
         assert_eq!(error.path, r#".a[1]["b c"]"#);
@@ -477,12 +491,7 @@ mod tests {
         let nested = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
         let arena = Bump::new();
         assert_eq!(parse(&nested(128), 128, &arena).unwrap().depth, 128);
-        assert!(
-            parse(&nested(129), 128, &arena)
-                .unwrap_err()
-                .to_string()
-                .contains("128 levels")
-        );
+        assert!(parse(&nested(129), 128, &arena).unwrap_err().to_string().contains("128 levels"));
         assert!(parse(&nested(1_000_000), 128, &arena).is_err());
     }
 

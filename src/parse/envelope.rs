@@ -2,6 +2,7 @@
 //! partition needs; the whole is parsed when its part is built.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 
 use base64::Engine;
 use bumpalo::Bump;
@@ -40,17 +41,11 @@ pub trait Sink<'a> {
 /// Parses the text of one item whole.
 pub fn deep_parse<'a>(raw: &'a [u8], arena: &'a Bump) -> Result<Document<'a>, Problem> {
     let text = simdutf8::compat::from_utf8(raw).map_err(|error| {
-        Problem::here(format!(
-            "expected UTF-8, found another byte at {} of the text",
-            error.valid_up_to()
-        ))
+        Problem::here(format!("expected UTF-8, found another byte at {} of the text", error.valid_up_to()))
     })?;
     json::parse(text, MAX_DEPTH, arena).map_err(|error| {
         let reason = error.to_string();
-        Problem {
-            path: error.path,
-            reason,
-        }
+        Problem { path: error.path, reason }
     })
 }
 
@@ -59,26 +54,21 @@ pub fn deep_parse<'a>(raw: &'a [u8], arena: &'a Bump) -> Result<Document<'a>, Pr
 pub struct Opener {
     layout: Layout,
     arena: Bump,
+    /// Byte and line that were last counted in the record that is open.
+    counted: Cell<(usize, u64)>,
 }
 
 impl Opener {
     /// Will place tasks by this layout.
     pub fn new(layout: Layout) -> Opener {
-        Opener {
-            layout,
-            arena: Bump::new(),
-        }
+        Opener { layout, ..Opener::default() }
     }
 
     /// Opens one record and hands what it holds to the sink.
     pub fn open<'a>(&'a self, record: &'a [u8], origin: Origin, sink: &mut dyn Sink<'a>) {
-        let scope = Scope {
-            layout: self.layout,
-            arena: &self.arena,
-            record,
-            origin,
-        };
-        scope.open(sink);
+        self.counted.set((0, origin.line));
+        let scope = Scope { layout: self.layout, arena: &self.arena, counted: &self.counted, record, origin };
+        scope.open(record, sink);
     }
 }
 
@@ -87,63 +77,68 @@ impl Opener {
 struct Scope<'a> {
     layout: Layout,
     arena: &'a Bump,
+    counted: &'a Cell<(usize, u64)>,
     record: &'a [u8],
     origin: Origin,
 }
 
 impl<'a> Scope<'a> {
-    fn open(self, sink: &mut dyn Sink<'a>) {
-        let Some(head) = Head::of(self.record, self.arena) else {
-            return self.reject(self.record, self.problem_of_record(), sink);
+    fn open(self, object: &'a [u8], sink: &mut dyn Sink<'a>) {
+        if let Some(elements) = scan::elements(object) {
+            return elements.into_iter().for_each(|element| self.open(element, sink));
+        }
+        let Some(head) = Head::of(object, self.arena) else {
+            return self.reject(object, self.problem_of(object), sink);
         };
         if head.taskloom_reject.is_some() {
-            self.reopen(&head, sink);
+            self.reopen(object, &head, sink);
         } else if head.task_id.is_some() {
-            self.task(self.record, &head, "", sink);
-        } else if let Some(listing) = head.listing() {
-            self.page(&head, listing, sink);
+            self.task(object, &head, sink);
+        } else if head.is_page() {
+            self.page(object, &head, sink);
         } else {
             let problem =
                 Problem::here("expected a task with a `task_id` or a page with `tasks`, found an object with neither");
-            self.reject(self.record, problem, sink);
+            self.reject(object, problem, sink);
         }
     }
 
-    fn problem_of_record(self) -> Problem {
-        match deep_parse(self.record, self.arena) {
+    fn problem_of(self, piece: &[u8]) -> Problem {
+        if piece.is_empty() {
+            return Problem::here("expected `]`, found the end of the input: the array was cut off");
+        }
+        match deep_parse(piece, self.arena) {
             Err(problem) => problem,
             Ok(document) => Problem::here(format!("expected a task object, found {}", document.root.kind())),
         }
     }
 
+    /// Where a piece of the record begins. Pieces are asked for in their order, so lines are counted once.
     fn at(self, piece: &[u8]) -> Origin {
         let offset = (piece.as_ptr() as usize).saturating_sub(self.record.as_ptr() as usize);
-        Origin {
-            byte: self.origin.byte + offset as u64,
-            ..self.origin
-        }
+        let (counted, line) = self.counted.get();
+        let (from, line) = if counted <= offset { (counted, line) } else { (0, self.origin.line) };
+        let passed = self.record.get(from..offset).unwrap_or_default();
+        let line = line + memchr::memchr_iter(b'\n', passed).count() as u64;
+        self.counted.set((offset, line));
+        Origin { input: self.origin.input, line, byte: self.origin.byte + offset as u64 }
     }
 
     fn reject(self, piece: &[u8], problem: Problem, sink: &mut dyn Sink<'a>) {
         sink.reject(Reject::new(self.at(piece), problem, piece, piece.len() as u64));
     }
 
-    fn task(self, task: &'a [u8], head: &Head<'a>, path: &str, sink: &mut dyn Sink<'a>) {
+    fn task(self, task: &'a [u8], head: &Head<'a>, sink: &mut dyn Sink<'a>) {
         let project = self.reference(head.project);
         let batch = self.reference(head.batch);
         match self.task_key(head, project, batch) {
             Ok((task_id, key)) => {
                 self.expanded(Dataset::Projects, head.project, project, sink);
                 self.expanded(Dataset::Batches, head.batch, project, sink);
-                sink.item(Item {
-                    key,
-                    id: Cow::Borrowed(task_id),
-                    raw: Cow::Borrowed(task),
-                    origin: self.at(task),
-                });
+                sink.item(Item { key, id: Cow::Borrowed(task_id), raw: Cow::Borrowed(task), origin: self.at(task) });
             }
             Err(problem) => {
-                let reject = Reject::new(self.at(task), problem.inside(path), task, task.len() as u64);
+                let reject = Reject::new(self.at(task), problem, task, task.len() as u64);
                 sink.reject(reject.of_task(self.string(head.task_id), project, batch));
             }
         }
@@ -160,22 +155,13 @@ impl<'a> Scope<'a> {
                 return Err(Problem::here(reason).inside(".task_id"));
             }
         };
-        let created_at = self
-            .instant(head.created_at)
-            .map_err(|problem| problem.inside(".created_at"))?;
-        let completed_at = self
-            .instant(head.completed_at)
-            .map_err(|problem| problem.inside(".completed_at"))?;
-        Ok((
-            task_id,
-            Key::task(project, batch, self.layout.date(created_at, completed_at)),
-        ))
+        let created_at = self.instant(head.created_at).map_err(|problem| problem.inside(".created_at"))?;
+        let completed_at = self.instant(head.completed_at).map_err(|problem| problem.inside(".completed_at"))?;
+        Ok((task_id, Key::task(project, batch, self.layout.date(created_at, completed_at))))
     }
 
     fn value(self, piece: Option<&'a [u8]>) -> Result<Value<'a>, Problem> {
-        piece.map_or(Ok(Value::Null), |piece| {
-            deep_parse(piece, self.arena).map(|document| document.root)
-        })
+        piece.map_or(Ok(Value::Null), |piece| deep_parse(piece, self.arena).map(|document| document.root))
     }
 
     fn string(self, piece: Option<&'a [u8]>) -> Option<&'a str> {
@@ -207,8 +193,7 @@ impl<'a> Scope<'a> {
 
     /// An object that stands where its id could: the task keeps it too, so one that can't be read is no loss here.
     fn expanded(self, dataset: Dataset, piece: Option<&'a [u8]>, project: Option<&str>, sink: &mut dyn Sink<'a>) {
-        let is_readable = |piece: &&[u8]| piece.starts_with(b"{") && deep_parse(piece, self.arena).is_ok();
-        if let Some(piece) = piece.filter(is_readable) {
+        if let Some(piece) = piece.filter(|piece| piece.starts_with(b"{")) {
             let _ = self.dimension(dataset, piece, project, sink);
         }
     }
@@ -221,63 +206,64 @@ impl<'a> Scope<'a> {
         project: Option<&str>,
         sink: &mut dyn Sink<'a>,
     ) -> Result<(), Problem> {
-        let head = Head::of(object, self.arena).ok_or_else(|| {
-            deep_parse(object, self.arena)
-                .err()
-                .unwrap_or_else(|| Problem::here("expected an object"))
-        })?;
+        deep_parse(object, self.arena)?;
+        let head = Head::of(object, self.arena).ok_or_else(|| Problem::here("expected an object"))?;
         let id = self.string(head.id).filter(|id| !id.is_empty());
         let id = id.ok_or_else(|| Problem::here("expected a string as `id`").inside(".id"))?;
-        let own_project = if dataset == Dataset::Projects {
-            Some(id)
-        } else {
-            self.reference(head.project).or(project)
-        };
-        if dataset != Dataset::Projects {
+        let is_project = dataset == Dataset::Projects;
+        let own_project = if is_project { Some(id) } else { self.reference(head.project).or(project) };
+        if !is_project {
             self.expanded(Dataset::Projects, head.project, None, sink);
         }
         let key = Key::project(dataset, own_project);
-        sink.item(Item {
-            key,
-            id: Cow::Borrowed(id),
-            raw: Cow::Borrowed(object),
-            origin: self.at(object),
-        });
+        sink.item(Item { key, id: Cow::Borrowed(id), raw: Cow::Borrowed(object), origin: self.at(object) });
         Ok(())
     }
 
-    fn page(self, head: &Head<'a>, listing: Listing<'a>, sink: &mut dyn Sink<'a>) {
-        let step = json::tree::path_key(listing.name);
-        if let Some(Err(problem)) = head
-            .delivery
-            .filter(|piece| piece.starts_with(b"{"))
-            .map(|piece| self.dimension(Dataset::Deliveries, piece, None, sink))
-        {
-            self.reject(self.record, problem.inside(".delivery"), sink);
-        }
-        let Some(elements) = scan::elements(listing.array) else {
-            let found = deep_parse(listing.array, self.arena).map(|document| document.root.kind());
-            let reason = format!("expected an array, found {}", found.unwrap_or("broken JSON"));
-            return self.reject(self.record, Problem::here(reason).inside(&step), sink);
-        };
+    fn page(self, page: &'a [u8], head: &Head<'a>, sink: &mut dyn Sink<'a>) {
         let delivery = self.reference(head.delivery);
-        for (index, element) in elements.into_iter().enumerate() {
-            let path = format!("{step}[{index}]");
-            if listing.dataset != Dataset::Tasks {
-                if let Err(problem) = self.dimension(listing.dataset, element, None, sink) {
-                    self.reject(element, problem.inside(&path), sink);
-                }
-            } else if let Some(task) = Head::of(element, self.arena) {
-                self.task(element, &task, &path, sink);
-                self.membership(delivery, &task, element, sink);
-            } else {
-                let inner = Scope {
-                    record: element,
-                    origin: self.at(element),
-                    ..self
-                };
-                self.reject(element, inner.problem_of_record().inside(&path), sink);
+        let read = match head.delivery {
+            Some(object) if object.starts_with(b"{") => self.dimension(Dataset::Deliveries, object, None, sink),
+            Some(other) if delivery.is_none() && other != b"null" => {
+                Err(Problem::here("expected an id or an object with one, found something else"))
             }
+            _ => Ok(()),
+        };
+        if let Err(problem) = read {
+            self.reject(page, problem.inside(".delivery"), sink);
+        }
+        let listings = [
+            ("tasks", Dataset::Tasks, head.tasks),
+            ("batches", Dataset::Batches, head.batches),
+            ("deliveries", Dataset::Deliveries, head.deliveries),
+            ("projects", Dataset::Projects, head.projects),
+        ];
+        for (name, dataset, array) in listings {
+            let Some(array) = array.filter(|array| *array != b"null") else {
+                continue;
+            };
+            let Some(elements) = scan::elements(array) else {
+                let found = deep_parse(array, self.arena).map_or("broken JSON", |document| document.root.kind());
+                let problem = Problem::here(format!("expected an array, found {found}"));
+                self.reject(page, problem.inside(&json::tree::path_key(name)), sink);
+                continue;
+            };
+            for element in elements {
+                self.listed(dataset, element, delivery, sink);
+            }
+        }
+    }
+
+    fn listed(self, dataset: Dataset, element: &'a [u8], delivery: Option<&str>, sink: &mut dyn Sink<'a>) {
+        if dataset != Dataset::Tasks {
+            if let Err(problem) = self.dimension(dataset, element, None, sink) {
+                self.reject(element, problem, sink);
+            }
+        } else if let Some(task) = Head::of(element, self.arena) {
+            self.task(element, &task, sink);
+            self.membership(delivery, &task, element, sink);
+        } else {
+            self.reject(element, self.problem_of(element), sink);
         }
     }
 
@@ -299,42 +285,24 @@ impl<'a> Scope<'a> {
     }
 
     /// A reject of an earlier run: its text is opened as if it had just come.
-    fn reopen(self, head: &Head<'a>, sink: &mut dyn Sink<'a>) {
+    fn reopen(self, reject: &'a [u8], head: &Head<'a>, sink: &mut dyn Sink<'a>) {
         let text = self.string(head.raw).map(|text| text.as_bytes().to_vec());
-        let decoded = || {
-            base64::engine::general_purpose::STANDARD
-                .decode(self.string(head.raw_base64)?)
-                .ok()
-        };
-        let problem = match (text.or_else(decoded), self.value(head.raw_is_cut)) {
+        let decoded = || base64::engine::general_purpose::STANDARD.decode(self.string(head.raw_base64)?).ok();
+        let expected = match (text.or_else(decoded), self.value(head.raw_is_cut)) {
             (Some(raw), Ok(Value::Boolean(false) | Value::Null)) => {
-                let inner = Scope {
-                    record: self.arena.alloc_slice_copy(&raw),
-                    ..self
-                };
-                // A reject of a reject would nest its texts: it is opened once.
-                match Head::of(inner.record, self.arena) {
-                    Some(head) if head.taskloom_reject.is_some() => {
-                        Problem::here("expected a task, found a reject inside a reject")
-                    }
-                    _ => return inner.open(sink),
+                let record: &'a [u8] = self.arena.alloc_slice_copy(&raw);
+                let is_reject = Head::of(record, self.arena).is_some_and(|head| head.taskloom_reject.is_some());
+                if !is_reject {
+                    self.counted.set((0, self.origin.line));
+                    return Scope { record, ..self }.open(record, sink);
                 }
+                "a task, found a reject inside a reject"
             }
-            (Some(_), _) => Problem::here(
-                "expected the whole text, found a beginning cut at 1 MiB: flatten the original input again",
-            ),
-            (None, _) => Problem::here("expected `raw` or `raw_base64` in a reject, found neither"),
+            (Some(_), _) => "the whole text, found a part of it: flatten the original input again",
+            (None, _) => "`raw` or `raw_base64` in a reject, found neither",
         };
-        self.reject(self.record, problem, sink);
+        self.reject(reject, Problem::here(format!("expected {expected}")), sink);
     }
-}
-
-/// The array of a page.
-#[derive(Clone, Copy)]
-struct Listing<'a> {
-    name: &'static str,
-    dataset: Dataset,
-    array: &'a [u8],
 }
 
 /// The members of an object that tell what it is and where it belongs, as pieces of its text.
@@ -385,21 +353,10 @@ impl<'a> Head<'a> {
         Some(head)
     }
 
-    fn listing(&self) -> Option<Listing<'a>> {
-        let listings = [
-            ("tasks", Dataset::Tasks, self.tasks),
-            ("batches", Dataset::Batches, self.batches),
-            ("deliveries", Dataset::Deliveries, self.deliveries),
-            ("projects", Dataset::Projects, self.projects),
-        ];
-        let found = listings.into_iter().find_map(|(name, dataset, array)| {
-            Some(Listing {
-                name,
-                dataset,
-                array: array?,
-            })
-        });
-        found.filter(|listing| self.id.is_none() || listing.dataset == Dataset::Tasks)
+    /// A page lists something, or says which delivery it is of.
+    fn is_page(&self) -> bool {
+        let listings = [self.tasks, self.batches, self.deliveries, self.projects, self.delivery];
+        self.id.is_none() && listings.iter().any(Option::is_some)
     }
 }
 

@@ -28,10 +28,7 @@ pub struct Problem {
 impl Problem {
     /// A problem at this place.
     pub fn here(reason: impl Into<String>) -> Problem {
-        Problem {
-            path: String::new(),
-            reason: reason.into(),
-        }
+        Problem { path: String::new(), reason: reason.into() }
     }
 
     /// The same problem, seen from one step further out.
@@ -73,7 +70,7 @@ pub struct Reject {
     raw_offset: u64,
     /// Length of the whole text in bytes, also where only its beginning is kept.
     raw_length: u64,
-    /// Whether only the beginning is kept.
+    /// Whether only the beginning is kept: because the text is long, or because it is broken and may hold a secret.
     raw_is_cut: bool,
 }
 
@@ -83,24 +80,22 @@ impl Reject {
         let beginning = raw.get(..KEPT_RAW_BYTES).unwrap_or(raw);
         let is_cut = (beginning.len() as u64) < length;
         let beginning = if is_cut { at_boundary(beginning) } else { beginning };
-        let redacted = redact(beginning);
+        let (redacted, is_hidden) = redact(beginning);
         let text = std::str::from_utf8(&redacted).ok().map(str::to_owned);
-        let base64 = text
-            .is_none()
-            .then(|| base64::engine::general_purpose::STANDARD.encode(&redacted));
+        let base64 = text.is_none().then(|| base64::engine::general_purpose::STANDARD.encode(&redacted));
         Reject {
             version: 1,
             origin,
             task_id: None,
             project: None,
             batch: None,
-            path: format!("${}", problem.path),
+            path: shortened(format!("${}", problem.path)),
             reason: problem.reason,
             raw: text,
             raw_base64: base64,
             raw_offset: origin.byte,
             raw_length: length,
-            raw_is_cut: is_cut,
+            raw_is_cut: is_cut || is_hidden,
         }
     }
 
@@ -122,12 +117,15 @@ impl Reject {
             #[serde(flatten)]
             reject: &'a Reject,
         }
-        serde_json::to_string(&Line {
-            file: input,
-            line: self.origin.line,
-            byte: self.origin.byte,
-            reject: self,
-        })
+        serde_json::to_string(&Line { file: input, line: self.origin.line, byte: self.origin.byte, reject: self })
+    }
+}
+
+/// A path of many levels says no more than its beginning does.
+fn shortened(path: String) -> String {
+    match path.char_indices().nth(200) {
+        Some((end, _)) => format!("{}…", path.get(..end).unwrap_or_default()),
+        None => path,
     }
 }
 

@@ -9,9 +9,11 @@ pub fn parse_instant(text: &str) -> Option<i64> {
     let instant = DateTime::parse_from_rfc3339(text)
         .or_else(|_| DateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f%#z"))
         .or_else(|_| DateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S%.f%#z"))
+        .or_else(|_| DateTime::parse_from_str(text, "%Y-%m-%dT%H:%M%#z"))
         .map(|instant| instant.to_utc())
         .or_else(|_| NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f").map(|local| local.and_utc()))
         .or_else(|_| NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S%.f").map(|local| local.and_utc()))
+        .or_else(|_| NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M").map(|local| local.and_utc()))
         .or_else(|_| NaiveDate::parse_from_str(text, "%Y-%m-%d").map(|day| day.and_time(NaiveTime::MIN).and_utc()))
         .ok()?;
     (1..=9999).contains(&instant.year()).then(|| instant.timestamp_micros())
@@ -42,6 +44,8 @@ mod tests {
             "2025-01-02T05:30:00+0130",
             "2025-01-01T20:00:00-08:00",
             "2025-01-02T04:00:00",
+            "2025-01-02T04:00Z",
+            "2025-01-02T04:00",
             "2025-01-02 04:00:00",
             "2025-01-02 04:00:00Z",
         ] {
@@ -68,14 +72,7 @@ mod tests {
 
     #[test]
     fn written_instants_are_read_back() {
-        for micros in [
-            0,
-            -1,
-            1,
-            1_735_790_400_169_000,
-            -62_135_596_800_000_000,
-            253_402_300_799_999_999,
-        ] {
+        for micros in [0, -1, 1, 1_735_790_400_169_000, -62_135_596_800_000_000, 253_402_300_799_999_999] {
             assert_eq!(parse_instant(&write_instant(micros).unwrap()), Some(micros));
         }
     }

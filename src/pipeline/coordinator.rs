@@ -84,11 +84,7 @@ impl<'w> Coordinator<'w> {
             context: Arc::clone(context),
             workers,
             spares: pages.spares(),
-            feed: if workers.are_alone() {
-                Feed::Inline(Box::new(pages))
-            } else {
-                Feed::Thread(read_ahead(pages))
-            },
+            feed: if workers.are_alone() { Feed::Inline(Box::new(pages)) } else { Feed::Thread(read_ahead(pages)) },
             is_read: false,
             events,
             sender,
@@ -170,8 +166,8 @@ impl<'w> Coordinator<'w> {
             self.next_page += 1;
             self.pages -= 1;
             self.page_bytes -= routed.bytes;
-            self.report.input_bytes += routed.bytes as u64;
-            self.report.tasks_read += routed.tasks;
+            self.report.input_bytes += routed.input_bytes;
+            self.report.tasks_read += routed.tasks + routed.rejects.len() as u64;
             self.rejects.of_pages(&routed.rejects, &self.context.input_names)?;
             for (key, frames) in routed.pieces {
                 self.waiting.extend(self.buffers.add(key, frames)?);
@@ -195,10 +191,7 @@ impl<'w> Coordinator<'w> {
             self.building += 1;
             let (sender, context) = (self.sender.clone(), Arc::clone(&self.context));
             self.workers.spawn(move || {
-                let _ = sender.send(Event::Built {
-                    cost,
-                    part: part::build(part, &context),
-                });
+                let _ = sender.send(Event::Built { cost, part: part::build(part, &context) });
             });
         }
     }
@@ -244,11 +237,7 @@ impl<'w> Coordinator<'w> {
         self.report.parts = self.finished.len() as u64;
         self.report.rejected = self.rejects.count;
         let files = self.finished.into_iter().flat_map(|part| part.files).collect();
-        Ok(Outcome {
-            files,
-            report: self.report,
-            rejects: self.rejects,
-        })
+        Ok(Outcome { files, report: self.report, rejects: self.rejects })
     }
 }
 
@@ -276,12 +265,7 @@ pub(super) struct Rejects {
 
 impl Rejects {
     fn new(folder: &Path) -> Rejects {
-        Rejects {
-            folder: folder.to_owned(),
-            pages: None,
-            parts: None,
-            count: 0,
-        }
+        Rejects { folder: folder.to_owned(), pages: None, parts: None, count: 0 }
     }
 
     fn of_pages(&mut self, rejects: &[Reject], names: &[String]) -> Result<()> {
@@ -305,12 +289,7 @@ impl Rejects {
 
     fn copy_to(self, path: &Path) -> io::Result<()> {
         // Rejects are the customer's data as it came: for the owner's eyes.
-        let mut file = File::options()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(path)?;
+        let mut file = File::options().write(true).create(true).truncate(true).mode(0o600).open(path)?;
         for spool in [self.pages, self.parts].into_iter().flatten() {
             let mut spool = spool.into_inner()?;
             spool.rewind()?;
@@ -331,10 +310,7 @@ fn append(to: &mut Option<BufWriter<File>>, rejects: &[Reject], names: &[String]
     };
     for reject in rejects {
         let name = names.get(reject.origin.input as usize).map_or("-", String::as_str);
-        let line = reject.to_line(name).map_err(|source| Error::Json {
-            action: "write a reject",
-            source,
-        })?;
+        let line = reject.to_line(name).map_err(|source| Error::Json { action: "write a reject", source })?;
         writeln!(spool, "{line}").map_err(failed())?;
     }
     Ok(())

@@ -38,17 +38,16 @@ pub fn flatten(config: FlattenConfig) -> Result<Report> {
     lake.recover()?;
     let parent = lake.snapshot()?;
     if parent.version > 0 && !config.is_overwrite {
-        return Err(Error::LakeExists {
-            path: config.out,
-            version: parent.version,
-        });
+        return Err(Error::LakeExists { path: config.out, version: parent.version });
+    }
+    if parent.version > 0 && parent.layout != config.layout {
+        let (has_from, has_grain) = parent.layout.words();
+        return Err(Error::Layout { path: config.out, has_from, has_grain });
     }
     let run = run_id();
     let context = Arc::new(Context {
         staging: lake.stage(&run)?,
-        encoding: Encoding {
-            compression_level: config.compression_level,
-        },
+        encoding: Encoding { compression_level: config.compression_level },
         parent: parent.checksum.clone(),
         input_names: config.inputs.iter().map(|input| input.name()).collect(),
         config,
@@ -67,9 +66,7 @@ fn weave(lake: &Lake, parent: &Snapshot, run: &str, context: &Arc<Context>) -> R
     let outcome = Coordinator::new(context, &workers).run()?;
     let mut report = outcome.report;
     report.run = run.to_owned();
-    report.rejects_file = outcome
-        .rejects
-        .publish(&lake.own("rejects").join(format!("{run}.ndjson")))?;
+    report.rejects_file = outcome.rejects.publish(&lake.own("rejects").join(format!("{run}.ndjson")))?;
     check_rejects(&context.config, &report)?;
     let mut files = outcome.files;
     report.count_files(&files);
@@ -80,7 +77,7 @@ fn weave(lake: &Lake, parent: &Snapshot, run: &str, context: &Arc<Context>) -> R
 }
 
 fn check_rejects(config: &FlattenConfig, report: &Report) -> Result<()> {
-    let read = report.tasks_read + report.rejected;
+    let read = report.tasks_read;
     match (config.max_rejects, &report.rejects_file) {
         (Some(max_rejects), Some(path)) if !max_rejects.allows(report.rejected, read) => Err(Error::TooManyRejects {
             rejected: report.rejected,

@@ -11,7 +11,7 @@ use crate::commit::{FileEntry, part_name};
 use crate::error::{Error, Result};
 use crate::file::{encode, without};
 use crate::flatten::{Workbench, flatten};
-use crate::parse::Reject;
+use crate::parse::{Problem, Reject};
 use crate::partition::Key;
 use crate::shuffle::{Frame, Part, Position, frames, identity};
 use crate::table::{Dataset, Table};
@@ -38,9 +38,7 @@ pub(super) fn build(part: Part, context: &Context) -> Result<Finished> {
     let (number, ordinal, key) = (part.number, part.ordinal, part.key.clone());
     let folder = context.staging.folder();
     let flat = {
-        let pieces = part
-            .load()
-            .map_err(Error::file("read back what was spilled to", folder))?;
+        let pieces = part.load().map_err(Error::file("read back what was spilled to", folder))?;
         flatten_all(&key, &pieces)?
     };
     let mut finished = Finished {
@@ -62,9 +60,7 @@ pub(super) fn build(part: Part, context: &Context) -> Result<Finished> {
         finished.replaced_surrogates += run.replaced_surrogates;
         for (table, batch) in run.batches {
             let of_table = batches.iter_mut().find(|(known, _)| known.name == table.name);
-            of_table
-                .into_iter()
-                .for_each(|(_, batches)| batches.push(batch.clone()));
+            of_table.into_iter().for_each(|(_, batches)| batches.push(batch.clone()));
         }
     }
     let name = part_name(&context.parent, &finished.key, ordinal);
@@ -72,12 +68,7 @@ pub(super) fn build(part: Part, context: &Context) -> Result<Finished> {
     let filled = batches.into_par_iter().filter(|(_, batches)| !batches.is_empty());
     finished.files = filled
         .map(|(table, batches)| {
-            let encoded = encode(
-                table,
-                &batches,
-                context.encoding,
-                &context.staging.path(table.name, &name),
-            )?;
+            let encoded = encode(table, &batches, context.encoding, &context.staging.path(table.name, &name))?;
             drop(batches);
             context.staging.write(table, key, &name, &encoded.bytes, encoded.rows)
         })
@@ -92,6 +83,53 @@ struct FlatRun {
     rejects: Vec<Reject>,
     superseded: u64,
     replaced_surrogates: u64,
+}
+
+impl FlatRun {
+    /// Adds the rows of what has one id: of the last one that can be read. The earlier ones are read too, so that what is
+    /// rejected doesn't depend on which part it came to.
+    fn add(&mut self, key: &Key, same_id: &[Frame<'_>], tables: &mut Tables, bench: &mut Workbench) {
+        let is_task = key.dataset == Dataset::Tasks;
+        if !is_task {
+            return self.add_merged(key, same_id, tables, bench);
+        }
+        let mut is_found = false;
+        for frame in same_id.iter().rev() {
+            let mark = tables.mark();
+            let flattened = flatten(key.dataset, &[frame.raw], tables, bench);
+            bench.clear();
+            match flattened {
+                Ok(_) if is_found => {
+                    tables.return_to(&mark);
+                    self.superseded += 1;
+                }
+                Ok(flattened) => {
+                    is_found = true;
+                    self.replaced_surrogates += flattened.replaced_surrogates;
+                    self.identities.push((identity(frame.id), frame.position));
+                }
+                Err(problem) => self.reject(key, frame, problem),
+            }
+        }
+    }
+
+    /// Adds one row for a project, a batch or a delivery, which may have been seen more or less whole: each field from the last
+    /// object that has it.
+    fn add_merged(&mut self, key: &Key, same_id: &[Frame<'_>], tables: &mut Tables, bench: &mut Workbench) {
+        let Some(last) = same_id.last() else { return };
+        let raws = same_id.iter().map(|frame| frame.raw).collect::<Vec<_>>();
+        match flatten(key.dataset, &raws, tables, bench) {
+            Ok(_) => self.identities.push((identity(last.id), last.position)),
+            Err(problem) => self.reject(key, last, problem),
+        }
+        bench.clear();
+    }
+
+    fn reject(&mut self, key: &Key, frame: &Frame<'_>, problem: Problem) {
+        let reject = Reject::new(frame.origin, problem, frame.raw, frame.raw.len() as u64);
+        let id = std::str::from_utf8(frame.id).ok().filter(|_| key.dataset == Dataset::Tasks);
+        self.rejects.push(reject.of_task(id, key.project.as_deref(), key.batch.as_deref()));
+    }
 }
 
 /// Flattens the frames in the order of their ids. Runs end between ids, by bytes, so that they don't depend on threads.
@@ -122,31 +160,7 @@ fn flatten_run(key: &Key, run: &[&[Frame<'_>]]) -> Result<FlatRun> {
         replaced_surrogates: 0,
     };
     for same_id in run {
-        // The last one that can be read wins.
-        for (earlier, frame) in same_id.iter().enumerate().rev() {
-            let flattened = flatten(key.dataset, frame.raw, &mut tables, &bench);
-            bench.clear();
-            match flattened {
-                Ok(flattened) => {
-                    flat.replaced_surrogates += flattened.replaced_surrogates;
-                    flat.superseded += if key.dataset == Dataset::Tasks {
-                        earlier as u64
-                    } else {
-                        0
-                    };
-                    flat.identities.push((identity(frame.id), frame.position));
-                    break;
-                }
-                Err(problem) => {
-                    let reject = Reject::new(frame.origin, problem, frame.raw, frame.raw.len() as u64);
-                    let id = std::str::from_utf8(frame.id)
-                        .ok()
-                        .filter(|_| key.dataset == Dataset::Tasks);
-                    flat.rejects
-                        .push(reject.of_task(id, key.project.as_deref(), key.batch.as_deref()));
-                }
-            }
-        }
+        flat.add(key, same_id, &mut tables, &mut bench);
     }
     flat.batches = tables.finish()?;
     Ok(flat)
@@ -166,10 +180,7 @@ pub(super) fn remove(part: &mut Finished, identities: &HashSet<u128>, context: &
             std::fs::remove_file(&path).map_err(Error::file("remove", &path))?;
             return Ok(None);
         };
-        context
-            .staging
-            .write(table, key, &name, &encoded.bytes, encoded.rows)
-            .map(Some)
+        context.staging.write(table, key, &name, &encoded.bytes, encoded.rows).map(Some)
     });
     let kept = rewritten.collect::<Result<Vec<_>>>()?;
     part.files = kept.into_iter().flatten().collect();

@@ -14,6 +14,8 @@ pub(super) struct Routed {
     pub sequence: u64,
     /// Bytes of the page.
     pub bytes: usize,
+    /// Bytes of the input that it stood for.
+    pub input_bytes: u64,
     /// Frames by partition, in the order in which partitions and pieces began.
     pub pieces: Vec<(Key, Vec<u8>)>,
     pub rejects: Vec<Reject>,
@@ -28,11 +30,7 @@ pub(super) fn route(page: &Page, layout: Layout) -> Routed {
     let opener = Opener::new(layout);
     let mut sink = PageSink::default();
     for span in page.records() {
-        let origin = Origin {
-            input: page.input,
-            line: span.line,
-            byte: page.byte + span.range.start as u64,
-        };
+        let origin = Origin { input: page.input, line: span.line, byte: page.byte + span.range.start as u64 };
         let record = page.bytes.get(span.range.clone()).unwrap_or_default();
         match span.oversized_bytes {
             Some(length) => sink.reject(Reject::new(origin, oversized(&span), record, length)),
@@ -44,17 +42,15 @@ pub(super) fn route(page: &Page, layout: Layout) -> Routed {
 
 fn oversized(span: &Span) -> Problem {
     let length = span.oversized_bytes.unwrap_or(0);
-    Problem::here(format!(
-        "expected a record of at most {MAX_RECORD_BYTES} bytes, found {length}"
-    ))
+    Problem::here(format!("expected a record of at most {MAX_RECORD_BYTES} bytes, found {length}"))
 }
 
 /// The items of a page, while it is read.
 #[derive(Default)]
 struct PageSink<'a> {
     items: Vec<Item<'a>>,
-    /// Expanded projects and batches repeat on every task: the last of the page stands for all.
-    repeated: BTreeMap<(Dataset, String), Item<'a>>,
+    /// Projects, batches and deliveries repeat on every task that is expanded: one that is as before is left out.
+    repeated: BTreeMap<(Dataset, String), Vec<Item<'a>>>,
     rejects: Vec<Reject>,
     tasks: u64,
 }
@@ -67,26 +63,20 @@ struct Piece<'i, 'a> {
 
 impl PageSink<'_> {
     fn finish(mut self, page: &Page) -> Routed {
-        self.items.extend(std::mem::take(&mut self.repeated).into_values());
+        self.items.extend(std::mem::take(&mut self.repeated).into_values().flatten());
         let pieces = group(&self.items).into_iter().filter_map(|piece| {
             let (_, first) = piece.items.first()?;
             // Of just the size that it needs: pieces may be held for long.
             let mut frames = Vec::with_capacity(piece.bytes);
             for (index, item) in &piece.items {
-                Frame::append(
-                    item,
-                    Position {
-                        page: page.sequence,
-                        index: *index,
-                    },
-                    &mut frames,
-                );
+                Frame::append(item, Position { page: page.sequence, index: *index }, &mut frames);
             }
             Some((first.key.clone(), frames))
         });
         Routed {
             sequence: page.sequence,
             bytes: page.bytes.len(),
+            input_bytes: page.input_bytes,
             pieces: pieces.collect(),
             rejects: self.rejects,
             tasks: self.tasks,
@@ -107,10 +97,7 @@ fn group<'i, 'a>(items: &'i [Item<'a>]) -> Vec<Piece<'i, 'a>> {
             }
             None => {
                 growing.insert(&item.key, pieces.len());
-                pieces.push(Piece {
-                    items: vec![(index as u32, item)],
-                    bytes,
-                });
+                pieces.push(Piece { items: vec![(index as u32, item)], bytes });
             }
         }
     }
@@ -126,7 +113,10 @@ impl<'a> Sink<'a> for PageSink<'a> {
             }
             Dataset::DeliveryTasks => self.items.push(item),
             dataset => {
-                self.repeated.insert((dataset, item.id.to_string()), item);
+                let copies = self.repeated.entry((dataset, item.id.to_string())).or_default();
+                if copies.last().is_none_or(|last| last.raw != item.raw) {
+                    copies.push(item);
+                }
             }
         }
     }

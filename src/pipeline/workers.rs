@@ -12,15 +12,9 @@ pub(super) struct Workers {
 impl Workers {
     pub(super) fn start(threads: usize) -> Result<Workers> {
         let named = |index| format!("taskloom-{index}");
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .thread_name(named)
-            .build();
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).thread_name(named).build();
         let pool = pool.map_err(|source| Error::Threads { threads, source })?;
-        Ok(Workers {
-            pool,
-            is_alone: threads == 1,
-        })
+        Ok(Workers { pool, is_alone: threads == 1 })
     }
 
     /// True where one thread does all work, reading included.
@@ -30,11 +24,7 @@ impl Workers {
 
     /// Has a job done, now or soon.
     pub(super) fn spawn(&self, job: impl FnOnce() + Send + 'static) {
-        if self.is_alone {
-            self.pool.install(job)
-        } else {
-            self.pool.spawn_fifo(job)
-        }
+        if self.is_alone { self.pool.install(job) } else { self.pool.spawn_fifo(job) }
     }
 
     /// Does a job and waits for it; what it does in parallel is done by the pool.

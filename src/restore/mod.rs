@@ -27,7 +27,7 @@ use tree::{Child, Tree};
 /// Writes every task of the lake's newest version as one line of JSON, in no particular order; gives their number.
 pub fn restore(lake: &Lake, out: &mut dyn Write) -> Result<u64> {
     let mut parts: BTreeMap<&str, HashMap<&str, &FileEntry>> = BTreeMap::new();
-    let snapshot = lake.snapshot()?;
+    let snapshot = lake.readable_snapshot()?;
     for entry in snapshot.files.values() {
         let is_of_tasks = Table::named(&entry.table).is_some_and(|table| table.dataset == Dataset::Tasks);
         // The path below the table's folder is the same for all files of a part.
@@ -61,21 +61,12 @@ impl<R: TableReader> Cursor<R> {
     fn open(root: &Path, files: &HashMap<&str, &FileEntry>, table: &'static Table) -> Result<Cursor<R>> {
         let entry = files.get(table.name);
         let reader = entry.map(|entry| file::open(&root.join(&entry.path))).transpose()?;
-        Ok(Cursor {
-            table: table.name,
-            reader,
-            rows: None,
-            at: 0,
-            arena: Bump::new(),
-        })
+        Ok(Cursor { table: table.name, reader, rows: None, at: 0, arena: Bump::new() })
     }
 
     /// Moves on to the next batch where the current one is used up; false at the end of the file.
     fn has_row(&mut self) -> Result<bool> {
-        let failed = |source| Error::Batch {
-            table: self.table,
-            source,
-        };
+        let failed = |source| Error::Batch { table: self.table, source };
         loop {
             if self.rows.as_ref().is_some_and(|(ids, _)| self.at < ids.len()) {
                 return Ok(true);
@@ -85,11 +76,7 @@ impl<R: TableReader> Cursor<R> {
             };
             let batch = batch.map_err(failed)?;
             let rows = R::new(&batch).map_err(failed)?;
-            let ids = batch
-                .columns()
-                .first()
-                .and_then(|column| column.as_string_opt::<i32>())
-                .cloned();
+            let ids = batch.columns().first().and_then(|column| column.as_string_opt::<i32>()).cloned();
             self.rows = ids.map(|ids| (ids, rows));
             self.at = 0;
         }

@@ -59,57 +59,22 @@ pub(super) fn task(row: tasks::Row<'_>) -> Object {
 }
 
 pub(super) fn task_errors(row: task_errors::Row<'_>) -> Child {
-    let task_errors::Row {
-        task_id: _,
-        task_error_index,
-        r#type,
-        message,
-        extra,
-    } = row;
-    let object = Object::default()
-        .with("type", r#type)
-        .with("message", message)
-        .with_extra(extra);
+    let task_errors::Row { task_id: _, task_error_index, r#type, message, extra } = row;
+    let object = Object::default().with("type", r#type).with("message", message).with_extra(extra);
     let owner = Vec::new();
-    Child {
-        owner,
-        array: "errors",
-        index: task_error_index,
-        object,
-    }
+    Child { owner, array: "errors", index: task_error_index, object }
 }
 
 pub(super) fn sensitive_content_reports(row: sensitive_content_reports::Row<'_>) -> Child {
-    let sensitive_content_reports::Row {
-        task_id: _,
-        sensitive_content_report_index,
-        r#type,
-        message,
-        extra,
-    } = row;
-    let object = Object::default()
-        .with("type", r#type)
-        .with("message", message)
-        .with_extra(extra);
+    let sensitive_content_reports::Row { task_id: _, sensitive_content_report_index, r#type, message, extra } = row;
+    let object = Object::default().with("type", r#type).with("message", message).with_extra(extra);
     let owner = Vec::new();
-    Child {
-        owner,
-        array: "sensitive_content_reports",
-        index: sensitive_content_report_index,
-        object,
-    }
+    Child { owner, array: "sensitive_content_reports", index: sensitive_content_report_index, object }
 }
 
 pub(super) fn threads(row: threads::Row<'_>) -> Child {
-    let threads::Row {
-        task_id: _,
-        thread_index,
-        thread_id,
-        turn_count,
-        annotation_count,
-        submission_count,
-        extra,
-    } = row;
+    let threads::Row { task_id: _, thread_index, thread_id, turn_count, annotation_count, submission_count, extra } =
+        row;
     let object = Object::default()
         .with("id", thread_id)
         .with_array("turns", turn_count)
@@ -117,12 +82,7 @@ pub(super) fn threads(row: threads::Row<'_>) -> Child {
         .with_array("submissions", submission_count)
         .with_extra(extra);
     let owner = Vec::new();
-    Child {
-        owner,
-        array: "threads",
-        index: thread_index,
-        object,
-    }
+    Child { owner, array: "threads", index: thread_index, object }
 }
 
 pub(super) fn submissions(row: submissions::Row<'_>) -> Child {
@@ -140,12 +100,7 @@ pub(super) fn submissions(row: submissions::Row<'_>) -> Child {
         .with("contributor_id", contributor_id)
         .with_extra(extra);
     let owner = thread_at(thread_index);
-    Child {
-        owner,
-        array: "submissions",
-        index: submission_index,
-        object,
-    }
+    Child { owner, array: "submissions", index: submission_index, object }
 }
 
 pub(super) fn turns(row: turns::Row<'_>) -> Child {
@@ -167,12 +122,7 @@ pub(super) fn turns(row: turns::Row<'_>) -> Child {
         .with_array("rubrics", rubric_count)
         .with_extra(extra);
     let owner = thread_at(thread_index);
-    Child {
-        owner,
-        array: "turns",
-        index: turn_index,
-        object,
-    }
+    Child { owner, array: "turns", index: turn_index, object }
 }
 
 pub(super) fn rubrics(row: rubrics::Row<'_>) -> Child {
@@ -192,12 +142,7 @@ pub(super) fn rubrics(row: rubrics::Row<'_>) -> Child {
         .with_array("criteria_definitions", rubric_criterion_count)
         .with_extra(extra);
     let owner = turn_at(thread_index, turn_index);
-    Child {
-        owner,
-        array: "rubrics",
-        index: rubric_index,
-        object,
-    }
+    Child { owner, array: "rubrics", index: rubric_index, object }
 }
 
 pub(super) fn rubric_criteria(row: rubric_criteria::Row<'_>) -> Child {
@@ -221,17 +166,8 @@ pub(super) fn rubric_criteria(row: rubric_criteria::Row<'_>) -> Child {
         .with("weight", weight)
         .with_array("annotations", annotation_count)
         .with_extra(extra);
-    let owner = [
-        turn_at(thread_index, turn_index),
-        vec![Step::At("rubrics", Some(rubric_index))],
-    ]
-    .concat();
-    Child {
-        owner,
-        array: "criteria_definitions",
-        index: rubric_criterion_index,
-        object,
-    }
+    let owner = [turn_at(thread_index, turn_index), vec![Step::At("rubrics", Some(rubric_index))]].concat();
+    Child { owner, array: "criteria_definitions", index: rubric_criterion_index, object }
 }
 
 pub(super) fn messages(row: messages::Row<'_>) -> Child {
@@ -279,12 +215,7 @@ pub(super) fn messages(row: messages::Row<'_>) -> Child {
         .with_array("rubric_evaluations", rubric_evaluation_count)
         .with_extra(extra);
     let owner = turn_at(thread_index, turn_index);
-    Child {
-        owner,
-        array: "messages",
-        index: message_index,
-        object,
-    }
+    Child { owner, array: "messages", index: message_index, object }
 }
 
 pub(super) fn reference_texts(row: reference_texts::Row<'_>) -> Child {
@@ -301,18 +232,10 @@ pub(super) fn reference_texts(row: reference_texts::Row<'_>) -> Child {
         url,
         extra,
     } = row;
-    let object = Object::default()
-        .with("content", content)
-        .with("category", category)
-        .with("url", url)
-        .with_extra(extra);
+    let object =
+        Object::default().with("content", content).with("category", category).with("url", url).with_extra(extra);
     let owner = content_at(thread_index, turn_index, message_index);
-    Child {
-        owner,
-        array: "reference_texts",
-        index: reference_text_index,
-        object,
-    }
+    Child { owner, array: "reference_texts", index: reference_text_index, object }
 }
 
 pub(super) fn attachments(row: attachments::Row<'_>) -> Child {
@@ -351,12 +274,7 @@ pub(super) fn attachments(row: attachments::Row<'_>) -> Child {
         .with("transcript_end", transcript_end)
         .with_extra(extra);
     let owner = content_at(thread_index, turn_index, message_index);
-    Child {
-        owner,
-        array: "attachments",
-        index: attachment_index,
-        object,
-    }
+    Child { owner, array: "attachments", index: attachment_index, object }
 }
 
 pub(super) fn chunks(row: chunks::Row<'_>) -> Child {
@@ -379,12 +297,7 @@ pub(super) fn chunks(row: chunks::Row<'_>) -> Child {
         .with_array("annotations", annotation_count)
         .with_extra(extra);
     let owner = content_at(thread_index, turn_index, message_index);
-    Child {
-        owner,
-        array: "chunks",
-        index: chunk_index,
-        object,
-    }
+    Child { owner, array: "chunks", index: chunk_index, object }
 }
 
 pub(super) fn reasoning(row: reasoning::Row<'_>) -> Child {
@@ -401,12 +314,7 @@ pub(super) fn reasoning(row: reasoning::Row<'_>) -> Child {
     } = row;
     let object = Object::default().with("content", content).with_extra(extra);
     let owner = content_at(thread_index, turn_index, message_index);
-    Child {
-        owner,
-        array: "reasoning",
-        index: reasoning_index,
-        object,
-    }
+    Child { owner, array: "reasoning", index: reasoning_index, object }
 }
 
 pub(super) fn rubric_evaluations(row: rubric_evaluations::Row<'_>) -> Child {
@@ -431,12 +339,7 @@ pub(super) fn rubric_evaluations(row: rubric_evaluations::Row<'_>) -> Child {
         .with_array("annotations", annotation_count)
         .with_extra(extra);
     let owner = message_at(thread_index, turn_index, message_index);
-    Child {
-        owner,
-        array: "rubric_evaluations",
-        index: rubric_evaluation_index,
-        object,
-    }
+    Child { owner, array: "rubric_evaluations", index: rubric_evaluation_index, object }
 }
 
 pub(super) fn criterion_evaluations(row: criterion_evaluations::Row<'_>) -> Child {
@@ -464,12 +367,7 @@ pub(super) fn criterion_evaluations(row: criterion_evaluations::Row<'_>) -> Chil
         vec![Step::At("rubric_evaluations", Some(rubric_evaluation_index))],
     ]
     .concat();
-    Child {
-        owner,
-        array: "criteria_evaluations",
-        index: criterion_evaluation_index,
-        object,
-    }
+    Child { owner, array: "criteria_evaluations", index: criterion_evaluation_index, object }
 }
 
 pub(super) fn annotations(row: annotations::Row<'_>) -> Child {
@@ -512,36 +410,21 @@ pub(super) fn annotations(row: annotations::Row<'_>) -> Child {
         value_labels: _,
         extra,
     } = row;
-    let messages = [
-        Step::At("threads", Some(thread_index)),
-        Step::At("turns", turn_index),
-        Step::At("messages", message_index),
-    ];
+    let messages =
+        [Step::At("threads", Some(thread_index)), Step::At("turns", turn_index), Step::At("messages", message_index)];
     let [thread, turn, message] = messages;
     let evaluation = Step::At("rubric_evaluations", rubric_evaluation_index);
     let owner = match scope {
         "thread" => vec![thread],
         "turn" => vec![thread, turn],
-        "chunk" => vec![
-            thread,
-            turn,
-            message,
-            Step::Into("content"),
-            Step::At("chunks", chunk_index),
-        ],
+        "chunk" => vec![thread, turn, message, Step::Into("content"), Step::At("chunks", chunk_index)],
         "rubric_criterion" => {
             let criterion = Step::At("criteria_definitions", rubric_criterion_index);
             vec![thread, turn, Step::At("rubrics", rubric_index), criterion]
         }
         "rubric_evaluation" => vec![thread, turn, message, evaluation],
         "criterion_evaluation" => {
-            vec![
-                thread,
-                turn,
-                message,
-                evaluation,
-                Step::At("criteria_evaluations", criterion_evaluation_index),
-            ]
+            vec![thread, turn, message, evaluation, Step::At("criteria_evaluations", criterion_evaluation_index)]
         }
         _ => vec![thread, turn, message],
     };
@@ -571,10 +454,5 @@ pub(super) fn annotations(row: annotations::Row<'_>) -> Child {
                 value_groups.map(|groups| groups.iter().map(|group| Value::from(*group)).collect::<Vec<_>>()),
             ),
     };
-    Child {
-        owner,
-        array: "annotations",
-        index: annotation_index,
-        object: object.with_extra(extra),
-    }
+    Child { owner, array: "annotations", index: annotation_index, object: object.with_extra(extra) }
 }

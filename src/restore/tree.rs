@@ -1,8 +1,10 @@
 //! A task's JSON while it is put together.
 
-use serde::Deserialize;
+use bumpalo::Bump;
 use serde_json::{Map, Value};
 
+use crate::json;
+use crate::parse::MAX_DEPTH;
 use crate::parse::time::write_instant;
 
 /// One step on the way down from a task.
@@ -51,9 +53,7 @@ impl Tree {
                 Step::At(key, index) => value.get_mut(*key)?.get_mut(usize::try_from((*index)?).ok()?),
             });
         }
-        let array = owner
-            .and_then(|owner| owner.get_mut(child.array))
-            .and_then(Value::as_array_mut);
+        let array = owner.and_then(|owner| owner.get_mut(child.array)).and_then(Value::as_array_mut);
         match array {
             Some(array) if usize::try_from(child.index).is_ok_and(|index| index == array.len()) => {
                 array.push(object);
@@ -115,9 +115,7 @@ impl Object {
         name: Option<&str>,
         extra: Option<&str>,
     ) -> Object {
-        let is_object = self
-            .parse(extra)
-            .is_some_and(|extra| extra.get(key).is_some_and(Value::is_object));
+        let is_object = self.parse(extra).is_some_and(|extra| extra.get(key).is_some_and(Value::is_object));
         if name.is_some() || is_object {
             self.with_object(key, Object::default().with("id", id).with("name", name))
         } else {
@@ -136,17 +134,30 @@ impl Object {
     }
 
     fn parse(&mut self, json: Option<&str>) -> Option<Value> {
-        let mut reader = serde_json::Deserializer::from_str(json?);
-        // `flatten` lets nothing in that is deeper than 128 levels.
-        reader.disable_recursion_limit();
-        let value = Value::deserialize(&mut reader).and_then(|value| reader.end().map(|()| value));
-        self.is_broken |= value.is_err();
-        value.ok()
+        let arena = Bump::new();
+        let value = json::parse(json?, MAX_DEPTH, &arena).ok().and_then(|document| owned(&document.root));
+        self.is_broken |= value.is_none();
+        value
     }
 
     fn into_json(self) -> Option<Value> {
         (!self.is_broken).then_some(Value::Object(self.fields))
     }
+}
+
+/// A tree of its own. serde_json's reader would do, but it gives a meaning to some keys.
+fn owned(value: &json::Value<'_>) -> Option<Value> {
+    Some(match value {
+        json::Value::Null => Value::Null,
+        json::Value::Boolean(flag) => Value::Bool(*flag),
+        json::Value::Number(number) => Value::Number(number.parse().ok()?),
+        json::Value::String(text) => Value::from(*text),
+        json::Value::Array(elements) => Value::Array(elements.iter().map(owned).collect::<Option<_>>()?),
+        json::Value::Object(members) => {
+            let member = |member: &json::Member<'_>| Some((member.key.to_owned(), owned(&member.value)?));
+            Value::Object(members.iter().map(member).collect::<Option<_>>()?)
+        }
+    })
 }
 
 fn merge(into: &mut Map<String, Value>, from: Map<String, Value>) {

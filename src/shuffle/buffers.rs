@@ -142,20 +142,13 @@ impl Buffers {
             self.file = Some(Arc::new(tempfile::tempfile_in(&self.spill_folder).map_err(failed())?));
         }
         let Some(file) = &self.file else { return Ok(()) };
-        for partition in self
-            .partitions
-            .values_mut()
-            .filter(|partition| !partition.held.is_empty())
-        {
+        for partition in self.partitions.values_mut().filter(|partition| !partition.held.is_empty()) {
             let offset = self.file_bytes;
             for frames in partition.held.drain(..) {
                 file.write_all_at(&frames, self.file_bytes).map_err(failed())?;
                 self.file_bytes += frames.len() as u64;
             }
-            partition.spilled.push(Segment {
-                offset,
-                bytes: (self.file_bytes - offset) as usize,
-            });
+            partition.spilled.push(Segment { offset, bytes: (self.file_bytes - offset) as usize });
         }
         self.held_bytes = 0;
         Ok(())

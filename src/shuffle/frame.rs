@@ -72,22 +72,8 @@ fn read(bytes: &[u8]) -> Option<(Frame<'_>, &[u8])> {
     let (byte, rest) = rest.split_first_chunk()?;
     let (id, rest) = rest.split_at_checked(u32::from_le_bytes(*id_bytes) as usize)?;
     let (raw, rest) = rest.split_at_checked(u32::from_le_bytes(*raw_bytes) as usize)?;
-    let position = Position {
-        page: u64::from_le_bytes(*page),
-        index: u32::from_le_bytes(*index),
-    };
-    let origin = Origin {
-        input: u32::from_le_bytes(*input),
-        line: u64::from_le_bytes(*line),
-        byte: u64::from_le_bytes(*byte),
-    };
-    Some((
-        Frame {
-            id,
-            raw,
-            position,
-            origin,
-        },
-        rest,
-    ))
+    let position = Position { page: u64::from_le_bytes(*page), index: u32::from_le_bytes(*index) };
+    let origin =
+        Origin { input: u32::from_le_bytes(*input), line: u64::from_le_bytes(*line), byte: u64::from_le_bytes(*byte) };
+    Some((Frame { id, raw, position, origin }, rest))
 }

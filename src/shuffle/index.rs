@@ -38,10 +38,7 @@ pub struct Loser {
 impl Index {
     /// Holds at most so many bytes in memory.
     pub fn new(held_bytes: usize, folder: &Path) -> Index {
-        Index {
-            entries: Sorter::new(held_bytes / 2, folder),
-            losers: Sorter::new(held_bytes / 2, folder),
-        }
+        Index { entries: Sorter::new(held_bytes / 2, folder), losers: Sorter::new(held_bytes / 2, folder) }
     }
 
     /// Notes an object. A part names each identity once.
@@ -66,9 +63,7 @@ impl Index {
             }
             earlier = Some(entry);
         }
-        Ok(Losers {
-            sorted: losers.sorted()?,
-        })
+        Ok(Losers { sorted: losers.sorted()? })
     }
 }
 
@@ -92,10 +87,7 @@ impl Losers {
         let loser = self.sorted.next_record()?;
         Ok(loser.and_then(|bytes| {
             let (part, identity) = bytes.split_first_chunk()?;
-            Some(Loser {
-                part: u32::from_be_bytes(*part),
-                identity: u128::from_be_bytes(identity.try_into().ok()?),
-            })
+            Some(Loser { part: u32::from_be_bytes(*part), identity: u128::from_be_bytes(identity.try_into().ok()?) })
         }))
     }
 }
@@ -110,9 +102,7 @@ mod tests {
         let mut index = Index::new(1024, folder.path());
         let at = |page, index| Position { page, index };
         for number in 0..1000u32 {
-            index
-                .add(Dataset::Tasks, number.into(), at(5, number), number % 7)
-                .unwrap();
+            index.add(Dataset::Tasks, number.into(), at(5, number), number % 7).unwrap();
         }
         // The same identities in other datasets are other objects.
         index.add(Dataset::Projects, 1, at(9, 0), 7).unwrap();

@@ -22,13 +22,7 @@ impl<const N: usize> Sorter<N> {
     /// Holds at most so many bytes; the rest goes to a nameless file in the folder.
     pub(super) fn new(held_bytes: usize, folder: &Path) -> Sorter<N> {
         let most_held = (held_bytes / N).max(1);
-        Sorter {
-            held: Vec::new(),
-            most_held,
-            folder: folder.to_owned(),
-            file: None,
-            run_ends: Vec::new(),
-        }
+        Sorter { held: Vec::new(), most_held, folder: folder.to_owned(), file: None, run_ends: Vec::new() }
     }
 
     pub(super) fn push(&mut self, record: [u8; N]) -> io::Result<()> {
@@ -57,25 +51,13 @@ impl<const N: usize> Sorter<N> {
     /// All records in order.
     pub(super) fn sorted(mut self) -> io::Result<Sorted<N>> {
         self.held.sort_unstable();
-        let mut runs = vec![Run {
-            records: self.held.into_iter(),
-            next: 0,
-            end: 0,
-        }];
+        let mut runs = vec![Run { records: self.held.into_iter(), next: 0, end: 0 }];
         let mut start = 0;
         for &end in &self.run_ends {
-            runs.push(Run {
-                records: Vec::new().into_iter(),
-                next: start,
-                end,
-            });
+            runs.push(Run { records: Vec::new().into_iter(), next: start, end });
             start = end;
         }
-        let mut sorted = Sorted {
-            file: self.file,
-            runs,
-            heads: BinaryHeap::new(),
-        };
+        let mut sorted = Sorted { file: self.file, runs, heads: BinaryHeap::new() };
         for run in 0..sorted.runs.len() {
             sorted.advance(run)?;
         }

@@ -1,6 +1,6 @@
 //! From the words of the command line to the inputs that they mean.
 
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use walkdir::WalkDir;
@@ -47,10 +47,8 @@ fn walk(folder: &Path) -> Result<Vec<Input>> {
         .filter_entry(|entry| entry.depth() == 0 || is_wanted(&entry.file_name().to_string_lossy()));
     let mut inputs = Vec::new();
     for entry in entries {
-        let entry = entry.map_err(|error| Error::Input {
-            input: folder.display().to_string(),
-            source: error.into(),
-        })?;
+        let entry =
+            entry.map_err(|error| Error::Input { input: folder.display().to_string(), source: error.into() })?;
         if entry.file_type().is_file() && has_known_extension(entry.path()) {
             inputs.push(Input::File(entry.into_path()));
         }
@@ -65,19 +63,11 @@ fn walk(folder: &Path) -> Result<Vec<Input>> {
 }
 
 fn has_known_extension(path: &Path) -> bool {
-    let name = path
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .to_ascii_lowercase();
+    let name = path.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
     let mut extensions = name.rsplit('.');
     let last = extensions.next().unwrap_or_default();
     let is_compressed = COMPRESSED_EXTENSIONS.contains(&last);
-    let inner = if is_compressed {
-        extensions.next().unwrap_or_default()
-    } else {
-        last
-    };
+    let inner = if is_compressed { extensions.next().unwrap_or_default() } else { last };
     KNOWN_EXTENSIONS.contains(&inner)
 }
 
@@ -89,11 +79,10 @@ fn expand(pattern: &str) -> Result<Vec<Input>> {
     let paths = glob::glob(pattern).map_err(|_| no_input())?;
     let mut inputs = Vec::new();
     for path in paths {
-        let path = path.map_err(|error| Error::Input {
-            input: pattern.to_owned(),
-            source: error.into(),
-        })?;
-        if path.is_file() {
+        let path = path.map_err(|error| Error::Input { input: pattern.to_owned(), source: error.into() })?;
+        if path.is_dir() {
+            inputs.extend(walk(&path)?);
+        } else {
             inputs.push(Input::File(path));
         }
     }
@@ -117,16 +106,15 @@ impl Input {
     pub fn bytes(&self) -> Option<u64> {
         match self {
             Input::Stdin => None,
-            Input::File(path) => path
-                .metadata()
-                .ok()
-                .filter(|metadata| metadata.is_file())
-                .map(|metadata| metadata.len()),
+            Input::File(path) => {
+                path.metadata().ok().filter(|metadata| metadata.is_file()).map(|metadata| metadata.len())
+            }
         }
     }
 
-    /// Opens the input, behind its decompression, which is told by the first bytes, and without a byte order mark.
-    pub(super) fn open(&self) -> io::Result<Box<dyn Read + Send>> {
+    /// Opens the input, behind its decompression, which is told by the first bytes, and without a byte order mark, whose length
+    /// is told too.
+    pub(super) fn open(&self) -> io::Result<(Box<dyn Read + Send>, u64)> {
         let raw: Box<dyn Read + Send> = match self {
             Input::Stdin => Box::new(io::stdin()),
             Input::File(path) => Box::new(std::fs::File::open(path)?),
@@ -134,19 +122,23 @@ impl Input {
         let (magic, raw) = peek::<4>(raw)?;
         let plain: Box<dyn Read + Send> = if magic.starts_with(&GZIP_MAGIC) {
             Box::new(flate2::bufread::MultiGzDecoder::new(buffered(raw)))
-        } else if magic == ZSTD_MAGIC {
+        } else if is_zstd(&magic) {
             Box::new(zstd::stream::read::Decoder::with_buffer(buffered(raw))?)
         } else {
             raw
         };
-        let (mark, plain) = peek::<3>(plain)?;
-        let mut plain = BufReader::with_capacity(BYTE_ORDER_MARK.len(), plain);
-        if mark == BYTE_ORDER_MARK {
-            plain.fill_buf()?;
-            plain.consume(BYTE_ORDER_MARK.len());
+        let (mark, mut plain) = peek::<3>(plain)?;
+        if mark != BYTE_ORDER_MARK {
+            return Ok((plain, 0));
         }
-        Ok(Box::new(plain))
+        plain.read_exact(&mut [0; BYTE_ORDER_MARK.len()])?;
+        Ok((plain, BYTE_ORDER_MARK.len() as u64))
     }
+}
+
+/// A frame, or a frame to be skipped, such as parallel compressors begin with.
+fn is_zstd(magic: &[u8]) -> bool {
+    magic == ZSTD_MAGIC || matches!(magic, [0x50..=0x5f, 0x2a, 0x4d, 0x18])
 }
 
 fn buffered(raw: Box<dyn Read + Send>) -> BufReader<Box<dyn Read + Send>> {

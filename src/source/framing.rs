@@ -43,15 +43,21 @@ fn detect_object(prefix: &[u8], start: usize, is_all: bool) -> Option<Framing> {
     let Some(line_end) = line_end else {
         return is_all.then_some(Framing::Lines);
     };
-    let goes_on = |byte: Option<&u8>, words: &[u8]| byte.is_some_and(|byte| words.contains(byte));
-    if goes_on(line.trim_ascii_end().last(), b"{[,:") {
-        return Some(Framing::Values);
-    }
-    let next = prefix.get(scan::skip_white_space(prefix, line_end));
-    match next {
-        None if !is_all => None,
-        _ if goes_on(next, b",:]}") => Some(Framing::Values),
-        _ => Some(Framing::Lines),
+    let next = match prefix.get(scan::skip_white_space(prefix, line_end)) {
+        None if !is_all => return None,
+        next => next.copied().unwrap_or(0),
+    };
+    Some(if goes_on(line, next) { Framing::Values } else { Framing::Lines })
+}
+
+/// Whether a value can go on with this byte on the next line.
+fn goes_on(line: &[u8], next: u8) -> bool {
+    let (open, in_string) = scan::open_brackets(line);
+    match line.trim_ascii_end().last() {
+        _ if in_string => false,
+        Some(b'{' | b',') if open == Some(b'{') => matches!(next, b'"' | b'}'),
+        Some(b'[' | b',' | b':') => true,
+        _ => matches!(next, b',' | b':' | b']' | b'}'),
     }
 }
 
@@ -128,10 +134,7 @@ impl ValueCutter {
 /// A number or a word, or what stands where one could: at least one byte.
 fn scalar(bytes: &[u8], at: usize, is_all: bool) -> Option<Range<usize>> {
     let rest = bytes.get(at..).unwrap_or_default();
-    let length = rest
-        .iter()
-        .position(|byte| scan::ends_scalar(*byte))
-        .or(is_all.then_some(rest.len()))?;
+    let length = rest.iter().position(|byte| scan::ends_scalar(*byte)).or(is_all.then_some(rest.len()))?;
     Some(at..at + length.max(1))
 }
 
@@ -162,7 +165,11 @@ mod tests {
             ("{\"a\": 1\n, \"b\": 2}", Values),
             ("{\"tasks\": [\n{}\n]}", Values),
             ("[{}]\n", Values),
+            ("{\"tasks\": [{},\n{}\n]}", Values),
             ("{\"a\": \"to\n{}\n", Lines),
+            ("{\"a\": 1,\n{}\n", Lines),
+            ("{\n{}\n", Lines),
+            ("{\"a\": \"b,\n{}\n", Lines),
         ] {
             assert_eq!(framing(text), Some(expected), "{text:?}");
         }

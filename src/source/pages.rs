@@ -42,6 +42,8 @@ pub struct Page {
     pub byte: u64,
     /// Line of the input at which the page begins, from 1.
     pub line: u64,
+    /// Bytes of the input that it stands for: more than it has where a record is too long to be held.
+    pub input_bytes: u64,
     /// The bytes.
     pub bytes: Vec<u8>,
     /// The records, where they are values; otherwise each line is one.
@@ -59,14 +61,11 @@ fn lines(bytes: &[u8], first_line: u64) -> Vec<Span> {
     let mut records = Vec::new();
     let mut start = 0;
     for (index, end) in memchr::memchr_iter(b'\n', bytes).chain([bytes.len()]).enumerate() {
-        let begin = scan::skip_white_space(bytes, start).min(end);
+        let line = bytes.get(start..end).unwrap_or_default();
+        let begin = start + scan::skip_white_space(line, 0);
         let length = bytes.get(begin..end).unwrap_or_default().trim_ascii_end().len();
         if length > 0 {
-            records.push(Span {
-                range: begin..begin + length,
-                line: first_line + index as u64,
-                oversized_bytes: None,
-            });
+            records.push(Span { range: begin..begin + length, line: first_line + index as u64, oversized_bytes: None });
         }
         start = end + 1;
     }
@@ -117,11 +116,7 @@ pub struct Pages {
 
 impl std::fmt::Debug for Pages {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter
-            .debug_struct("Pages")
-            .field("inputs", &self.inputs)
-            .field("sequence", &self.sequence)
-            .finish()
+        formatter.debug_struct("Pages").field("inputs", &self.inputs).field("sequence", &self.sequence).finish()
     }
 }
 
@@ -143,13 +138,7 @@ struct Open {
 impl Pages {
     /// Will read these inputs in this order.
     pub fn new(inputs: Vec<Input>) -> Pages {
-        Pages {
-            spares: Spares::default(),
-            inputs: inputs.into(),
-            opened: 0,
-            current: None,
-            sequence: 0,
-        }
+        Pages { spares: Spares::default(), inputs: inputs.into(), opened: 0, current: None, sequence: 0 }
     }
 
     /// Where used pages can be given back.
@@ -189,16 +178,13 @@ impl Iterator for Pages {
 impl Open {
     fn new(input: &Input) -> Result<Open> {
         let name = input.name();
-        let stream = input.open().map_err(|source| Error::Input {
-            input: name.clone(),
-            source,
-        })?;
+        let (stream, byte) = input.open().map_err(|source| Error::Input { input: name.clone(), source })?;
         Ok(Open {
             name,
             stream,
             held: Vec::new(),
             is_all: false,
-            byte: 0,
+            byte,
             line: 1,
             framing: None,
             cutter: ValueCutter::default(),
@@ -210,10 +196,7 @@ impl Open {
     fn next_page(&mut self, sequence: u64, input: u32, spares: &Spares) -> Result<Option<Page>> {
         let mut wanted = PAGE_BYTES;
         loop {
-            self.fill(wanted).map_err(|source| Error::Input {
-                input: self.name.clone(),
-                source,
-            })?;
+            self.fill(wanted).map_err(|source| Error::Input { input: self.name.clone(), source })?;
             if self.framing.is_none() {
                 self.framing = Framing::detect(&self.held, self.is_all);
             }
@@ -222,10 +205,7 @@ impl Open {
             }
             if self.held.len() > MAX_RECORD_BYTES {
                 let page = self.oversized(sequence, input);
-                return page.map(Some).map_err(|source| Error::Input {
-                    input: self.name.clone(),
-                    source,
-                });
+                return page.map(Some).map_err(|source| Error::Input { input: self.name.clone(), source });
             }
             wanted = (self.held.len() * 2).min(MAX_RECORD_BYTES + 1);
         }
@@ -278,14 +258,8 @@ impl Open {
         self.cutter.rebase(end);
         self.searched = 0;
         let values = (self.framing == Some(Framing::Values)).then(|| self.spans(&bytes));
-        let page = Page {
-            sequence,
-            input,
-            byte: self.byte,
-            line: self.line,
-            bytes,
-            values,
-        };
+        let (byte, line, input_bytes) = (self.byte, self.line, end as u64);
+        let page = Page { sequence, input, byte, line, input_bytes, bytes, values };
         self.byte += end as u64;
         self.line += memchr::memchr_iter(b'\n', &page.bytes).count() as u64;
         Some(page)
@@ -298,19 +272,14 @@ impl Open {
             let passed = bytes.get(counted..range.start).unwrap_or_default();
             line += memchr::memchr_iter(b'\n', passed).count() as u64;
             counted = range.start;
-            Span {
-                range,
-                line,
-                oversized_bytes: None,
-            }
+            Span { range, line, oversized_bytes: None }
         };
         self.found.drain(..).map(&mut span).collect()
     }
 
     /// Reads past a record that is too long and keeps its beginning.
     fn oversized(&mut self, sequence: u64, input: u32) -> io::Result<Page> {
-        let mut kept = self.held.clone();
-        kept.truncate(KEPT_OF_OVERSIZED_BYTES);
+        let kept = self.held.get(..KEPT_OF_OVERSIZED_BYTES).unwrap_or_default().to_vec();
         let (byte, line) = (self.byte, self.line);
         loop {
             let end = self.record_end();
@@ -325,28 +294,14 @@ impl Open {
             }
             self.fill(PAGE_BYTES)?;
         }
-        let span = Span {
-            range: 0..kept.len(),
-            line,
-            oversized_bytes: Some(self.byte - byte),
-        };
-        Ok(Page {
-            sequence,
-            input,
-            byte,
-            line,
-            bytes: kept,
-            values: Some(vec![span]),
-        })
+        let span = Span { range: 0..kept.len(), line, oversized_bytes: Some(self.byte - byte) };
+        let input_bytes = self.byte - byte;
+        Ok(Page { sequence, input, byte, line, input_bytes, bytes: kept, values: Some(vec![span]) })
     }
 
     fn record_end(&mut self) -> Option<usize> {
         match self.framing {
-            Some(Framing::Values) => self
-                .cutter
-                .next_record(&self.held, 0, self.is_all)
-                .ok()
-                .map(|record| record.end),
+            Some(Framing::Values) => self.cutter.next_record(&self.held, 0, self.is_all).ok().map(|record| record.end),
             _ => memchr::memchr(b'\n', &self.held).map(|at| at + 1),
         }
     }

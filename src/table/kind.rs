@@ -135,11 +135,7 @@ pub struct TextBuilder {
 
 impl Default for TextBuilder {
     fn default() -> Self {
-        TextBuilder {
-            bytes: Vec::new(),
-            ends: vec![0],
-            validity: NullBufferBuilder::new(0),
-        }
+        TextBuilder { bytes: Vec::new(), ends: vec![0], validity: NullBufferBuilder::new(0) }
     }
 }
 
@@ -171,11 +167,7 @@ impl Builder for TextBuilder {
 
     fn finish(mut self) -> Result<ArrayRef, ArrowError> {
         let ends = OffsetBuffer::new(ScalarBuffer::from(self.ends));
-        Ok(Arc::new(StringArray::try_new(
-            ends,
-            Buffer::from_vec(self.bytes),
-            self.validity.finish(),
-        )?))
+        Ok(Arc::new(StringArray::try_new(ends, Buffer::from_vec(self.bytes), self.validity.finish())?))
     }
 }
 
@@ -188,10 +180,7 @@ pub struct FixedBuilder<P: ArrowPrimitiveType> {
 
 impl<P: ArrowPrimitiveType> Default for FixedBuilder<P> {
     fn default() -> Self {
-        FixedBuilder {
-            values: Vec::new(),
-            validity: NullBufferBuilder::new(0),
-        }
+        FixedBuilder { values: Vec::new(), validity: NullBufferBuilder::new(0) }
     }
 }
 
@@ -235,10 +224,7 @@ pub struct BooleanBuilder {
 
 impl Default for BooleanBuilder {
     fn default() -> Self {
-        BooleanBuilder {
-            values: BooleanBufferBuilder::new(0),
-            validity: NullBufferBuilder::new(0),
-        }
+        BooleanBuilder { values: BooleanBufferBuilder::new(0), validity: NullBufferBuilder::new(0) }
     }
 }
 
@@ -253,10 +239,7 @@ impl Builder for BooleanBuilder {
     }
 
     fn finish(mut self) -> Result<ArrayRef, ArrowError> {
-        Ok(Arc::new(BooleanArray::new(
-            self.values.finish(),
-            self.validity.finish(),
-        )))
+        Ok(Arc::new(BooleanArray::new(self.values.finish(), self.validity.finish())))
     }
 }
 
@@ -270,11 +253,7 @@ pub struct ListBuilder<B> {
 
 impl<B: Builder> Default for ListBuilder<B> {
     fn default() -> Self {
-        ListBuilder {
-            items: B::default(),
-            ends: vec![0],
-            validity: NullBufferBuilder::new(0),
-        }
+        ListBuilder { items: B::default(), ends: vec![0], validity: NullBufferBuilder::new(0) }
     }
 }
 
@@ -306,12 +285,7 @@ impl<B: Builder> Builder for ListBuilder<B> {
         let items = self.items.finish()?;
         let ends = OffsetBuffer::new(ScalarBuffer::from(self.ends));
         let field = element(items.data_type().clone());
-        Ok(Arc::new(ListArray::try_new(
-            field,
-            ends,
-            items,
-            self.validity.finish(),
-        )?))
+        Ok(Arc::new(ListArray::try_new(field, ends, items, self.validity.finish())?))
     }
 }
 

@@ -40,13 +40,8 @@ pub enum Dataset {
 
 impl Dataset {
     /// Every dataset.
-    pub const ALL: [Dataset; 5] = [
-        Dataset::Tasks,
-        Dataset::Projects,
-        Dataset::Batches,
-        Dataset::Deliveries,
-        Dataset::DeliveryTasks,
-    ];
+    pub const ALL: [Dataset; 5] =
+        [Dataset::Tasks, Dataset::Projects, Dataset::Batches, Dataset::Deliveries, Dataset::DeliveryTasks];
 
     /// The tables of this dataset, parents before children.
     pub fn tables(self) -> impl Iterator<Item = &'static Table> {
@@ -112,11 +107,7 @@ impl Table {
         let is_key = |(index, column): &(usize, &Column)| {
             *index == 0 || column.name == "task_id" || column.name.ends_with("_index")
         };
-        self.columns
-            .iter()
-            .enumerate()
-            .take_while(is_key)
-            .map(|(_, column)| column)
+        self.columns.iter().enumerate().take_while(is_key).map(|(_, column)| column)
     }
 }
 
@@ -143,13 +134,9 @@ pub trait TableReader: Sized {
 }
 
 fn column_of<A: Array + Clone + 'static>(batch: &RecordBatch, name: &str) -> Result<A, ArrowError> {
-    let column = batch
-        .column_by_name(name)
-        .ok_or_else(|| ArrowError::SchemaError(format!("no column `{name}`")))?;
+    let column = batch.column_by_name(name).ok_or_else(|| ArrowError::SchemaError(format!("no column `{name}`")))?;
     let array = column.as_any().downcast_ref::<A>();
-    array
-        .cloned()
-        .ok_or_else(|| ArrowError::SchemaError(format!("column `{name}` is {}", column.data_type())))
+    array.cloned().ok_or_else(|| ArrowError::SchemaError(format!("column `{name}` is {}", column.data_type())))
 }
 
 /// The name of a column whose Rust identifier is a raw one, such as `r#type`.

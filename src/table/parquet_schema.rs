@@ -19,11 +19,7 @@ impl Table {
 }
 
 fn field(column: &Column) -> Result<TypePtr> {
-    let repetition = if column.nullable {
-        Repetition::OPTIONAL
-    } else {
-        Repetition::REQUIRED
-    };
+    let repetition = if column.nullable { Repetition::OPTIONAL } else { Repetition::REQUIRED };
     typed(column.name, column.shape, repetition, Some(column.id))
 }
 
@@ -52,10 +48,8 @@ fn typed(name: &str, shape: Shape, repetition: Repetition, id: Option<i32>) -> R
 /// A list of three levels, as the Parquet specification wants it: `name` / `list` / `element`.
 fn list(name: &str, element: Shape, repetition: Repetition, id: Option<i32>) -> Result<TypePtr> {
     let element = typed("element", element, Repetition::REQUIRED, None)?;
-    let repeated = Type::group_type_builder("list")
-        .with_repetition(Repetition::REPEATED)
-        .with_fields(vec![element])
-        .build()?;
+    let repeated =
+        Type::group_type_builder("list").with_repetition(Repetition::REPEATED).with_fields(vec![element]).build()?;
     let list = Type::group_type_builder(name)
         .with_repetition(repetition)
         .with_logical_type(Some(LogicalType::List))

@@ -53,19 +53,12 @@ fn what_is_no_lake_is_not_touched() {
 fn wrong_words_end_with_status_2_and_a_hint() {
     let folder = tempfile::tempdir().unwrap();
     let lake = folder.path().join("lake");
-    failed(
-        flatten(&folder.path().join("missing.json"), &lake),
-        2,
-        &["missing.json", "expected a file"],
-    );
+    failed(flatten(&folder.path().join("missing.json"), &lake), 2, &["missing.json", "expected a file"]);
     let input = folder.path().join("in.json");
     std::fs::write(&input, TASK).unwrap();
-    for (flag, value) in [
-        ("--threads", "0"),
-        ("--memory-limit", "1KB"),
-        ("--compression-level", "99"),
-        ("--max-rejects", "-1"),
-    ] {
+    for (flag, value) in
+        [("--threads", "0"), ("--memory-limit", "1KB"), ("--compression-level", "99"), ("--max-rejects", "-1")]
+    {
         let mut command = flatten(&input, &lake);
         command.arg(format!("{flag}={value}"));
         failed(command, 2, &[flag]);
@@ -81,18 +74,11 @@ fn the_report_is_there_for_machines_too() {
     let output = flatten(&input, &lake).arg("--json").assert().success();
     let report: Value = serde_json::from_slice(&output.get_output().stdout).unwrap();
     assert_eq!(
-        (
-            &report["version"],
-            &report["tasks_read"],
-            &report["tables"]["tasks"]["rows"]
-        ),
+        (&report["version"], &report["tasks_read"], &report["tables"]["tasks"]["rows"]),
         (&1.into(), &1.into(), &1.into())
     );
     let kept = lake.join(format!("_taskloom/runs/{}.json", report["run"].as_str().unwrap()));
-    assert_eq!(
-        serde_json::from_slice::<Value>(&std::fs::read(kept).unwrap()).unwrap(),
-        report
-    );
+    assert_eq!(serde_json::from_slice::<Value>(&std::fs::read(kept).unwrap()).unwrap(), report);
 }
 
 #[test]
@@ -107,44 +93,61 @@ fn an_empty_input_makes_a_lake_of_empty_tables() {
 #[test]
 fn dates_can_be_months_and_can_come_from_the_creation() {
     let folder = tempfile::tempdir().unwrap();
-    let (input, lake) = (folder.path().join("in.json"), folder.path().join("lake"));
-    std::fs::write(
-        &input,
-        TASK.replace("}", r#", "completed_at": "2025-03-31T23:30:00-01:00"}"#),
-    )
-    .unwrap();
-    let partition = |flags: &[&str]| {
-        flatten(&input, &lake).arg("--overwrite").args(flags).assert().success();
+    let input = folder.path().join("in.json");
+    std::fs::write(&input, TASK.replace('}', r#", "completed_at": "2025-03-31T23:30:00-01:00"}"#)).unwrap();
+    let partition = |name: &str, flags: &[&str]| {
+        let lake = folder.path().join(name);
+        flatten(&input, &lake).args(flags).assert().success();
         let entries = std::fs::read_dir(lake.join("tasks/project=p/batch=b")).unwrap();
-        entries
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .collect::<Vec<_>>()
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect::<Vec<_>>()
     };
-    assert_eq!(partition(&[]), ["date=2025-04-01"]);
-    assert_eq!(
-        partition(&["--date-grain", "month", "--date-from", "created"]),
-        ["date=2025-01-01"]
-    );
-    assert_eq!(partition(&["--date-grain", "month"]), ["date=2025-04-01"]);
+    assert_eq!(partition("a", &[]), ["date=2025-04-01"]);
+    assert_eq!(partition("b", &["--date-grain", "month", "--date-from", "created"]), ["date=2025-01-01"]);
+    assert_eq!(partition("c", &["--date-from", "created"]), ["date=2025-01-01"]);
+    let mut other = flatten(&input, &folder.path().join("b"));
+    other.arg("--overwrite");
+    failed(other, 1, &["--date-from created --date-grain month", "fixed by its first run"]);
 }
 
 #[test]
 fn generated_tasks_flow_through_pipes() {
-    let tasks = taskloom()
-        .args(["generate", "--tasks", "3", "--seed", "9"])
-        .assert()
-        .success()
-        .get_output()
-        .stdout
-        .clone();
-    assert_eq!(
-        tasks
-            .split(|byte| *byte == b'\n')
-            .filter(|line| !line.is_empty())
-            .count(),
-        3
-    );
+    let tasks =
+        taskloom().args(["generate", "--tasks", "3", "--seed", "9"]).assert().success().get_output().stdout.clone();
+    assert_eq!(tasks.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).count(), 3);
     let folder = tempfile::tempdir().unwrap();
     let mut command = flatten(Path::new("-"), &folder.path().join("lake"));
     command.write_stdin(tasks).assert().success();
+}
+
+#[test]
+fn restore_says_so_where_nothing_is_to_be_seen_and_spares_the_old_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let (input, lake, out) =
+        (folder.path().join("in.json"), folder.path().join("lake"), folder.path().join("out.ndjson"));
+    std::fs::write(&input, TASK).unwrap();
+    std::fs::write(&out, "old").unwrap();
+    flatten(&input, &lake).env("TASKLOOM_CRASH_AT", "committed").assert().failure();
+    let restore = || {
+        let mut restore = taskloom();
+        restore.arg("restore").arg(&lake).arg("--out").arg(&out);
+        restore
+    };
+    failed(restore(), 1, &["no version", "taskloom recover"]);
+    taskloom().arg("recover").arg(&lake).assert().success();
+    let tasks = lake.join("tasks/project=p/batch=b/date=2025-01-01");
+    let file = std::fs::read_dir(&tasks).unwrap().next().unwrap().unwrap().path();
+    std::fs::rename(&file, folder.path().join("away")).unwrap();
+    failed(restore(), 1, &["can't open"]);
+    assert_eq!(std::fs::read_to_string(&out).unwrap(), "old");
+    std::fs::rename(folder.path().join("away"), &file).unwrap();
+    restore().assert().success();
+    assert!(std::fs::read_to_string(&out).unwrap().contains("\"t\""));
+}
+
+#[test]
+fn a_file_in_the_place_of_the_lake_is_named_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let input = folder.path().join("in.json");
+    std::fs::write(&input, TASK).unwrap();
+    failed(flatten(&input, &input), 1, &["is a file", "expected a folder"]);
 }

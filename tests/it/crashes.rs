@@ -12,29 +12,14 @@ const TASKS: u64 = 12;
 fn input(folder: &Path, seed: u64) -> std::path::PathBuf {
     let input = folder.join(format!("input{seed}.ndjson"));
     let mut file = std::fs::File::create(&input).unwrap();
-    generate(
-        &GenerateOptions {
-            tasks: TASKS,
-            seed,
-            partitions: 2,
-            ..Default::default()
-        },
-        &mut file,
-    )
-    .unwrap();
+    generate(&GenerateOptions { tasks: TASKS, seed, partitions: 2, ..Default::default() }, &mut file).unwrap();
     input
 }
 
 /// Runs the program until it is killed at a point of the commit.
 fn killed(input: &Path, lake: &Path, at: &str, flags: &[&str]) {
     let mut command = taskloom();
-    command
-        .arg("flatten")
-        .arg(input)
-        .arg("--out")
-        .arg(lake)
-        .args(flags)
-        .env("TASKLOOM_CRASH_AT", at);
+    command.arg("flatten").arg(input).arg("--out").arg(lake).args(flags).env("TASKLOOM_CRASH_AT", at);
     let output = command.assert().failure();
     assert_eq!(output.get_output().status.code(), None, "killed by a signal");
 }
@@ -44,22 +29,12 @@ fn killed_while_publishing_the_next_command_finishes_it() {
     let folder = tempfile::tempdir().unwrap();
     let input = input(folder.path(), 1);
     let undisturbed = folder.path().join("undisturbed");
-    taskloom()
-        .arg("flatten")
-        .arg(&input)
-        .arg("--out")
-        .arg(&undisturbed)
-        .assert()
-        .success();
+    taskloom().arg("flatten").arg(&input).arg("--out").arg(&undisturbed).assert().success();
     let expected = visible_files(&undisturbed);
     for at in ["committed", "publishing:1", "publishing:17", "published"] {
         let lake = folder.path().join(at);
         killed(&input, &lake, at, &[]);
-        assert_eq!(
-            Lake::open(&lake).unwrap().snapshot().unwrap().version,
-            0,
-            "not readable before its marker"
-        );
+        assert_eq!(Lake::open(&lake).unwrap().snapshot().unwrap().version, 0, "not readable before its marker");
         taskloom().arg("recover").arg(&lake).assert().success();
         assert!(visible_files(&lake) == expected, "{at}");
         assert_eq!(restored(&Lake::open(&lake).unwrap()).len() as u64, TASKS);
@@ -78,13 +53,7 @@ fn killed_before_the_record_nothing_is_visible_and_the_next_run_sweeps() {
     assert_eq!(visible_files(&lake).len(), 0);
     let staging = lake.join("_taskloom/staging");
     assert_ne!(std::fs::read_dir(&staging).unwrap().count(), 0);
-    taskloom()
-        .arg("flatten")
-        .arg(&input)
-        .arg("--out")
-        .arg(&lake)
-        .assert()
-        .success();
+    taskloom().arg("flatten").arg(&input).arg("--out").arg(&lake).assert().success();
     assert_eq!(restored(&Lake::open(&lake).unwrap()).len() as u64, TASKS);
     assert_eq!(std::fs::read_dir(&staging).unwrap().count(), 0);
 }
@@ -94,13 +63,7 @@ fn killed_while_overwriting_the_old_or_the_new_lake_is_there() {
     let folder = tempfile::tempdir().unwrap();
     let (first, second) = (input(folder.path(), 3), input(folder.path(), 4));
     let lake = folder.path().join("lake");
-    taskloom()
-        .arg("flatten")
-        .arg(&first)
-        .arg("--out")
-        .arg(&lake)
-        .assert()
-        .success();
+    taskloom().arg("flatten").arg(&first).arg("--out").arg(&lake).assert().success();
     let before = restored(&Lake::open(&lake).unwrap());
     killed(&second, &lake, "staged", &["--overwrite"]);
     assert_eq!(restored(&Lake::open(&lake).unwrap()), before);
@@ -119,13 +82,7 @@ fn a_damaged_record_is_noticed() {
     let folder = tempfile::tempdir().unwrap();
     let input = input(folder.path(), 5);
     let lake = folder.path().join("lake");
-    taskloom()
-        .arg("flatten")
-        .arg(&input)
-        .arg("--out")
-        .arg(&lake)
-        .assert()
-        .success();
+    taskloom().arg("flatten").arg(&input).arg("--out").arg(&lake).assert().success();
     let record = lake.join("_taskloom/commits/00000000000000000001.json");
     let text = std::fs::read_to_string(&record).unwrap();
     std::fs::write(&record, text.replacen("\"rows\":1", "\"rows\":2", 1)).unwrap();

@@ -52,27 +52,15 @@ pub fn by_id(lines: &[u8]) -> BTreeMap<String, Value> {
         Value::deserialize(&mut reader).unwrap()
     };
     let id = |task: Value| (task["task_id"].as_str().unwrap().to_owned(), task);
-    lines
-        .split(|byte| *byte == b'\n')
-        .filter(|line| !line.is_empty())
-        .map(parse)
-        .map(id)
-        .collect()
+    lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(parse).map(id).collect()
 }
 
 /// All visible files of a lake with their bytes, by path below the lake.
 pub fn visible_files(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    let entries = walkdir::WalkDir::new(root)
-        .into_iter()
-        .filter_entry(|entry| entry.file_name() != "_taskloom");
+    let entries = walkdir::WalkDir::new(root).into_iter().filter_entry(|entry| entry.file_name() != "_taskloom");
     let files = entries.map(Result::unwrap).filter(|entry| entry.file_type().is_file());
     files
-        .map(|file| {
-            (
-                file.path().strip_prefix(root).unwrap().to_owned(),
-                std::fs::read(file.path()).unwrap(),
-            )
-        })
+        .map(|file| (file.path().strip_prefix(root).unwrap().to_owned(), std::fs::read(file.path()).unwrap()))
         .collect()
 }
 

@@ -23,27 +23,17 @@ fn a_reject_tells_where_what_and_why() {
     let reject = reject_of(bad.as_bytes());
     assert_eq!(reject["line"], 2);
     assert_eq!(reject["byte"], GOOD.len() as u64 + 1);
-    assert_eq!(
-        (&reject["task_id"], &reject["project"], &reject["batch"]),
-        (&json!("t"), &json!("p"), &json!("b"))
-    );
+    assert_eq!((&reject["task_id"], &reject["project"], &reject["batch"]), (&json!("t"), &json!("p"), &json!("b")));
     assert_eq!(reject["path"], "$.threads[0].turns");
     assert_eq!(reject["reason"], "expected an array of objects, found a number");
     assert_eq!(reject["raw"], bad);
-    assert_eq!(
-        (&reject["raw_offset"], &reject["raw_length"]),
-        (&reject["byte"], &json!(bad.len()))
-    );
+    assert_eq!((&reject["raw_offset"], &reject["raw_length"]), (&reject["byte"], &json!(bad.len())));
     assert!(reject["file"].as_str().unwrap().ends_with("input.ndjson"));
 }
 
 #[test]
 fn whatever_is_no_task_is_a_reject() {
-    let deep = format!(
-        r#"{{"task_id": "t", "metadata": {}1{}}}"#,
-        "[".repeat(128),
-        "]".repeat(128)
-    );
+    let deep = format!(r#"{{"task_id": "t", "metadata": {}1{}}}"#, "[".repeat(128), "]".repeat(128));
     let cases: [(&[u8], &str); 14] = [
         (b"5", "$"),
         (b"[1]", "$"),
@@ -74,11 +64,7 @@ fn whatever_is_no_task_is_a_reject() {
 #[test]
 fn nesting_of_128_levels_is_still_a_task() {
     let folder = tempfile::tempdir().unwrap();
-    let known = format!(
-        r#"{{"task_id": "t", "metadata": {}1{}}}"#,
-        "[".repeat(127),
-        "]".repeat(127)
-    );
+    let known = format!(r#"{{"task_id": "t", "metadata": {}1{}}}"#, "[".repeat(127), "]".repeat(127));
     let unknown = known.replace("metadata", "unknown").replace("\"t\"", "\"u\"");
     let text = format!("{known}\n{unknown}");
     let (report, lake) = flatten_text(&text, folder.path());
@@ -89,14 +75,9 @@ fn nesting_of_128_levels_is_still_a_task() {
 #[test]
 fn rejects_that_were_mended_are_input_again() {
     let folder = tempfile::tempdir().unwrap();
-    let (report, _) = flatten_text(
-        format!("{GOOD}\n{{\"task_id\": \"t\", \"threads\": 5}}\n"),
-        folder.path(),
-    );
+    let (report, _) = flatten_text(format!("{GOOD}\n{{\"task_id\": \"t\", \"threads\": 5}}\n"), folder.path());
     let path = report.rejects_file.unwrap();
-    let mended = std::fs::read_to_string(path)
-        .unwrap()
-        .replace(r#"\"threads\": 5"#, r#"\"threads\": []"#);
+    let mended = std::fs::read_to_string(path).unwrap().replace(r#"\"threads\": 5"#, r#"\"threads\": []"#);
     let second = tempfile::tempdir().unwrap();
     let (report, lake) = flatten_text(mended, second.path());
     assert_eq!(report.rejected, 0);
@@ -133,20 +114,23 @@ fn of_two_with_the_same_id_the_later_readable_one_counts() {
         line("later_is_bad_elsewhere", "03", "bad", "7"),
     ];
     let (report, lake) = flatten_text(text.join("\n"), folder.path());
-    let statuses = restored(&lake)
-        .into_iter()
-        .map(|(id, task)| (id, task["status"].as_str().unwrap().to_owned()));
+    let statuses = restored(&lake).into_iter().map(|(id, task)| (id, task["status"].as_str().unwrap().to_owned()));
     let expected = [
         ("later_is_bad", "first"),
         ("later_is_bad_elsewhere", "first"),
         ("other_day", "second"),
         ("same_day", "second"),
     ];
-    assert_eq!(
-        statuses.collect::<Vec<_>>(),
-        expected.map(|(id, status)| (id.to_owned(), status.to_owned()))
-    );
+    assert_eq!(statuses.collect::<Vec<_>>(), expected.map(|(id, status)| (id.to_owned(), status.to_owned())));
     assert_eq!((report.superseded, report.rejected), (2, 2));
+    assert_eq!(report.tasks_read, report.tables["tasks"].rows + report.superseded + report.rejected);
+}
+
+#[test]
+fn what_is_rejected_does_not_depend_on_what_replaces_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (report, lake) = flatten_text("{\"task_id\": \"t\", \"threads\": 5}\n{\"task_id\": \"t\"}\n", folder.path());
+    assert_eq!((report.rejected, report.superseded, restored(&lake).len()), (1, 0, 1));
 }
 
 #[test]
@@ -165,28 +149,18 @@ fn secrets_are_hidden_everywhere() {
     texts.push_str(&serde_json::to_string(&restored).unwrap());
     assert_eq!(texts.matches("[redacted]").count(), 6);
     assert!(!texts.contains("CANARY"), "{texts}");
-    for file in walkdir::WalkDir::new(lake.root())
-        .into_iter()
-        .map(Result::unwrap)
-        .filter(|file| file.file_type().is_file())
+    for file in
+        walkdir::WalkDir::new(lake.root()).into_iter().map(Result::unwrap).filter(|file| file.file_type().is_file())
     {
         let bytes = std::fs::read(file.path()).unwrap();
-        assert_eq!(
-            memchr::memmem::find(&bytes, b"CANARY"),
-            None,
-            "{}",
-            file.path().display()
-        );
+        assert_eq!(memchr::memmem::find(&bytes, b"CANARY"), None, "{}", file.path().display());
     }
 }
 
 #[test]
 fn lone_surrogates_are_replaced_and_counted() {
     let folder = tempfile::tempdir().unwrap();
-    let (report, lake) = flatten_text(
-        r#"{"task_id": "t", "status": "\ud800x\udc00\ud83d\ude00"}"#,
-        folder.path(),
-    );
+    let (report, lake) = flatten_text(r#"{"task_id": "t", "status": "\ud800x\udc00\ud83d\ude00"}"#, folder.path());
     assert_eq!(report.replaced_surrogates, 2);
     assert_eq!(restored(&lake)["t"]["status"], "\u{fffd}x\u{fffd}😀");
 }
@@ -196,10 +170,7 @@ fn of_duplicate_keys_the_last_counts() {
     let folder = tempfile::tempdir().unwrap();
     let text = r#"{"task_id": "x", "status": "a", "metadata": {"k": 1, "k": 2}, "u": 1, "u": 2, "status": "b", "task_id": "t"}"#;
     let (_, lake) = flatten_text(text, folder.path());
-    assert_eq!(
-        restored(&lake)["t"],
-        json!({"task_id": "t", "status": "b", "metadata": {"k": 2}, "u": 2})
-    );
+    assert_eq!(restored(&lake)["t"], json!({"task_id": "t", "status": "b", "metadata": {"k": 2}, "u": 2}));
 }
 
 #[test]
@@ -209,17 +180,9 @@ fn too_many_rejects_commit_nothing() {
     std::fs::write(&input, format!("{GOOD}\n{}\n5\n6\n", GOOD.replace("good", "better"))).unwrap();
     let run = |flags: &[&str], lake: &str| {
         let mut command = taskloom();
-        command
-            .arg("flatten")
-            .arg(&input)
-            .arg("--out")
-            .arg(folder.path().join(lake))
-            .args(flags);
+        command.arg("flatten").arg(&input).arg("--out").arg(folder.path().join(lake)).args(flags);
         let status = command.assert().get_output().status.code();
-        (
-            status.unwrap(),
-            !crate::lakes::visible_files(&folder.path().join(lake)).is_empty(),
-        )
+        (status.unwrap(), !crate::lakes::visible_files(&folder.path().join(lake)).is_empty())
     };
     assert_eq!(run(&[], "a"), (3, true));
     assert_eq!(run(&["--allow-rejects"], "b"), (0, true));

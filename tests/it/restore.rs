@@ -80,27 +80,17 @@ fn number() -> impl Strategy<Value = Value> {
     prop_oneof![
         proptest::sample::select(&NUMBERS[..]).prop_map(|number| Value::Number(number.parse::<Number>().unwrap())),
         any::<i64>().prop_map(Value::from),
-        any::<f64>()
-            .prop_filter("finite", |double| double.is_finite())
-            .prop_map(Value::from),
+        any::<f64>().prop_filter("finite", |double| double.is_finite()).prop_map(Value::from),
     ]
 }
 
 /// Any JSON, secrets at any depth included.
 fn any_json() -> impl Strategy<Value = Value> {
-    let leaf = prop_oneof![
-        Just(Value::Null),
-        any::<bool>().prop_map(Value::from),
-        number(),
-        text().prop_map(Value::from),
-    ];
+    let leaf =
+        prop_oneof![Just(Value::Null), any::<bool>().prop_map(Value::from), number(), text().prop_map(Value::from),];
     leaf.prop_recursive(3, 12, 3, |inner| {
-        let key = prop_oneof![
-            text(),
-            Just("workspace_token".to_owned()),
-            Just("criteria".to_owned()),
-            Just("id".to_owned())
-        ];
+        let key =
+            prop_oneof![text(), Just("workspace_token".to_owned()), Just("criteria".to_owned()), Just("id".to_owned())];
         prop_oneof![
             vec(inner.clone(), 0..3).prop_map(Value::from),
             vec((key, inner), 0..3).prop_map(|members| Value::Object(members.into_iter().collect())),
@@ -158,10 +148,7 @@ fn object(fields: Vec<(&'static str, BoxedStrategy<Option<Value>>)>) -> BoxedStr
     let unknown = vec((prop_oneof![text(), Just("new_field".to_owned())], any_json()), 0..2);
     (values, unknown)
         .prop_map(move |(values, unknown)| {
-            let known = keys
-                .iter()
-                .zip(values)
-                .filter_map(|(key, value)| Some(((*key).to_owned(), value?)));
+            let known = keys.iter().zip(values).filter_map(|(key, value)| Some(((*key).to_owned(), value?)));
             let unknown = unknown.into_iter().filter(|(key, _)| !keys.contains(&key.as_str()));
             Value::Object(unknown.chain(known).collect::<Map<_, _>>())
         })
@@ -194,21 +181,10 @@ fn annotation_value() -> BoxedStrategy<Value> {
         vec(vec(text(), 0..3), 0..3).prop_map(Value::from),
         file(),
         vec(file(), 0..2).prop_map(Value::from),
-        vec(
-            object(vec![("label", field(string())), ("text", field(string()))]),
-            0..2
-        )
-        .prop_map(Value::from),
+        vec(object(vec![("label", field(string())), ("text", field(string()))]), 0..2).prop_map(Value::from),
         object(vec![("weight", field(numeric()))]),
-        object(vec![
-            ("score", field(numeric())),
-            ("color", field(string())),
-            ("justification", field(string()))
-        ]),
-        object(vec![(
-            "workspace_config",
-            field(Just(json!({"workspace_token": "s3cret", "image": "x"})).boxed()),
-        )]),
+        object(vec![("score", field(numeric())), ("color", field(string())), ("justification", field(string()))]),
+        object(vec![("workspace_config", field(Just(json!({"workspace_token": "s3cret", "image": "x"})).boxed()),)]),
     ]
     .boxed()
 }
@@ -234,10 +210,7 @@ fn annotation() -> BoxedStrategy<Value> {
     object(vec![
         ("id", field(string())),
         ("key", field(string())),
-        (
-            "type",
-            field(proptest::sample::select(kinds.to_vec()).prop_map(Value::from).boxed()),
-        ),
+        ("type", field(proptest::sample::select(kinds.to_vec()).prop_map(Value::from).boxed())),
         ("title", field(string())),
         ("description", field(string())),
         ("labels", field(strings())),
@@ -261,10 +234,7 @@ fn rubric() -> BoxedStrategy<Value> {
         ("weight", field(numeric())),
         ("annotations", annotations()),
     ]);
-    object(vec![
-        ("criteria_definitions", array(criterion)),
-        ("max_total_score", field(numeric())),
-    ])
+    object(vec![("criteria_definitions", array(criterion)), ("max_total_score", field(numeric()))])
 }
 
 fn rubric_evaluation() -> BoxedStrategy<Value> {
@@ -282,16 +252,8 @@ fn rubric_evaluation() -> BoxedStrategy<Value> {
 }
 
 fn message() -> BoxedStrategy<Value> {
-    let reference = object(vec![
-        ("content", field(string())),
-        ("category", field(string())),
-        ("url", field(string())),
-    ]);
-    let chunk = object(vec![
-        ("type", field(string())),
-        ("text", field(string())),
-        ("annotations", annotations()),
-    ]);
+    let reference = object(vec![("content", field(string())), ("category", field(string())), ("url", field(string()))]);
+    let chunk = object(vec![("type", field(string())), ("text", field(string())), ("annotations", annotations())]);
     let content = object(vec![
         ("text", field(string())),
         ("reference_texts", array(reference)),
@@ -308,15 +270,9 @@ fn message() -> BoxedStrategy<Value> {
     ]);
     object(vec![
         ("role", field(string())),
-        (
-            "content",
-            field(prop_oneof![4 => content, 1 => Just(json!({}))].boxed()),
-        ),
+        ("content", field(prop_oneof![4 => content, 1 => Just(json!({}))].boxed())),
         ("source_id", field(string())),
-        (
-            "model_parameters",
-            field(prop_oneof![4 => parameters, 1 => Just(json!({}))].boxed()),
-        ),
+        ("model_parameters", field(prop_oneof![4 => parameters, 1 => Just(json!({}))].boxed())),
         ("annotations", annotations()),
         ("rubric_evaluations", array(rubric_evaluation())),
     ])
@@ -329,10 +285,7 @@ fn thread() -> BoxedStrategy<Value> {
         ("annotations", annotations()),
         ("rubrics", array(rubric())),
     ]);
-    let submission = object(vec![
-        ("submitted_at", field(time())),
-        ("contributor_id", field(string())),
-    ]);
+    let submission = object(vec![("submitted_at", field(time())), ("contributor_id", field(string()))]);
     object(vec![
         ("id", field(string())),
         ("turns", array(turn)),
@@ -352,11 +305,7 @@ fn id() -> BoxedStrategy<Value> {
 
 /// An id, or an object with one.
 fn reference() -> BoxedStrategy<Option<Value>> {
-    let expanded = object(vec![
-        ("id", field(id())),
-        ("name", field(string())),
-        ("created_at", field(time())),
-    ]);
+    let expanded = object(vec![("id", field(id())), ("name", field(string())), ("created_at", field(time()))]);
     field(prop_oneof![2 => id(), 1 => expanded, 1 => Just(json!({})), 1 => Just(json!({"id": "p"}))].boxed())
 }
 
@@ -422,22 +371,11 @@ fn instant(text: &str) -> Option<i64> {
     let day = format!("{text} 00:00:00");
     let moment: DateTime<Utc> = with_offset
         .iter()
-        .find_map(|format| {
-            DateTime::parse_from_str(text, format)
-                .ok()
-                .map(|moment| moment.to_utc())
-        })
+        .find_map(|format| DateTime::parse_from_str(text, format).ok().map(|moment| moment.to_utc()))
         .or_else(|| {
-            naive
-                .iter()
-                .find_map(|format| NaiveDateTime::parse_from_str(utc, format).ok())
-                .map(|at| at.and_utc())
+            naive.iter().find_map(|format| NaiveDateTime::parse_from_str(utc, format).ok()).map(|at| at.and_utc())
         })
-        .or_else(|| {
-            NaiveDateTime::parse_from_str(&day, "%Y-%m-%d %H:%M:%S")
-                .ok()
-                .map(|at| at.and_utc())
-        })?;
+        .or_else(|| NaiveDateTime::parse_from_str(&day, "%Y-%m-%d %H:%M:%S").ok().map(|at| at.and_utc()))?;
     Some(moment.timestamp() * 1_000_000 + i64::from(moment.timestamp_subsec_nanos() / 1000))
 }
 
@@ -447,19 +385,13 @@ fn decimal(number: &str) -> String {
     let mut exponent: i64 = exponent.parse().unwrap();
     let sign = if mantissa.starts_with('-') { "-" } else { "" };
     let mut digits: String = mantissa.chars().filter(char::is_ascii_digit).collect();
-    exponent -= mantissa
-        .split_once('.')
-        .map_or(0, |(_, fraction)| fraction.len() as i64);
+    exponent -= mantissa.split_once('.').map_or(0, |(_, fraction)| fraction.len() as i64);
     while digits.ends_with('0') {
         digits.pop();
         exponent += 1;
     }
     let digits = digits.trim_start_matches('0');
-    if digits.is_empty() {
-        "0".to_owned()
-    } else {
-        format!("{sign}{digits}e{exponent}")
-    }
+    if digits.is_empty() { "0".to_owned() } else { format!("{sign}{digits}e{exponent}") }
 }
 
 proptest! {
@@ -488,18 +420,11 @@ proptest! {
 fn generated_tasks_come_back() {
     let folder = tempfile::tempdir().unwrap();
     let mut text = Vec::new();
-    let options = taskloom::generate::GenerateOptions {
-        tasks: 300,
-        seed: 3,
-        ..Default::default()
-    };
+    let options = taskloom::generate::GenerateOptions { tasks: 300, seed: 3, ..Default::default() };
     taskloom::generate::generate(&options, &mut text).unwrap();
     let (_, lake) = flatten_text(&text, folder.path());
     let canonical = |tasks: std::collections::BTreeMap<String, Value>| {
-        tasks
-            .into_iter()
-            .map(|(id, task)| (id, canonical_task(&task)))
-            .collect::<Vec<_>>()
+        tasks.into_iter().map(|(id, task)| (id, canonical_task(&task))).collect::<Vec<_>>()
     };
     assert_eq!(canonical(crate::lakes::by_id(&text)), canonical(restored(&lake)));
 }
@@ -508,11 +433,7 @@ fn generated_tasks_come_back() {
 fn the_content_hash_survives_a_way_through_the_lake() {
     let folder = tempfile::tempdir().unwrap();
     let mut text = Vec::new();
-    let options = taskloom::generate::GenerateOptions {
-        tasks: 50,
-        seed: 4,
-        ..Default::default()
-    };
+    let options = taskloom::generate::GenerateOptions { tasks: 50, seed: 4, ..Default::default() };
     taskloom::generate::generate(&options, &mut text).unwrap();
     let (_, lake) = flatten_text(&text, folder.path());
     let mut again = Vec::new();
@@ -521,15 +442,10 @@ fn the_content_hash_survives_a_way_through_the_lake() {
     let (_, second_lake) = flatten_text(&again, second.path());
     // Instants are hashed as they are spelled, and restored in UTC.
     let is_utc = |task: &Value| {
-        ["created_at", "completed_at"]
-            .iter()
-            .all(|key| task[key].as_str().is_none_or(|at| at.ends_with('Z')))
+        ["created_at", "completed_at"].iter().all(|key| task[key].as_str().is_none_or(|at| at.ends_with('Z')))
     };
-    let in_utc = crate::lakes::by_id(&text)
-        .into_iter()
-        .filter(|(_, task)| is_utc(task))
-        .map(|(id, _)| id)
-        .collect::<Vec<_>>();
+    let in_utc =
+        crate::lakes::by_id(&text).into_iter().filter(|(_, task)| is_utc(task)).map(|(id, _)| id).collect::<Vec<_>>();
     assert!(in_utc.len() > 40);
     let (first, second) = (hashes(&lake), hashes(&second_lake));
     for id in in_utc {
@@ -540,13 +456,7 @@ fn the_content_hash_survives_a_way_through_the_lake() {
 fn hashes(lake: &taskloom::commit::Lake) -> std::collections::BTreeMap<String, String> {
     use arrow::array::AsArray;
     let mut hashes = std::collections::BTreeMap::new();
-    for file in lake
-        .snapshot()
-        .unwrap()
-        .files
-        .values()
-        .filter(|file| file.table == "tasks")
-    {
+    for file in lake.snapshot().unwrap().files.values().filter(|file| file.table == "tasks") {
         for batch in taskloom::file::read_all(&lake.root().join(&file.path)).unwrap() {
             let column = |name: &str| batch.column_by_name(name).unwrap().as_string::<i32>().clone();
             let (ids, found) = (column("task_id"), column("content_hash"));
@@ -558,8 +468,5 @@ fn hashes(lake: &taskloom::commit::Lake) -> std::collections::BTreeMap<String, S
 
 /// As many as `PROPTEST_CASES` says, for a longer search.
 fn cases() -> u32 {
-    std::env::var("PROPTEST_CASES")
-        .ok()
-        .and_then(|cases| cases.parse().ok())
-        .unwrap_or(48)
+    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(48)
 }

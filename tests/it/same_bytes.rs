@@ -12,15 +12,7 @@ fn threads_change_no_byte() {
     let input = folder.path().join("input.ndjson");
     let mut text = Vec::new();
     // Large enough to be cut into several parts a partition at the least memory limit.
-    generate(
-        &GenerateOptions {
-            tasks: 1200,
-            partitions: 3,
-            ..Default::default()
-        },
-        &mut text,
-    )
-    .unwrap();
+    generate(&GenerateOptions { tasks: 1200, partitions: 3, ..Default::default() }, &mut text).unwrap();
     // Some tasks come again, so that parts are rewritten.
     text.extend_from_within(..200_000);
     text.extend_from_slice(b"\n");
@@ -31,9 +23,7 @@ fn threads_change_no_byte() {
         let out = folder.path().join(format!("lake{threads}"));
         let mut config = config(&input, &out);
         config.threads = threads;
-        config.memory = Memory {
-            limit_bytes: Memory::LEAST_BYTES,
-        };
+        config.memory = Memory { limit_bytes: Memory::LEAST_BYTES };
         reports.push(pipeline::flatten(config).unwrap());
         lakes.push(visible_files(&out));
     }
@@ -48,15 +38,7 @@ fn spilling_changes_no_byte() {
     let folder = tempfile::tempdir().unwrap();
     let input = folder.path().join("input.ndjson");
     let mut text = Vec::new();
-    generate(
-        &GenerateOptions {
-            tasks: 900,
-            partitions: 300,
-            ..Default::default()
-        },
-        &mut text,
-    )
-    .unwrap();
+    generate(&GenerateOptions { tasks: 900, partitions: 300, ..Default::default() }, &mut text).unwrap();
     std::fs::write(&input, &text).unwrap();
     let mut lakes = Vec::new();
     for (name, limit_bytes) in [("spilled", Memory::LEAST_BYTES), ("held", 1 << 30)] {

@@ -23,17 +23,10 @@ fn golden_files_say_what_the_catalog_says() {
             std::fs::write(&path, &current).unwrap();
         }
         let golden = std::fs::read_to_string(&path).unwrap_or_default();
-        assert!(
-            golden == current,
-            "{} differs from the catalog; see the test for how to update it",
-            path.display()
-        );
+        assert!(golden == current, "{} differs from the catalog; see the test for how to update it", path.display());
     }
     let folder = golden_path(TABLES[0]);
-    assert_eq!(
-        std::fs::read_dir(folder.parent().unwrap()).unwrap().count(),
-        TABLES.len()
-    );
+    assert_eq!(std::fs::read_dir(folder.parent().unwrap()).unwrap().count(), TABLES.len());
 }
 
 #[test]
@@ -48,31 +41,17 @@ fn tables_and_columns_are_named_once_and_explained() {
         for column in table.columns {
             let is_snake = |character: char| character.is_ascii_lowercase() || character == '_';
             assert!(column.name.chars().all(is_snake), "{}", column.name);
-            assert!(
-                column.doc.ends_with('.') && !column.source.is_empty(),
-                "{}.{}",
-                table.name,
-                column.name
-            );
-            assert!(
-                !["project", "batch", "date"].contains(&column.name),
-                "{} is a partition's name",
-                column.name
-            );
+            assert!(column.doc.ends_with('.') && !column.source.is_empty(), "{}.{}", table.name, column.name);
+            assert!(!["project", "batch", "date"].contains(&column.name), "{} is a partition's name", column.name);
         }
     }
 }
 
 #[test]
 fn every_array_of_the_api_has_a_count_on_its_parent() {
-    let counts = TABLES
-        .iter()
-        .flat_map(|table| table.columns)
-        .filter(|column| column.name.ends_with("_count"));
+    let counts = TABLES.iter().flat_map(|table| table.columns).filter(|column| column.name.ends_with("_count"));
     let counts = counts.map(|column| column.name).collect::<HashSet<_>>();
-    let children = TABLES
-        .iter()
-        .filter(|table| table.columns.iter().any(|column| column.name.ends_with("_index")));
+    let children = TABLES.iter().filter(|table| table.columns.iter().any(|column| column.name.ends_with("_index")));
     for table in children {
         let own = table.sort_columns().last().unwrap().name.replace("_index", "_count");
         assert!(counts.contains(own.as_str()), "{own}");

@@ -274,7 +274,8 @@ LONG_WIDE_ID = "長い" * 150
 HARD_IDS = [
     "..", ".", "a/b", "p=q", "100%", "%2F", "CON", "🧵", "0012", "1e5", "true", "null", "NULL", "a b", " ", " padded ",
     "Ünïcödé 愛", "a~b", "a\\b", "a:b*c?", "#{[^]}", "'\"`", "<&|>;$(x)", "line\nbreak", "tab\t", "nul\0",
-    "2025-01-01", "-", "_hidden", ".hidden", "x" * 200, "", "__HIVE_DEFAULT_PARTITION__", LONG_ID, ALSO_LONG_ID, LONG_WIDE_ID,
+    "2025-01-01", "-", "_hidden", ".hidden", "x" * 200, "", "__HIVE_DEFAULT_PARTITION__",
+    LONG_ID, ALSO_LONG_ID, LONG_WIDE_ID,
 ]  # fmt: skip
 
 

@@ -74,7 +74,7 @@ def objects(value):
 
 
 class Fields:
-    """The fields of an object, taken one by one. A path may lead into an inner object, whose fields are the row's too."""
+    """The fields of an object, taken one by one. A path may lead into an inner object of the same row."""
 
     def __init__(self, source):
         self.left = {key: copy.copy(value) for key, value in source.items() if value is not None}
@@ -106,7 +106,7 @@ class Fields:
         return self.left or None
 
 
-# The objects of a task: the columns with their fields, and the columns that count an array with the array and its table.
+# The objects of a task: columns with their fields, and columns that count an array, with the array and its table.
 LEVELS = {
     "task_errors": ({"type": ("type", text), "message": ("message", text)}, {}),
     "sensitive_content_reports": ({"type": ("type", text), "message": ("message", text)}, {}),
