@@ -11,7 +11,7 @@ export TASKLOOM_BIN ?= $(or $(CARGO_TARGET_DIR),target)/debug/taskloom
 # Keeps __pycache__ out of the sources.
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: test lint clean
+.PHONY: test lint bench clean
 
 test: $(STAMP)
 	cargo build
@@ -32,6 +32,12 @@ lint:
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps
+
+# Whole runs: peak memory, and against DuckDB. Takes about five minutes and 4 GB of memory for its files.
+bench: $(STAMP)
+	cargo build --release
+	TASKLOOM_BIN=$(or $(CARGO_TARGET_DIR),target)/release/taskloom $(PYTHON) benches/whole_runs.py memory
+	TASKLOOM_BIN=$(or $(CARGO_TARGET_DIR),target)/release/taskloom $(PYTHON) benches/whole_runs.py duckdb
 
 clean:
 	cargo clean

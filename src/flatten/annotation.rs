@@ -1,7 +1,7 @@
 //! Annotations, whatever they stand on, and the columns that their values go to.
 
 use super::fields::{Fields, Workbench, as_number, as_text, as_text_list, each, to_json};
-use super::task::{Flattener, Place};
+use super::place::{Flattener, Place};
 use crate::json::{Member, Number, Value};
 use crate::parse::Problem;
 use crate::table::catalog::annotations;

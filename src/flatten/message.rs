@@ -2,18 +2,11 @@
 
 use super::annotation::{self, Scope};
 use super::fields::{Fields, count, each};
+use super::place::{Flattener, MessageKey, Place};
 use super::rubric;
-use super::task::{Flattener, Place};
 use crate::json::{Member, Value};
 use crate::parse::Problem;
 use crate::table::catalog::{attachments, chunks, messages, reasoning, reference_texts};
-
-/// The positions that every row below a message has.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct MessageKey {
-    pub turn_index: i32,
-    pub message_index: i32,
-}
 
 type Children<'a> = Option<&'a [Value<'a>]>;
 

@@ -5,6 +5,7 @@ mod dimension;
 mod fields;
 mod hash;
 mod message;
+mod place;
 mod rubric;
 mod task;
 

@@ -2,8 +2,7 @@
 
 use super::annotation::{self, Scope};
 use super::fields::{Fields, count, each};
-use super::message::MessageKey;
-use super::task::{Flattener, Place};
+use super::place::{Flattener, MessageKey, Place};
 use crate::json::Member;
 use crate::parse::Problem;
 use crate::table::catalog::{criterion_evaluations, rubric_criteria, rubric_evaluations, rubrics};

@@ -3,42 +3,12 @@
 use super::annotation;
 use super::fields::{Fields, Workbench, count, each};
 use super::hash::content_hash;
+use super::place::{Flattener, MessageKey, Place, Totals};
 use super::{message, rubric};
 use crate::batch::Tables;
 use crate::json::Member;
 use crate::parse::Problem;
 use crate::table::catalog::{sensitive_content_reports, submissions, task_errors, tasks, threads, turns};
-
-/// Where a row stands: the task and the positions down to its owner, null below it.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Place<'a> {
-    pub task_id: &'a str,
-    pub thread_index: i32,
-    pub thread_id: Option<&'a str>,
-    pub turn_index: Option<i32>,
-    pub turn_id: Option<&'a str>,
-    pub message_index: Option<i32>,
-    pub chunk_index: Option<i32>,
-    pub rubric_index: Option<i32>,
-    pub rubric_criterion_index: Option<i32>,
-    pub rubric_evaluation_index: Option<i32>,
-    pub criterion_evaluation_index: Option<i32>,
-}
-
-/// What is counted over a whole task.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Totals {
-    pub turns: i32,
-    pub messages: i32,
-    pub annotations: i32,
-}
-
-/// Appends the rows of one task.
-pub(super) struct Flattener<'t, 'a> {
-    pub tables: &'t mut Tables,
-    pub bench: &'a Workbench,
-    pub totals: Totals,
-}
 
 pub(super) fn append<'a>(task: &'a [Member<'a>], tables: &mut Tables, bench: &'a Workbench) -> Result<(), Problem> {
     Flattener { tables, bench, totals: Totals::default() }.task(task)
@@ -164,7 +134,7 @@ impl<'a> Flattener<'_, 'a> {
         annotation::append(self, annotation::Scope::Turn, place, annotations)?;
         each(rubrics, "rubrics", |index, rubric| rubric::append(self, place, turn_index, index, rubric))?;
         each(messages, "messages", |index, message| {
-            message::append(self, place, message::MessageKey { turn_index, message_index: index }, message)
+            message::append(self, place, MessageKey { turn_index, message_index: index }, message)
         })
     }
 }

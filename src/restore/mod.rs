@@ -3,6 +3,7 @@
 //! Streams over parts. The rows of a part's files are ordered by task and position, so a task is put together from the next rows
 //! of each file: parents first, each child at the end of its parent's array.
 
+mod judgements;
 mod rows;
 mod tree;
 
@@ -100,18 +101,18 @@ impl<R: TableReader> Cursor<R> {
 }
 
 macro_rules! part {
-    ($($table:ident)+) => {
+    ($($room:ident: $($table:ident)+;)+) => {
         /// The open files of one part.
         struct Part {
             tasks: Cursor<tasks::Reader>,
-            $($table: Cursor<$table::Reader>,)+
+            $($($table: Cursor<$table::Reader>,)+)+
         }
 
         impl Part {
             fn open(root: &Path, files: &HashMap<&str, &FileEntry>) -> Result<Part> {
                 Ok(Part {
                     tasks: Cursor::open(root, files, &tasks::TABLE)?,
-                    $($table: Cursor::open(root, files, &$table::TABLE)?,)+
+                    $($($table: Cursor::open(root, files, &$table::TABLE)?,)+)+
                 })
             }
 
@@ -120,14 +121,14 @@ macro_rules! part {
                 self.tasks.next(None, |row| task = Some((row.task_id.to_owned(), rows::task(row))))?;
                 let Some((task_id, task)) = task else { return Ok(None) };
                 let Some(mut tree) = Tree::new(task) else { return Err(Error::Unfit { table: "tasks", task_id }) };
-                $(
+                $($(
                     let mut child: Option<Child> = None;
-                    while self.$table.next(Some(&task_id), |row| child = Some(rows::$table(row)))? {
+                    while self.$table.next(Some(&task_id), |row| child = Some($room::$table(row)))? {
                         if !child.take().is_some_and(|child| tree.attach(child)) {
                             return Err(Error::Unfit { table: stringify!($table), task_id });
                         }
                     }
-                )+
+                )+)+
                 Ok(Some(tree.into_json()))
             }
         }
@@ -136,6 +137,6 @@ macro_rules! part {
 
 // Parents before children.
 part! {
-    task_errors sensitive_content_reports threads submissions turns rubrics rubric_criteria messages reference_texts attachments
-    chunks reasoning rubric_evaluations criterion_evaluations annotations
+    rows: task_errors sensitive_content_reports threads submissions turns messages reference_texts attachments chunks reasoning;
+    judgements: rubrics rubric_criteria rubric_evaluations criterion_evaluations annotations;
 }

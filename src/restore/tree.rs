@@ -16,6 +16,26 @@ pub(super) enum Step {
     At(&'static str, Option<i32>),
 }
 
+/// The way to a thread.
+pub(super) fn thread_at(thread: i32) -> Vec<Step> {
+    vec![Step::At("threads", Some(thread))]
+}
+
+/// The way to a turn.
+pub(super) fn turn_at(thread: i32, turn: i32) -> Vec<Step> {
+    [thread_at(thread), vec![Step::At("turns", Some(turn))]].concat()
+}
+
+/// The way to a message.
+pub(super) fn message_at(thread: i32, turn: i32, message: i32) -> Vec<Step> {
+    [turn_at(thread, turn), vec![Step::At("messages", Some(message))]].concat()
+}
+
+/// The way to a message's content.
+pub(super) fn content_at(thread: i32, turn: i32, message: i32) -> Vec<Step> {
+    [message_at(thread, turn, message), vec![Step::Into("content")]].concat()
+}
+
 /// A row as JSON, with its place.
 #[derive(Debug)]
 pub(super) struct Child {
