@@ -64,6 +64,17 @@ pub enum Error {
         /// Its newest version.
         version: u64,
     },
+    /// A run that would leave nothing of a lake.
+    #[error(
+        "the input held nothing that can be read ({rejected} rejects), and {path} holds data: it was left as it is. Look whether \
+         the input is whole; to empty the lake on purpose, remove its folder"
+    )]
+    NothingToOverwriteWith {
+        /// The lake.
+        path: PathBuf,
+        /// Rejects of the run.
+        rejected: u64,
+    },
     /// A folder that should be a lake is none.
     #[error("{path} is no lake: expected a folder with _taskloom/commits in it, as `taskloom flatten --out` makes it")]
     NoLake {

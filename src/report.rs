@@ -45,7 +45,7 @@ pub struct Report {
 pub struct TableReport {
     /// Rows.
     pub rows: u64,
-    /// Files.
+    /// Files, with the one that has no rows.
     pub files: u64,
     /// Bytes.
     pub bytes: u64,
@@ -98,16 +98,16 @@ impl Display for Report {
             self.version
         )?;
         if self.tasks_read == 0 {
-            writeln!(formatter, "the input held no tasks: every table is empty")?;
+            writeln!(formatter, "the input held no tasks")?;
         }
         if self.superseded > 0 {
-            writeln!(formatter, "{} tasks came again: the later one counts", grouped(self.superseded))?;
+            writeln!(formatter, "came again, so the later one counts: {}", grouped(self.superseded))?;
         }
         if self.replaced_surrogates > 0 {
-            writeln!(formatter, "{} lone surrogates became U+FFFD", grouped(self.replaced_surrogates))?;
+            writeln!(formatter, "lone surrogates that became U+FFFD: {}", grouped(self.replaced_surrogates))?;
         }
         if let Some(path) = &self.rejects_file {
-            writeln!(formatter, "{} can't be read and were set aside: see {}", grouped(self.rejected), path.display())?;
+            writeln!(formatter, "rejected: {}, see {}", grouped(self.rejected), path.display())?;
         }
         Ok(())
     }

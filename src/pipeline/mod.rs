@@ -69,8 +69,11 @@ fn weave(lake: &Lake, parent: &Snapshot, run: &str, context: &Arc<Context>) -> R
     report.rejects_file = outcome.rejects.publish(&lake.own("rejects").join(format!("{run}.ndjson")))?;
     check_rejects(&context.config, &report)?;
     let mut files = outcome.files;
-    report.count_files(&files);
+    if parent.version > 0 && files.is_empty() {
+        return Err(Error::NothingToOverwriteWith { path: lake.root().to_owned(), rejected: report.rejected });
+    }
     files.extend(zero_row_files(context)?);
+    report.count_files(&files);
     let removed = parent.files.keys().cloned().collect();
     report.version = lake.commit(parent, &context.staging, run, context.config.layout, files, removed)?;
     Ok(report)

@@ -310,7 +310,7 @@ tables! {
         21 cannot_assess: Option<Boolean> = "Annotation.cannot_assess", "The contributor could not tell.";
         22 justification: Option<Text> = "Annotation.justification", "Why the answer was given.";
         23 criteria: Option<Text> = "Annotation.metadata.criteria",
-            "The criterion: the string, or of a whole annotation its id, else its key.";
+            "Which criterion is answered: `metadata.criteria` if it is a string; if it is a whole annotation, that one's id, else its key.";
         24 metadata: Option<Json> = "Annotation.metadata", "The metadata as sent.";
         25 value_text: Option<Text> = "Annotation.value", "The value, if it is a string.";
         26 value_boolean: Option<Boolean> = "Annotation.value", "The value, if it is a boolean.";
@@ -323,8 +323,8 @@ tables! {
             "The value, if it is a list of lists of strings: ranked groups with the best first.";
         31 value_json: Option<Json> = "Annotation.value",
             "The value, if it is an object, another list, or a number that no other column holds exactly.";
-        32 value_score: Option<Float64> = "Annotation.value.score", "Copied out of an object value.";
-        33 value_weight: Option<Float64> = "Annotation.value.weight", "Copied out of an object value.";
+        32 value_score: Option<Float64> = "Annotation.value.score", "The score of a rubric rating: `score` of a value that is an object.";
+        33 value_weight: Option<Float64> = "Annotation.value.weight", "The weight of a rubric criterion: `weight` of a value that is an object.";
         34 possible_values: Option<Json> = "Annotation.possible_values",
             "The possible values as sent: a list, or a list in a list.";
         35 value_label: Option<Text> = "Annotation.labels",

@@ -20,7 +20,7 @@ macro_rules! tables {
                 /// The table as data.
                 pub static TABLE: Table = Table {
                     name: stringify!($table),
-                    about: concat!($($about),+),
+                    about: crate::table::without_space(concat!($($about),+)),
                     dataset: Dataset::$dataset,
                     columns: &[$(Column {
                         id: $id,

@@ -139,6 +139,14 @@ fn column_of<A: Array + Clone + 'static>(batch: &RecordBatch, name: &str) -> Res
     array.cloned().ok_or_else(|| ArrowError::SchemaError(format!("column `{name}` is {}", column.data_type())))
 }
 
+/// A doc comment's text without the space that follows its slashes.
+const fn without_space(doc: &'static str) -> &'static str {
+    match doc.as_bytes() {
+        [b' ', ..] => doc.split_at(1).1,
+        _ => doc,
+    }
+}
+
 /// The name of a column whose Rust identifier is a raw one, such as `r#type`.
 const fn plain(identifier: &'static str) -> &'static str {
     match identifier.as_bytes() {

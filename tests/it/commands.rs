@@ -151,3 +151,19 @@ fn a_file_in_the_place_of_the_lake_is_named_so() {
     std::fs::write(&input, TASK).unwrap();
     failed(flatten(&input, &input), 1, &["is a file", "expected a folder"]);
 }
+
+#[test]
+fn an_input_with_nothing_in_it_does_not_empty_a_lake() {
+    let folder = tempfile::tempdir().unwrap();
+    let (input, lake) = (folder.path().join("in.json"), folder.path().join("lake"));
+    std::fs::write(&input, TASK).unwrap();
+    flatten(&input, &lake).assert().success();
+    let before = crate::lakes::visible_files(&lake);
+    for text in ["", "no task\n"] {
+        std::fs::write(&input, text).unwrap();
+        let mut command = flatten(&input, &lake);
+        command.args(["--overwrite", "--allow-rejects"]);
+        failed(command, 1, &["was left as it is"]);
+        assert!(crate::lakes::visible_files(&lake) == before);
+    }
+}
