@@ -141,6 +141,15 @@ pub enum Error {
         /// The task.
         task_id: String,
     },
+    /// The run is committed, and something behind that failed.
+    #[error("version {version} is committed, but what follows is not done: `taskloom recover` finishes it")]
+    Committed {
+        /// The version.
+        version: u64,
+        /// What failed.
+        #[source]
+        cause: Box<Error>,
+    },
     /// Another run was faster.
     #[error("another run committed version {version} meanwhile: nothing of this run is visible. Run it again")]
     Conflict {
@@ -197,6 +206,11 @@ impl Error {
     pub fn file(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Error {
         let path = path.into();
         move |source| Error::File { action, path, source }
+    }
+
+    /// A failure behind the commit of a version.
+    pub fn committed(version: u64, cause: Error) -> Error {
+        Error::Committed { version, cause: Box::new(cause) }
     }
 
     /// The exit status of a run that ended so.

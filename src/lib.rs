@@ -17,13 +17,14 @@
 pub mod table;
 
 // What we stand on.
-pub mod config;
 pub mod error;
 pub mod json;
 pub mod partition;
 
 // The way of the data.
 pub mod source;
+
+pub mod config;
 
 pub mod parse;
 

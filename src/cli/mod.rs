@@ -4,7 +4,7 @@ mod flatten;
 mod generate;
 mod restore;
 
-use std::fs::Permissions;
+use std::fs::{File, Permissions};
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -59,20 +59,26 @@ fn fail(error: Error) -> ExitCode {
     ExitCode::from(error.exit_status())
 }
 
-/// Hands out standard output, or a file that takes its name only when it is whole.
+/// Hands out standard output, or a file that takes its name only when it is whole and on the disk.
 fn write_whole(path: Option<&Path>, write: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
-    let Some(path) = path else {
-        let mut out = BufWriter::with_capacity(BUFFER_BYTES, io::stdout().lock());
-        write(&mut out)?;
-        return out.flush().map_err(Error::Output);
-    };
+    let Some(path) = path else { return write_to(io::stdout().lock(), write) };
+    // A pipe, a device or a link is written to, not replaced.
+    if path.symlink_metadata().is_ok_and(|metadata| !metadata.is_file()) {
+        return write_to(File::options().write(true).open(path).map_err(Error::file("open", path))?, write);
+    }
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let draft = tempfile::Builder::new().permissions(Permissions::from_mode(0o644)).tempfile_in(folder);
-    let mut out = BufWriter::with_capacity(BUFFER_BYTES, draft.map_err(Error::file("create", path))?);
-    write(&mut out)?;
-    let draft = out.into_inner().map_err(|error| Error::file("write", path)(error.into_error()))?;
+    let mut draft = draft.map_err(Error::file("create", path))?;
+    write_to(draft.as_file_mut(), write)?;
+    draft.as_file().sync_all().map_err(Error::file("write", path))?;
     draft.persist(path).map_err(|error| Error::file("create", path)(error.error))?;
     Ok(())
+}
+
+fn write_to(to: impl Write, write: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
+    let mut out = BufWriter::with_capacity(BUFFER_BYTES, to);
+    write(&mut out)?;
+    out.flush().map_err(Error::Output)
 }
 
 const BUFFER_BYTES: usize = 1024 * 1024;

@@ -145,7 +145,10 @@ impl Lake {
     /// The newest version that is wholly visible, of a lake that must have one.
     pub fn readable_snapshot(&self) -> Result<Snapshot> {
         let snapshot = self.snapshot()?;
-        if snapshot.version == 0 { Err(Error::NoVersion { path: self.root.clone() }) } else { Ok(snapshot) }
+        // A newer version that is being published may have moved files of this one away.
+        let newest = self.versions()?.last().copied().unwrap_or(0);
+        let is_readable = snapshot.version > 0 && snapshot.version == newest;
+        if is_readable { Ok(snapshot) } else { Err(Error::NoVersion { path: self.root.clone() }) }
     }
 
     /// Commits what was staged on top of a snapshot, replacing the named files, and makes it visible. Gives the new version.
@@ -174,8 +177,8 @@ impl Lake {
         };
         self.put_record(&record, staging)?;
         crash_point("committed");
-        self.publish(&record)?;
-        staging.abandon();
+        self.publish(&record).map_err(|cause| Error::committed(record.version, cause))?;
+        staging.release();
         Ok(record.version)
     }
 
@@ -195,7 +198,7 @@ impl Lake {
             Ok(()) => {
                 // From here on a record names the staged files: they stay until they are in place.
                 staging.keep();
-                sync_folder(&self.own("commits"))
+                sync_folder(&self.own("commits")).map_err(|cause| Error::committed(record.version, cause))
             }
         }
     }
@@ -260,6 +263,16 @@ impl Lake {
         }
     }
 
+    /// Whether a record waits for the staged files of a run.
+    fn is_awaited(&self, run: &str) -> Result<bool> {
+        for version in self.versions()? {
+            if !self.marker_path(version).exists() && self.record(version)?.0.run == run {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Finishes what killed runs left: publishes versions that have a record and no marker, and sweeps staged files that no
     /// record names.
     pub fn recover(&self) -> Result<Recovered> {
@@ -277,7 +290,8 @@ impl Lake {
         }
         for entry in fs::read_dir(&folder).map_err(Error::file("list", &folder))? {
             let path = entry.map_err(Error::file("list", &folder))?.path();
-            recovered.swept_runs += u64::from(path.is_dir() && Staging::sweep(&path)?);
+            let run = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            recovered.swept_runs += u64::from(path.is_dir() && Staging::sweep(&path, || self.is_awaited(&run))?);
         }
         Ok(recovered)
     }

@@ -1,7 +1,7 @@
 //! A run's own folder: what lies here no reader sees.
 
 use std::fs::{self, File, TryLockError};
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -30,14 +30,27 @@ impl Staging {
         Ok(Staging { folder, _lock: lock, is_kept: AtomicBool::new(false) })
     }
 
-    /// Removes the folder of a run that lives no more; true if it was one.
-    pub(super) fn sweep(folder: &Path) -> Result<bool> {
+    /// Removes the folder of a run that lives no more, unless a record waits for what is in it; true if it did. A run that lives
+    /// holds its lock, and without it no record of that run can come any more: so the records are asked under the lock.
+    pub(super) fn sweep(folder: &Path, is_awaited: impl FnOnce() -> Result<bool>) -> Result<bool> {
         let path = lock_path(folder);
-        let lock = File::open(&path);
-        if matches!(lock.as_ref().map(File::try_lock), Ok(Err(TryLockError::WouldBlock))) {
+        let lock = match File::open(&path) {
+            Ok(lock) => Some(lock),
+            Err(error) if error.kind() == ErrorKind::NotFound => None,
+            Err(error) => return Err(Error::file("open", path)(error)),
+        };
+        match lock.as_ref().map(File::try_lock) {
+            Some(Err(TryLockError::WouldBlock)) => return Ok(false),
+            Some(Err(TryLockError::Error(error))) => return Err(Error::file("lock", path)(error)),
+            Some(Ok(())) | None => {}
+        }
+        if is_awaited()? {
             return Ok(false);
         }
-        fs::remove_dir_all(folder).map_err(Error::file("remove", folder))?;
+        match fs::remove_dir_all(folder) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(Error::file("remove", folder)(error)),
+            _ => {}
+        }
         let _ = fs::remove_file(&path);
         Ok(true)
     }
@@ -48,7 +61,7 @@ impl Staging {
     }
 
     /// From now on the folder goes with this value again.
-    pub(super) fn abandon(&self) {
+    pub(super) fn release(&self) {
         self.is_kept.store(false, Ordering::Relaxed);
     }
 

@@ -108,9 +108,13 @@ struct Page {
 fn pages(blobs: Vec<Bytes>) -> Result<Vec<Page>> {
     let mut pages = Vec::with_capacity(blobs.len() / 2);
     let mut blobs = blobs.into_iter();
-    while let (Some(header), Some(data)) = (blobs.next(), blobs.next()) {
-        let (page_type, _) = Header::of(&header)?.page_type;
+    while let Some(header) = blobs.next() {
+        let data = blobs.next().ok_or_else(|| broken("data behind each page header"))?;
+        let Header { page_type: (page_type, _), compressed_bytes: (bytes, _), .. } = Header::of(&header)?;
         let is_dictionary = page_type == DICTIONARY_PAGE;
+        if !(is_dictionary || page_type == DATA_PAGE) || bytes != data.len() as u64 {
+            return Err(broken("data pages of version 1 and dictionaries, each as long as its header says"));
+        }
         let page = Page { is_dictionary, uncompressed_bytes: data.len(), header: header.to_vec(), data };
         if is_dictionary { pages.insert(0, page) } else { pages.push(page) }
     }
@@ -151,6 +155,9 @@ fn correct(close: &mut ColumnCloseResult, pages: &[Page], codec: Compression) ->
         .set_data_page_offset(dictionary_bytes)
         .build()?;
     if let Some(offsets) = close.offset_index.as_mut() {
+        if offsets.page_locations.len() != pages.iter().filter(|page| !page.is_dictionary).count() {
+            return Err(broken("a place for each data page"));
+        }
         let mut at = dictionary_bytes;
         for (location, page) in offsets.page_locations.iter_mut().zip(pages.iter().filter(|page| !page.is_dictionary)) {
             location.offset = at;
@@ -161,7 +168,8 @@ fn correct(close: &mut ColumnCloseResult, pages: &[Page], codec: Compression) ->
     Ok(())
 }
 
-/// `parquet.thrift`: `PageType.DICTIONARY_PAGE`.
+/// `parquet.thrift`: `PageType.DATA_PAGE`, `PageType.DICTIONARY_PAGE`.
+const DATA_PAGE: u64 = 0;
 const DICTIONARY_PAGE: u64 = 2;
 /// Thrift's compact protocol: a field of type i32 whose id is one more than the last one's.
 const NEXT_I32: u8 = 0x15;

@@ -219,3 +219,88 @@ fn repeats(array: &dyn Array) -> bool {
     }
     seen.len() * 3 <= sampled * 2
 }
+
+#[cfg(test)]
+mod tests {
+    use arrow::compute::concat_batches;
+    use parquet::arrow::arrow_reader::{
+        ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelection, RowSelector,
+    };
+    use parquet::file::metadata::PageIndexPolicy;
+
+    use super::*;
+    use crate::batch::Tables;
+    use crate::flatten::{Workbench, flatten};
+    use crate::table::Dataset;
+
+    /// The batches of a table, flattened from many tasks.
+    fn batches(table: &str, text: impl Fn(usize) -> String) -> (&'static Table, Vec<RecordBatch>) {
+        let mut found = Vec::new();
+        for part in 0..3 {
+            let mut tables = Tables::default();
+            for index in part * 1000..(part + 1) * 1000 {
+                let text = serde_json::Value::from(text(index));
+                let annotations =
+                    r#"[{"key": "k", "labels": ["a", "b"], "value": [["x"], ["y", "z"]]}, {"value": 3.5}]"#;
+                let raw = format!(
+                    r#"{{"task_id": "task_{index:05}", "threads": [{{"turns": [{{"messages": [
+                        {{"role": "user", "content": {{"text": {text}}}, "annotations": {annotations}}}]}}]}}]}}"#
+                );
+                flatten(Dataset::Tasks, &[raw.as_bytes()], &mut tables, &Workbench::default()).unwrap();
+            }
+            let of_table = tables.finish().unwrap().into_iter().find(|(known, _)| known.name == table);
+            found.push(of_table.unwrap());
+        }
+        let table = found.first().unwrap().0;
+        (table, found.into_iter().map(|(_, batch)| batch).collect())
+    }
+
+    fn encoded(table: &Table, batches: &[RecordBatch], level: i32) -> Vec<u8> {
+        let encoding = Encoding { compression_level: ZstdLevel::try_new(level).unwrap() };
+        encode(table, batches, encoding, Path::new("test")).unwrap().bytes
+    }
+
+    fn read(bytes: Vec<u8>, selection: Option<RowSelection>) -> Vec<RecordBatch> {
+        let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Required);
+        let builder =
+            ParquetRecordBatchReaderBuilder::try_new_with_options(bytes::Bytes::from(bytes), options).unwrap();
+        let builder = match selection {
+            Some(selection) => builder.with_row_selection(selection),
+            None => builder,
+        };
+        builder.build().unwrap().map(Result::unwrap).collect()
+    }
+
+    #[test]
+    fn files_of_many_pages_come_back_whole_and_by_the_page_index() {
+        for name in ["messages", "annotations", "tasks"] {
+            let (table, batches) = batches(name, |index| format!("{index} ").repeat(300));
+            let whole = concat_batches(&table.arrow_schema(), &batches).unwrap();
+            for level in [1, 3, 6] {
+                let bytes = encoded(table, &batches, level);
+                assert!(bytes == encoded(table, &batches, level), "a used context changes no byte");
+                let schema = whole.schema();
+                assert_eq!(concat_batches(&schema, &read(bytes.clone(), None)).unwrap(), whole, "{name}");
+                let rows = whole.num_rows();
+                let selection = vec![RowSelector::skip(rows - 700), RowSelector::select(5), RowSelector::skip(695)];
+                let selected = concat_batches(&schema, &read(bytes, Some(selection.into()))).unwrap();
+                assert_eq!(selected, whole.slice(rows - 700, 5), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn wide_values_get_pages_of_their_own() {
+        let wide = |index: usize| if index % 500 == 499 { "wide ".repeat(400_000) } else { "narrow".to_owned() };
+        let (table, batches) = batches("messages", wide);
+        let bytes = encoded(table, &batches, 3);
+        let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Required);
+        let reader =
+            ParquetRecordBatchReaderBuilder::try_new_with_options(bytes::Bytes::from(bytes.clone()), options).unwrap();
+        let column = table.columns.iter().position(|column| column.name == "text").unwrap();
+        let offsets = reader.metadata().page_index_for_row_group(0);
+        let pages = offsets.offset_index(column).unwrap().page_locations().len();
+        assert!(pages >= 6, "{pages} pages for 6 values of 2 MB");
+        assert_eq!(concat_batches(&table.arrow_schema(), &read(bytes, None)).unwrap().num_rows(), 3000);
+    }
+}

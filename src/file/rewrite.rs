@@ -8,6 +8,7 @@ use arrow::compute::filter_record_batch;
 use super::encode::{Encoded, Encoding, encode};
 use super::read::read_all;
 use crate::error::{Error, Result};
+use crate::parse::membership_id;
 use crate::table::{Dataset, Table};
 
 /// Reads a file and encodes it again without the rows of the objects that `is_dropped` names by their identity. `None` where
@@ -36,7 +37,7 @@ fn identities(table: &Table, batch: &RecordBatch) -> Vec<Vec<u8>> {
     let first = column(0).into_iter().flatten().map(|id| id.unwrap_or_default());
     match (table.dataset, column(1)) {
         (Dataset::DeliveryTasks, Some(second)) => {
-            first.zip(second).map(|(id, with)| [id, with.unwrap_or_default()].join("\0").into_bytes()).collect()
+            first.zip(second).map(|(id, with)| membership_id(id, with.unwrap_or_default()).into_bytes()).collect()
         }
         _ => first.map(|id| id.as_bytes().to_vec()).collect(),
     }

@@ -98,7 +98,7 @@ fn annotate<'a>(
         possible_values: fields.json("possible_values"),
         value_label: value.raw.and_then(|value| possible.label_of(value)),
         value_labels: value.list.and_then(|list| possible.labels_of(list, to.bench)),
-        extra: fields.rest(&[]),
+        extra: fields.rest([]),
     })?)
 }
 

@@ -20,7 +20,7 @@ pub(super) fn project<'a>(members: Members<'a>, tables: &mut Tables, bench: &'a 
         created_at: fields.instant("created_at"),
         types: fields.text_list("types"),
         models: fields.text_list("models"),
-        extra: fields.rest(&[]),
+        extra: fields.rest([]),
     };
     Ok(tables.projects.push(row)?)
 }
@@ -39,7 +39,7 @@ pub(super) fn batch<'a>(members: Members<'a>, tables: &mut Tables, bench: &'a Wo
         completed_at: fields.instant("completed_at"),
         callback: fields.text("callback"),
         metadata: fields.json("metadata"),
-        extra: fields.rest(&[("project", &project.fields)]),
+        extra: fields.rest([("project", project.fields)]),
     };
     Ok(tables.batches.push(row)?)
 }
@@ -55,7 +55,7 @@ pub(super) fn delivery<'a>(members: Members<'a>, tables: &mut Tables, bench: &'a
         project_name: project.name,
         task_count: fields.integer("task_count"),
         delivered_at: fields.instant("delivered_at"),
-        extra: fields.rest(&[("project", &project.fields)]),
+        extra: fields.rest([("project", project.fields)]),
     };
     Ok(tables.deliveries.push(row)?)
 }

@@ -163,10 +163,14 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// What was not taken of this object and of the objects inlined into it, as JSON. Nulls count as absent.
-    pub fn rest(&self, inlined: &[(&str, &Fields<'a>)]) -> Option<&'a str> {
-        let is_left = self.has_rest() || inlined.iter().any(|(_, fields)| fields.has_rest() || fields.is_to_be_named);
-        is_left.then(|| self.bench.write(|text| self.write_rest(inlined, text)))
+    /// What was not taken of this object and of the objects inlined into it, as JSON. Nulls count as absent. Ends the taking.
+    pub fn rest<const N: usize>(self, inlined: [(&str, Fields<'a>); N]) -> Option<&'a str> {
+        let is_left = self.has_rest() || inlined.iter().any(|(_, fields)| fields.is_named());
+        is_left.then(|| self.bench.write(|text| self.write_rest(&inlined, text)))
+    }
+
+    fn is_named(&self) -> bool {
+        self.has_rest() || self.is_to_be_named
     }
 
     fn remaining(&self) -> impl Iterator<Item = &'a Member<'a>> {
@@ -178,13 +182,13 @@ impl<'a> Fields<'a> {
         self.remaining().next().is_some()
     }
 
-    fn write_rest(&self, inlined: &[(&str, &Fields<'a>)], text: &mut String) {
+    fn write_rest(&self, inlined: &[(&str, Fields<'a>)], text: &mut String) {
         text.push('{');
         for member in self.remaining() {
             start_member(member.key, text);
             json::write(&member.value, text);
         }
-        for (key, fields) in inlined.iter().filter(|(_, fields)| fields.has_rest() || fields.is_to_be_named) {
+        for (key, fields) in inlined.iter().filter(|(_, fields)| fields.is_named()) {
             start_member(key, text);
             fields.write_rest(&[], text);
         }

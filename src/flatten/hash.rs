@@ -63,26 +63,92 @@ fn hash_text(text: &str) -> u128 {
 
 fn hash_number(text: &str) -> u128 {
     let number = Number::of(text);
-    match number.exact_integer() {
-        Some(integer) => xxh3_128_with_seed(&integer.to_le_bytes(), NUMBER_SEED),
-        None => match number {
-            Number::Double(double) => xxh3_128_with_seed(&double.to_bits().to_le_bytes(), NUMBER_SEED + 1),
-            _ => xxh3_128_with_seed(Decimal::of(text).canonical().as_bytes(), NUMBER_SEED + 2),
-        },
+    let small = number.exact_integer().filter(|integer| integer.unsigned_abs() <= MAX_SAFE_INTEGER);
+    match (small, number) {
+        (Some(integer), _) => xxh3_128_with_seed(&integer.to_le_bytes(), NUMBER_SEED),
+        (None, Number::Double(double)) if double.fract() != 0.0 => {
+            xxh3_128_with_seed(&double.to_bits().to_le_bytes(), NUMBER_SEED + 1)
+        }
+        _ => xxh3_128_with_seed(Decimal::of(text).canonical().as_bytes(), NUMBER_SEED + 2),
     }
 }
+
+/// Up to here integers and doubles spell each other.
+const MAX_SAFE_INTEGER: u64 = 1 << 53;
 
 /// What marks the query of a signed address: Amazon's (two versions), Google's, Microsoft's.
 const SIGNATURES: [&str; 4] = ["X-Amz-Signature=", "Signature=", "X-Goog-Signature=", "sig="];
 
+/// An address without its query, if that has a signature; any other text as it is.
 fn without_signature(text: &str) -> &str {
-    if !text.starts_with("http") {
-        return text;
-    }
+    let is_address =
+        text.starts_with("http") && !text.contains(|character: char| character.is_whitespace() || character == '#');
     match text.split_once('?') {
-        Some((address, query)) if query.split('&').any(|pair| SIGNATURES.iter().any(|mark| pair.starts_with(mark))) => {
-            address
-        }
+        Some((address, query)) if is_address && query.split('&').any(is_signature) => address,
         _ => text,
+    }
+}
+
+fn is_signature(pair: &str) -> bool {
+    SIGNATURES.iter().any(|mark| pair.starts_with(mark))
+}
+
+#[cfg(test)]
+mod tests {
+    use bumpalo::Bump;
+
+    use super::*;
+    use crate::json::{Value, parse};
+
+    fn hash_of(text: &str) -> u128 {
+        match parse(text, 128, &Bump::new()).unwrap().root {
+            Value::Object(members) => content_hash(members),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_means_the_same_hashes_the_same() {
+        for (one, other) in [
+            (r#"{"a": 1, "b": [1, {"c": null}]}"#, r#"{"b": [1.0, {}], "x": null, "a": 10e-1}"#),
+            (r#"{"n": 9007199254740994}"#, r#"{"n": 9007199254740994.0}"#),
+            (
+                r#"{"project": {"id": "p", "name": "n", "status": "a"}}"#,
+                r#"{"project": {"name": "n", "id": "p", "status": "b"}}"#,
+            ),
+            (r#"{"u": "https://x/y?X-Amz-Signature=1"}"#, r#"{"u": "https://x/y?X-Amz-Date=2&X-Amz-Signature=2"}"#),
+        ] {
+            assert_eq!(hash_of(one), hash_of(other), "{one} {other}");
+        }
+    }
+
+    #[test]
+    fn what_means_something_else_hashes_otherwise() {
+        let texts = [
+            r#"{}"#,
+            r#"{"a": []}"#,
+            r#"{"a": {}}"#,
+            r#"{"a": [null]}"#,
+            r#"{"a": "1"}"#,
+            r#"{"a": 1}"#,
+            r#"{"a": 1.5}"#,
+            r#"{"a": true}"#,
+            r#"{"a": false}"#,
+            r#"{"a": [1, 2]}"#,
+            r#"{"a": [2, 1]}"#,
+            r#"{"a": [[1], 2]}"#,
+            r#"{"b": 1}"#,
+            r#"{"a": 1, "b": 1}"#,
+            r#"{"a": {"b": 1}}"#,
+            r#"{"a": 9007199254740993}"#,
+            r#"{"a": 9007199254740992}"#,
+            r#"{"a": 1e400}"#,
+            r#"{"a": "https://x/y?sig=1 first"}"#,
+            r#"{"a": "https://x/y?sig=1 other"}"#,
+            r#"{"a": "https://x/y?page=1"}"#,
+            r#"{"a": "https://x/y?page=2"}"#,
+        ];
+        let hashes = texts.map(hash_of).into_iter().collect::<std::collections::HashSet<_>>();
+        assert_eq!(hashes.len(), texts.len());
     }
 }

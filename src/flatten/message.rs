@@ -51,7 +51,7 @@ pub(super) fn append<'a>(
         attachment_count: count(attachments),
         chunk_count: count(chunks),
         reasoning_count: count(reasoning),
-        extra: fields.rest(&[("content", &content), ("model_parameters", &parameters)]),
+        extra: fields.rest([("content", content), ("model_parameters", parameters)]),
     })?;
     // In the order in which the annotations of a message are sorted: its own, of its evaluations, of its chunks.
     annotation::append(to, Scope::Message, place, annotations)?;
@@ -85,7 +85,7 @@ fn append_chunks<'a>(
             r#type: fields.text("type"),
             text: fields.text("text"),
             annotation_count: count(annotations),
-            extra: fields.rest(&[]),
+            extra: fields.rest([]),
         })?;
         annotation::append(to, Scope::Chunk, place, annotations)
     })
@@ -110,7 +110,7 @@ fn append_reference_texts<'a>(
             content: fields.text("content"),
             category: fields.text("category"),
             url: fields.text("url"),
-            extra: fields.rest(&[]),
+            extra: fields.rest([]),
         })?)
     })
 }
@@ -142,7 +142,7 @@ fn append_attachments<'a>(
             transcript_url: fields.text("transcript_url"),
             transcript_start: fields.double("transcript_start"),
             transcript_end: fields.double("transcript_end"),
-            extra: fields.rest(&[]),
+            extra: fields.rest([]),
         })?)
     })
 }
@@ -164,7 +164,7 @@ fn append_reasoning<'a>(
             thread_id: place.thread_id,
             turn_id: place.turn_id,
             content: fields.text("content"),
-            extra: fields.rest(&[]),
+            extra: fields.rest([]),
         })?)
     })
 }

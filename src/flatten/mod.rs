@@ -44,8 +44,10 @@ pub fn flatten(dataset: Dataset, raws: &[&[u8]], tables: &mut Tables, bench: &Wo
         members = object;
         if raws.len() > 1 {
             merge(&mut merged, object);
-            members = bench.arena.alloc_slice_copy(&merged);
         }
+    }
+    if raws.len() > 1 {
+        members = bench.arena.alloc_slice_copy(&merged);
     }
     let mark = tables.mark();
     let appended = append(dataset, members, tables, bench);

@@ -26,7 +26,7 @@ pub(super) fn append<'a>(
         turn_id: place.turn_id,
         max_total_score: fields.double("max_total_score"),
         rubric_criterion_count: count(criteria),
-        extra: fields.rest(&[]),
+        extra: fields.rest([]),
     })?;
     each(criteria, "criteria_definitions", |index, members| {
         let mut fields = Fields::of(members, to.bench);
@@ -44,7 +44,7 @@ pub(super) fn append<'a>(
             criterion: fields.text("criterion"),
             weight: fields.double("weight"),
             annotation_count: count(annotations),
-            extra: fields.rest(&[]),
+            extra: fields.rest([]),
         })?;
         annotation::append(to, Scope::RubricCriterion, place, annotations)
     })
@@ -73,7 +73,7 @@ pub(super) fn append_evaluation<'a>(
         percentage: fields.double("percentage"),
         criterion_evaluation_count: count(criteria),
         annotation_count: count(annotations),
-        extra: fields.rest(&[]),
+        extra: fields.rest([]),
     })?;
     annotation::append(to, Scope::RubricEvaluation, place, annotations)?;
     each(criteria, "criteria_evaluations", |index, members| {
@@ -92,7 +92,7 @@ pub(super) fn append_evaluation<'a>(
             criterion_definition_id: fields.text("criterion_definition_id"),
             score: fields.double("score"),
             annotation_count: count(annotations),
-            extra: fields.rest(&[]),
+            extra: fields.rest([]),
         })?;
         annotation::append(to, Scope::CriterionEvaluation, place, annotations)
     })

@@ -50,7 +50,7 @@ impl<'a> Flattener<'_, 'a> {
             task_error_count: count(errors),
             sensitive_content_report_count: count(reports),
             content_hash: &content_hash,
-            extra: fields.rest(&[("project", &project.fields), ("batch", &batch.fields)]),
+            extra: fields.rest([("project", project.fields), ("batch", batch.fields)]),
         };
         Ok(self.tables.tasks.push(row)?)
     }
@@ -62,7 +62,7 @@ impl<'a> Flattener<'_, 'a> {
             task_error_index: index,
             r#type: fields.text("type"),
             message: fields.text("message"),
-            extra: fields.rest(&[]),
+            extra: fields.rest([]),
         };
         Ok(self.tables.task_errors.push(row)?)
     }
@@ -74,7 +74,7 @@ impl<'a> Flattener<'_, 'a> {
             sensitive_content_report_index: index,
             r#type: fields.text("type"),
             message: fields.text("message"),
-            extra: fields.rest(&[]),
+            extra: fields.rest([]),
         };
         Ok(self.tables.sensitive_content_reports.push(row)?)
     }
@@ -92,7 +92,7 @@ impl<'a> Flattener<'_, 'a> {
             turn_count: count(turn_list),
             annotation_count: count(annotations),
             submission_count: count(submission_list),
-            extra: fields.rest(&[]),
+            extra: fields.rest([]),
         })?;
         annotation::append(self, annotation::Scope::Thread, place, annotations)?;
         each(submission_list, "submissions", |index, submission| self.submission(place, index, submission))?;
@@ -108,7 +108,7 @@ impl<'a> Flattener<'_, 'a> {
             thread_id: place.thread_id,
             submitted_at: fields.instant("submitted_at"),
             contributor_id: fields.text("contributor_id"),
-            extra: fields.rest(&[]),
+            extra: fields.rest([]),
         };
         Ok(self.tables.submissions.push(row)?)
     }
@@ -129,7 +129,7 @@ impl<'a> Flattener<'_, 'a> {
             message_count: count(messages),
             annotation_count: count(annotations),
             rubric_count: count(rubrics),
-            extra: fields.rest(&[]),
+            extra: fields.rest([]),
         })?;
         annotation::append(self, annotation::Scope::Turn, place, annotations)?;
         each(rubrics, "rubrics", |index, rubric| rubric::append(self, place, turn_index, index, rubric))?;

@@ -31,10 +31,17 @@ const MOST_LEVELS: usize = 256;
 /// The end of the first thing that looks like the key: plain, with some of its characters as `\u` escapes, with any number of
 /// backslashes before these (JSON inside JSON strings), or in UTF-16.
 fn find_key(bytes: &[u8]) -> Option<usize> {
-    (0..bytes.len()).find_map(|start| {
-        // Nearly all places are passed here.
-        matches!(bytes.get(start), Some(b'w' | b'\\')).then(|| key_at(bytes, start)).flatten()
-    })
+    let mut start = 0;
+    // Nearly all places are passed by this search.
+    while let Some(next) = memchr::memchr2(b'w', b'\\', bytes.get(start..)?) {
+        start += next;
+        if let Some(end) = key_at(bytes, start) {
+            return Some(end);
+        }
+        let slashes = bytes.get(start..)?.iter().take_while(|byte| **byte == b'\\').count();
+        start += slashes.max(1);
+    }
+    None
 }
 
 fn key_at(bytes: &[u8], start: usize) -> Option<usize> {

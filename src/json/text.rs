@@ -47,15 +47,25 @@ pub fn find_stop(bytes: &[u8], from: usize) -> (usize, Stop) {
     (from + at, stop_of(rest, at))
 }
 
-/// The same for long strings, where two passes of wide instructions beat one of words.
+/// The same for long strings, where two passes of wide instructions over each block beat one of words.
 fn find_far_stop(bytes: &[u8], from: usize) -> (usize, Stop) {
     let rest = bytes.get(from..).unwrap_or_default();
-    let end = memchr::memchr2(b'"', b'\\', rest).unwrap_or(rest.len());
-    let run = rest.get(..end).unwrap_or_default();
-    let lowest = run.iter().fold(u8::MAX, |lowest, &byte| lowest.min(byte));
-    let at = if lowest < 0x20 { run.iter().position(|&byte| byte < 0x20).unwrap_or(end) } else { end };
+    let mut at = 0;
+    for block in rest.chunks(FAR_BLOCK_BYTES) {
+        let end = memchr::memchr2(b'"', b'\\', block).unwrap_or(block.len());
+        let run = block.get(..end).unwrap_or_default();
+        let lowest = run.iter().fold(u8::MAX, |lowest, &byte| lowest.min(byte));
+        let stop = if lowest < 0x20 { run.iter().position(|&byte| byte < 0x20).unwrap_or(end) } else { end };
+        at += stop;
+        if stop < block.len() {
+            break;
+        }
+    }
     (from + at, stop_of(rest, at))
 }
+
+/// Small enough to stay in the fastest cache between the passes, and to bound what a near control character costs.
+const FAR_BLOCK_BYTES: usize = 4096;
 
 fn stop_of(bytes: &[u8], at: usize) -> Stop {
     match bytes.get(at) {

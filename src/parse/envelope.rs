@@ -68,8 +68,13 @@ impl Opener {
     pub fn open<'a>(&'a self, record: &'a [u8], origin: Origin, sink: &mut dyn Sink<'a>) {
         self.counted.set((0, origin.line));
         let scope = Scope { layout: self.layout, arena: &self.arena, counted: &self.counted, record, origin };
-        scope.open(record, sink);
+        scope.open(record, 0, sink);
     }
+}
+
+/// The identity of a membership: no two pairs share one.
+pub fn membership_id(delivery_id: &str, task_id: &str) -> String {
+    format!("{}:{delivery_id}{task_id}", delivery_id.len())
 }
 
 /// One record that is being opened.
@@ -83,9 +88,10 @@ struct Scope<'a> {
 }
 
 impl<'a> Scope<'a> {
-    fn open(self, object: &'a [u8], sink: &mut dyn Sink<'a>) {
-        if let Some(elements) = scan::elements(object) {
-            return elements.into_iter().for_each(|element| self.open(element, sink));
+    /// Opens an object, or the objects of arrays, which may lie in each other down to the depth that tasks may have.
+    fn open(self, object: &'a [u8], depth: usize, sink: &mut dyn Sink<'a>) {
+        if let Some(elements) = scan::elements(object).filter(|_| depth < MAX_DEPTH) {
+            return elements.into_iter().for_each(|element| self.open(element, depth + 1, sink));
         }
         let Some(head) = Head::of(object, self.arena) else {
             return self.reject(object, self.problem_of(object), sink);
@@ -93,7 +99,7 @@ impl<'a> Scope<'a> {
         if head.taskloom_reject.is_some() {
             self.reopen(object, &head, sink);
         } else if head.task_id.is_some() {
-            self.task(object, &head, sink);
+            let _ = self.task(object, &head, sink);
         } else if head.is_page() {
             self.page(object, &head, sink);
         } else {
@@ -128,7 +134,8 @@ impl<'a> Scope<'a> {
         sink.reject(Reject::new(self.at(piece), problem, piece, piece.len() as u64));
     }
 
-    fn task(self, task: &'a [u8], head: &Head<'a>, sink: &mut dyn Sink<'a>) {
+    /// True where the task has a place to go.
+    fn task(self, task: &'a [u8], head: &Head<'a>, sink: &mut dyn Sink<'a>) -> bool {
         let project = self.reference(head.project);
         let batch = self.reference(head.batch);
         match self.task_key(head, project, batch) {
@@ -136,10 +143,12 @@ impl<'a> Scope<'a> {
                 self.expanded(Dataset::Projects, head.project, project, sink);
                 self.expanded(Dataset::Batches, head.batch, project, sink);
                 sink.item(Item { key, id: Cow::Borrowed(task_id), raw: Cow::Borrowed(task), origin: self.at(task) });
+                true
             }
             Err(problem) => {
                 let reject = Reject::new(self.at(task), problem, task, task.len() as u64);
                 sink.reject(reject.of_task(self.string(head.task_id), project, batch));
+                false
             }
         }
     }
@@ -175,9 +184,9 @@ impl<'a> Scope<'a> {
         let expected = "expected a time such as 2025-01-02T04:00:39.923Z";
         match self.value(piece)? {
             Value::Null => Ok(None),
-            Value::String(text) => parse_instant(text)
-                .map(Some)
-                .ok_or_else(|| Problem::here(format!("{expected}, found \"{}\"", text.escape_debug()))),
+            Value::String(text) => parse_instant(text).map(Some).ok_or_else(|| {
+                Problem::here(format!("{expected}, found \"{}\"", text.escape_debug().take(64).collect::<String>()))
+            }),
             other => Err(Problem::here(format!("{expected}, found {}", other.kind()))),
         }
     }
@@ -260,8 +269,9 @@ impl<'a> Scope<'a> {
                 self.reject(element, problem, sink);
             }
         } else if let Some(task) = Head::of(element, self.arena) {
-            self.task(element, &task, sink);
-            self.membership(delivery, &task, element, sink);
+            if self.task(element, &task, sink) {
+                self.membership(delivery, &task, element, sink);
+            }
         } else {
             self.reject(element, self.problem_of(element), sink);
         }
@@ -278,7 +288,7 @@ impl<'a> Scope<'a> {
         raw.push('}');
         sink.item(Item {
             key: Key::project(Dataset::DeliveryTasks, self.reference(task.project)),
-            id: Cow::Owned(format!("{delivery}\0{task_id}")),
+            id: Cow::Owned(membership_id(delivery, task_id)),
             raw: Cow::Owned(raw.into_bytes()),
             origin: self.at(element),
         });
@@ -294,7 +304,7 @@ impl<'a> Scope<'a> {
                 let is_reject = Head::of(record, self.arena).is_some_and(|head| head.taskloom_reject.is_some());
                 if !is_reject {
                     self.counted.set((0, self.origin.line));
-                    return Scope { record, ..self }.open(record, sink);
+                    return Scope { record, ..self }.open(record, 0, sink);
                 }
                 "a task, found a reject inside a reject"
             }
@@ -323,6 +333,8 @@ struct Head<'a> {
     raw: Option<&'a [u8]>,
     raw_base64: Option<&'a [u8]>,
     raw_is_cut: Option<&'a [u8]>,
+    next_token: Option<&'a [u8]>,
+    has_unknown: bool,
 }
 
 impl<'a> Head<'a> {
@@ -346,17 +358,26 @@ impl<'a> Head<'a> {
                 "raw" => &mut head.raw,
                 "raw_base64" => &mut head.raw_base64,
                 "raw_is_cut" => &mut head.raw_is_cut,
-                _ => continue,
+                "next_token" => &mut head.next_token,
+                _ => {
+                    head.has_unknown = true;
+                    continue;
+                }
             };
             *slot = Some(value);
         }
         Some(head)
     }
 
-    /// A page lists something, or says which delivery it is of.
+    /// A page lists something. One without a list has nothing else in it either, or something would be lost.
     fn is_page(&self) -> bool {
-        let listings = [self.tasks, self.batches, self.deliveries, self.projects, self.delivery];
-        self.id.is_none() && listings.iter().any(Option::is_some)
+        let lists = [self.tasks, self.batches, self.deliveries, self.projects];
+        let has_list = lists.iter().flatten().any(|list| *list != b"null");
+        let others =
+            [self.project, self.batch, self.created_at, self.completed_at, self.raw, self.raw_base64, self.raw_is_cut];
+        let has_others = self.has_unknown || others.iter().any(Option::is_some);
+        let is_empty_page = !has_others && lists.iter().chain([&self.delivery]).any(Option::is_some);
+        self.id.is_none() && (has_list || is_empty_page)
     }
 }
 

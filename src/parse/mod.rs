@@ -4,5 +4,5 @@ mod envelope;
 mod reject;
 pub mod time;
 
-pub use envelope::{Item, MAX_DEPTH, Opener, Sink, deep_parse};
+pub use envelope::{Item, MAX_DEPTH, Opener, Sink, deep_parse, membership_id};
 pub use reject::{Origin, Problem, Reject};

@@ -57,7 +57,8 @@ pub fn flatten(config: FlattenConfig) -> Result<Report> {
     context.staging.clear();
     let mut report = woven?;
     report.seconds = started.elapsed().as_secs_f64();
-    report.write(&lake.own("runs").join(format!("{run}.json")))?;
+    let written = report.write(&lake.own("runs").join(format!("{run}.json")));
+    written.map_err(|cause| Error::committed(report.version, cause))?;
     Ok(report)
 }
 

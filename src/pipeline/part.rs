@@ -119,7 +119,10 @@ impl FlatRun {
         let Some(last) = same_id.last() else { return };
         let raws = same_id.iter().map(|frame| frame.raw).collect::<Vec<_>>();
         match flatten(key.dataset, &raws, tables, bench) {
-            Ok(_) => self.identities.push((identity(last.id), last.position)),
+            Ok(flattened) => {
+                self.replaced_surrogates += flattened.replaced_surrogates;
+                self.identities.push((identity(last.id), last.position));
+            }
             Err(problem) => self.reject(key, last, problem),
         }
         bench.clear();

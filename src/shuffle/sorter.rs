@@ -57,7 +57,8 @@ impl<const N: usize> Sorter<N> {
             runs.push(Run { records: Vec::new().into_iter(), next: start, end });
             start = end;
         }
-        let mut sorted = Sorted { file: self.file, runs, heads: BinaryHeap::new() };
+        let window_records = (self.most_held / runs.len()).max(1);
+        let mut sorted = Sorted { file: self.file, runs, heads: BinaryHeap::new(), window_records };
         for run in 0..sorted.runs.len() {
             sorted.advance(run)?;
         }
@@ -78,10 +79,9 @@ pub(super) struct Sorted<const N: usize> {
     file: Option<File>,
     runs: Vec<Run<N>>,
     heads: BinaryHeap<Reverse<([u8; N], usize)>>,
+    /// Records that a run reads at once: all runs together as many as may be held.
+    window_records: usize,
 }
-
-/// Records that a run reads at once.
-const WINDOW_RECORDS: usize = 4096;
 
 impl<const N: usize> Sorted<N> {
     pub(super) fn next_record(&mut self) -> io::Result<Option<[u8; N]>> {
@@ -97,7 +97,7 @@ impl<const N: usize> Sorted<N> {
             return Ok(());
         };
         if let (0, Some(file)) = (run.records.len(), &self.file) {
-            let records = (((run.end - run.next) / N as u64) as usize).min(WINDOW_RECORDS);
+            let records = (((run.end - run.next) / N as u64) as usize).min(self.window_records);
             let mut window = vec![[0; N]; records];
             file.read_exact_at(window.as_flattened_mut(), run.next)?;
             run.next += (records * N) as u64;

@@ -93,7 +93,7 @@ impl Default for Spares {
 impl Spares {
     /// Gives a page's buffer back. Unusually large ones are let go.
     pub fn give(&self, page: Page) {
-        if page.bytes.capacity() <= 2 * PAGE_BYTES {
+        if (PAGE_BYTES..=2 * PAGE_BYTES).contains(&page.bytes.capacity()) {
             let _ = self.give.try_send(page.bytes);
         }
     }
@@ -255,6 +255,10 @@ impl Open {
         held.extend_from_slice(rest);
         let mut bytes = std::mem::replace(&mut self.held, held);
         bytes.truncate(end);
+        if bytes.len() < bytes.capacity() / 2 {
+            // Pages wait and are counted by what they hold.
+            bytes.shrink_to_fit();
+        }
         self.cutter.rebase(end);
         self.searched = 0;
         let values = (self.framing == Some(Framing::Values)).then(|| self.spans(&bytes));

@@ -79,7 +79,7 @@ macro_rules! tables {
                     type Row<'a> = Row<'a>;
 
                     fn new(batch: &arrow::array::RecordBatch) -> Result<Self, arrow::error::ArrowError> {
-                        Ok(Reader { $($column: crate::table::column_of(batch, crate::table::plain(stringify!($column)))?,)+ })
+                        Ok(Reader { $($column: crate::table::column_of::<$kind>(batch, crate::table::plain(stringify!($column)))?,)+ })
                     }
 
                     fn row<'a>(&'a self, row: usize, arena: &'a bumpalo::Bump) -> Row<'a> {

@@ -11,7 +11,7 @@ mod parquet_schema;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::{Array, RecordBatch};
+use arrow::array::{Array as _, RecordBatch};
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use serde::Serialize;
@@ -133,9 +133,14 @@ pub trait TableReader: Sized {
     fn row<'a>(&'a self, row: usize, arena: &'a bumpalo::Bump) -> Self::Row<'a>;
 }
 
-fn column_of<A: Array + Clone + 'static>(batch: &RecordBatch, name: &str) -> Result<A, ArrowError> {
-    let column = batch.column_by_name(name).ok_or_else(|| ArrowError::SchemaError(format!("no column `{name}`")))?;
-    let array = column.as_any().downcast_ref::<A>();
+/// A column of a batch. One that may be null and that an older file doesn't have is null throughout.
+fn column_of<K: kind::Kind>(batch: &RecordBatch, name: &str) -> Result<K::Array, ArrowError> {
+    let missing = || arrow::array::new_null_array(&K::SHAPE.data_type(), batch.num_rows());
+    let column = match batch.column_by_name(name).cloned() {
+        None if K::NULLABLE => missing(),
+        column => column.ok_or_else(|| ArrowError::SchemaError(format!("no column `{name}`")))?,
+    };
+    let array = column.as_any().downcast_ref::<K::Array>();
     array.cloned().ok_or_else(|| ArrowError::SchemaError(format!("column `{name}` is {}", column.data_type())))
 }
 

@@ -89,3 +89,36 @@ fn a_damaged_record_is_noticed() {
     let error = Lake::open(&lake).unwrap().snapshot().unwrap_err();
     assert!(error.to_string().contains("damaged"), "{error}");
 }
+
+#[test]
+fn of_two_runs_on_the_same_version_one_is_in_and_the_other_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let lake = Lake::create(&folder.path().join("lake")).unwrap();
+    let parent = lake.snapshot().unwrap();
+    let commit = |run: &str| {
+        let staging = lake.stage(run).unwrap();
+        let key = taskloom::partition::Key::task(Some(run), None, None);
+        let table = taskloom::table::Table::named("tasks").unwrap();
+        let name = taskloom::commit::part_name(&parent.checksum, &key, 0);
+        let file = staging.write(table, &key, &name, run.as_bytes(), 1).unwrap();
+        lake.commit(&parent, &staging, run, Default::default(), vec![file], Vec::new())
+    };
+    assert_eq!(commit("first").unwrap(), 1);
+    let error = commit("second").unwrap_err();
+    assert_eq!(error.exit_status(), 4, "{error}");
+    let files = visible_files(lake.root());
+    assert_eq!(files.into_values().collect::<Vec<_>>(), [b"first"]);
+    assert_eq!(std::fs::read_dir(lake.own("staging")).unwrap().count(), 0);
+}
+
+#[test]
+fn a_living_run_is_not_swept_and_a_record_keeps_its_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let lake = Lake::create(&folder.path().join("lake")).unwrap();
+    let staging = lake.stage("living").unwrap();
+    assert_eq!(lake.recover().unwrap().swept_runs, 0);
+    assert!(staging.folder().is_dir());
+    drop(staging);
+    std::fs::create_dir(lake.own("staging").join("dead")).unwrap();
+    assert_eq!(lake.recover().unwrap().swept_runs, 1);
+}

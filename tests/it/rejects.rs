@@ -191,3 +191,33 @@ fn too_many_rejects_commit_nothing() {
     assert_eq!(run(&["--max-rejects", "49%"], "e"), (1, false));
     assert_eq!(run(&["--max-rejects", "50%", "--allow-rejects"], "f"), (0, true));
 }
+
+#[test]
+fn an_object_that_lists_nothing_is_no_page() {
+    for line in [
+        r#"{"delivery": "d", "project": "p", "threads": []}"#,
+        r#"{"tasks": null, "status": "completed"}"#,
+        r#"{"tasks": {}}"#,
+        r#"{"delivery": 5, "tasks": []}"#,
+    ] {
+        assert!(reject_of(line.as_bytes())["reason"].as_str().unwrap().contains("expected"));
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let (report, _) =
+        flatten_text("{\"tasks\": null, \"next_token\": null}\n{\"delivery\": \"d\", \"tasks\": []}", folder.path());
+    assert_eq!(report.rejected, 0);
+}
+
+#[test]
+fn arrays_in_arrays_end_before_the_stack_does() {
+    let line = "[".repeat(20_000) + &"]".repeat(20_000);
+    assert!(reject_of(line.as_bytes())["reason"].as_str().unwrap().contains("128 levels"));
+}
+
+#[test]
+fn a_rejected_task_is_in_no_delivery() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = r#"{"delivery": "d", "tasks": [{"task_id": "a"}, {"task_id": ""}, {"task_id": 5}]}"#;
+    let (report, _) = flatten_text(text, folder.path());
+    assert_eq!((report.rejected, report.tables["delivery_tasks"].rows), (2, 1));
+}
