@@ -177,13 +177,20 @@ impl<'w> Coordinator<'w> {
     }
 
     fn has_room(&self) -> bool {
-        self.build_bytes < self.context.config.memory.build_bytes()
+        self.build_bytes < self.context.config.memory.build_bytes() && self.building < self.most_parts()
+    }
+
+    /// Parts being built at a time. A thread that waits for the columns of its part takes up the next part meanwhile, on the same
+    /// stack: so there must not be many to take. One more than threads, so that none waits for this one.
+    fn most_parts(&self) -> usize {
+        self.context.config.threads + 1
     }
 
     fn start_parts(&mut self) {
         while let Some(part) = self.waiting.pop_front() {
             let cost = Memory::cost_of_part(part.bytes);
-            if self.building > 0 && self.build_bytes + cost > self.context.config.memory.build_bytes() {
+            let is_over = self.build_bytes + cost > self.context.config.memory.build_bytes();
+            if self.building > 0 && (is_over || self.building >= self.most_parts()) {
                 self.waiting.push_front(part);
                 return;
             }

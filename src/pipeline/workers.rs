@@ -9,10 +9,15 @@ pub(super) struct Workers {
     is_alone: bool,
 }
 
+/// A thread may have as many parts on its stack as are built at a time, and one takes less than 64 KiB: enough for 250 threads at
+/// the very worst. Untouched stack costs no memory.
+const STACK_BYTES: usize = 16 * 1024 * 1024;
+
 impl Workers {
     pub(super) fn start(threads: usize) -> Result<Workers> {
         let named = |index| format!("taskloom-{index}");
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).thread_name(named).build();
+        let pool =
+            rayon::ThreadPoolBuilder::new().num_threads(threads).thread_name(named).stack_size(STACK_BYTES).build();
         let pool = pool.map_err(|source| Error::Threads { threads, source })?;
         Ok(Workers { pool, is_alone: threads == 1 })
     }

@@ -51,3 +51,16 @@ fn spilling_changes_no_byte() {
     }
     assert!(lakes[0] == lakes[1]);
 }
+
+#[test]
+fn thousands_of_small_parts_fit_onto_the_stacks_of_few_threads() {
+    let folder = tempfile::tempdir().unwrap();
+    let input = folder.path().join("input.ndjson");
+    let mut text = Vec::new();
+    let options = GenerateOptions { tasks: 3000, partitions: 3000, task_bytes: 1, ..Default::default() };
+    generate(&options, &mut text).unwrap();
+    std::fs::write(&input, text).unwrap();
+    let report = pipeline::flatten(config(&input, &folder.path().join("lake"))).unwrap();
+    assert!(report.parts >= 3000, "{report:?}");
+    assert_eq!(report.tables["tasks"].rows, 3000);
+}
