@@ -73,8 +73,9 @@ impl std::str::FromStr for MaxRejects {
 
 /// How the memory limit is shared out. All sizes are counted bytes of JSON, which is what a run holds most of.
 ///
-/// At the default of 512 MiB: pages on their way 32 MiB, buffers 224 MiB, parts being built 192 MiB, the index of identities
-/// 16 MiB; the remaining 48 MiB are for what is not counted: arenas, contexts of zstd, the program.
+/// At the default of 512 MiB: pages on their way 32 MiB, buffers 128 MiB, parts being built 192 MiB, the index of identities
+/// 16 MiB. What remains is for what is not counted: arenas, contexts of zstd, the list of files, the program. Larger buffers gain
+/// nothing: fresh memory has to be cleared first, which costs as much as a way through the file cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Memory {
     /// The whole limit.
@@ -92,7 +93,7 @@ impl Memory {
 
     /// Buffers, before they go to disk.
     pub fn spill_bytes(self) -> usize {
-        self.limit_bytes / 16 * 7
+        self.limit_bytes / 4
     }
 
     /// The largest part, unless one task alone is larger.

@@ -181,9 +181,9 @@ impl<'w> Coordinator<'w> {
     }
 
     /// Parts being built at a time. A thread that waits for the columns of its part takes up the next part meanwhile, on the same
-    /// stack: so there must not be many to take. One more than threads, so that none waits for this one.
+    /// stack: so there must not be many to take. Twice the threads, so that none waits for this one to hand out the next.
     fn most_parts(&self) -> usize {
-        self.context.config.threads + 1
+        self.context.config.threads * 2
     }
 
     fn start_parts(&mut self) {

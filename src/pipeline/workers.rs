@@ -9,7 +9,7 @@ pub(super) struct Workers {
     is_alone: bool,
 }
 
-/// A thread may have as many parts on its stack as are built at a time, and one takes less than 64 KiB: enough for 250 threads at
+/// A thread may have as many parts on its stack as are built at a time, and one takes less than 64 KiB: enough for 128 threads at
 /// the very worst. Untouched stack costs no memory.
 const STACK_BYTES: usize = 16 * 1024 * 1024;
 
