@@ -59,8 +59,9 @@ pub(super) fn build(part: Part, context: &Context) -> Result<Finished> {
         finished.superseded += run.superseded;
         finished.replaced_surrogates += run.replaced_surrogates;
         for (table, batch) in run.batches {
-            let of_table = batches.iter_mut().find(|(known, _)| known.name == table.name);
-            of_table.into_iter().for_each(|(_, batches)| batches.push(batch.clone()));
+            if let Some((_, of_table)) = batches.iter_mut().find(|(known, _)| known.name == table.name) {
+                of_table.push(batch);
+            }
         }
     }
     let name = part_name(&context.parent, &finished.key, ordinal);

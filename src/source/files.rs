@@ -102,16 +102,6 @@ impl Input {
         }
     }
 
-    /// Size on disk, where it is known.
-    pub fn bytes(&self) -> Option<u64> {
-        match self {
-            Input::Stdin => None,
-            Input::File(path) => {
-                path.metadata().ok().filter(|metadata| metadata.is_file()).map(|metadata| metadata.len())
-            }
-        }
-    }
-
     /// Opens the input, behind its decompression, which is told by the first bytes, and without a byte order mark, whose length
     /// is told too.
     pub(super) fn open(&self) -> io::Result<(Box<dyn Read + Send>, u64)> {

@@ -39,10 +39,6 @@ pub enum Dataset {
 }
 
 impl Dataset {
-    /// Every dataset.
-    pub const ALL: [Dataset; 5] =
-        [Dataset::Tasks, Dataset::Projects, Dataset::Batches, Dataset::Deliveries, Dataset::DeliveryTasks];
-
     /// The tables of this dataset, parents before children.
     pub fn tables(self) -> impl Iterator<Item = &'static Table> {
         TABLES.iter().copied().filter(move |table| table.dataset == self)
@@ -86,11 +82,6 @@ impl Table {
     /// The table of this name.
     pub fn named(name: &str) -> Option<&'static Table> {
         TABLES.iter().copied().find(|table| table.name == name)
-    }
-
-    /// The column of this name.
-    pub fn column(&self, name: &str) -> Option<&'static Column> {
-        self.columns.iter().find(|column| column.name == name)
     }
 
     /// The Arrow schema, with Parquet field ids in the fields' metadata.
