@@ -25,6 +25,9 @@ pub enum Error {
         /// The cause.
         source: io::Error,
     },
+    /// The thread that reads ended before its inputs did.
+    #[error("the thread that reads the inputs ended early: nothing was committed")]
+    Reader,
     /// A file of the lake, or one on its way there, can't be read or written.
     #[error("can't {action} {path}")]
     File {

@@ -38,7 +38,8 @@ enum Event {
 }
 
 enum Feed {
-    Thread(Receiver<Result<Page>>),
+    /// Ends with `None`: without it the reader has died, and what it read is not all.
+    Thread(Receiver<Option<Result<Page>>>),
     Inline(Box<Pages>),
 }
 
@@ -142,7 +143,11 @@ impl<'w> Coordinator<'w> {
             },
             Feed::Thread(pages) if may_read => select! {
                 recv(self.events) -> event => event.map_or(Step::NoMorePages, Step::Event),
-                recv(pages) -> page => page.map_or(Step::NoMorePages, Step::Page),
+                recv(pages) -> page => match page {
+                    Ok(Some(page)) => Step::Page(page),
+                    Ok(None) => Step::NoMorePages,
+                    Err(_) => Step::Page(Err(Error::Reader)),
+                },
             },
             Feed::Thread(_) => self.events.recv().map_or(Step::NoMorePages, Step::Event),
         }
@@ -248,10 +253,10 @@ impl<'w> Coordinator<'w> {
     }
 }
 
-fn read_ahead(pages: Pages) -> Receiver<Result<Page>> {
+fn read_ahead(pages: Pages) -> Receiver<Option<Result<Page>>> {
     let (sender, receiver) = bounded(QUEUED_PAGES);
     std::thread::spawn(move || {
-        for page in pages {
+        for page in pages.map(Some).chain([None]) {
             if sender.send(page).is_err() {
                 break;
             }

@@ -83,6 +83,15 @@ impl<R: TableReader> Cursor<R> {
         }
     }
 
+    /// Makes sure that no row is left.
+    fn check_end(&mut self) -> Result<()> {
+        if !self.has_row()? {
+            return Ok(());
+        }
+        let task_id = self.rows.as_ref().map(|(ids, _)| ids.value(self.at).to_owned());
+        Err(Error::Unfit { table: self.table, task_id: task_id.unwrap_or_default() })
+    }
+
     /// Visits the next row if it is of this task, or whatever task it is of.
     fn next(&mut self, task_id: Option<&str>, visit: impl FnOnce(R::Row<'_>)) -> Result<bool> {
         if !self.has_row()? {
@@ -119,7 +128,11 @@ macro_rules! part {
             fn next_task(&mut self) -> Result<Option<serde_json::Value>> {
                 let mut task = None;
                 self.tasks.next(None, |row| task = Some((row.task_id.to_owned(), rows::task(row))))?;
-                let Some((task_id, task)) = task else { return Ok(None) };
+                let Some((task_id, task)) = task else {
+                    // Rows of a task that is not there hold up all behind them.
+                    $($(self.$table.check_end()?;)+)+
+                    return Ok(None);
+                };
                 let Some(mut tree) = Tree::new(task) else { return Err(Error::Unfit { table: "tasks", task_id }) };
                 $($(
                     let mut child: Option<Child> = None;

@@ -112,7 +112,7 @@ fn of_two_runs_on_the_same_version_one_is_in_and_the_other_is_told() {
 }
 
 #[test]
-fn a_living_run_is_not_swept_and_a_record_keeps_its_files() {
+fn a_living_run_is_not_swept_and_a_dead_one_is() {
     let folder = tempfile::tempdir().unwrap();
     let lake = Lake::create(&folder.path().join("lake")).unwrap();
     let staging = lake.stage("living").unwrap();

@@ -453,6 +453,23 @@ fn the_content_hash_survives_a_way_through_the_lake() {
     }
 }
 
+#[test]
+fn rows_without_their_task_are_noticed() {
+    use taskloom::file::{Encoding, without};
+    let folder = tempfile::tempdir().unwrap();
+    let task = |id: &str| format!("{{\"task_id\": \"{id}\", \"threads\": [{{\"id\": \"x\"}}]}}\n");
+    let (_, lake) = flatten_text(task("a") + &task("b") + &task("c"), folder.path());
+    let snapshot = lake.snapshot().unwrap();
+    let entry = snapshot.files.values().find(|file| file.table == "tasks" && file.rows > 0).unwrap();
+    let path = lake.root().join(&entry.path);
+    let table = taskloom::table::Table::named("tasks").unwrap();
+    let encoding = Encoding { compression_level: Default::default() };
+    let torn = without(table, &path, |id| id == b"b", encoding).unwrap().unwrap();
+    std::fs::write(&path, torn.bytes).unwrap();
+    let error = taskloom::restore::restore(&lake, &mut Vec::new()).unwrap_err().to_string();
+    assert!(error.contains("threads of the task b"), "{error}");
+}
+
 fn hashes(lake: &taskloom::commit::Lake) -> std::collections::BTreeMap<String, String> {
     use arrow::array::AsArray;
     let mut hashes = std::collections::BTreeMap::new();
