@@ -45,6 +45,9 @@ pub mod pipeline;
 // And back.
 pub mod restore;
 
+// The tables in the words of those who read them.
+pub mod dialect;
+
 // Data to try it on, and the face.
 pub mod generate;
 

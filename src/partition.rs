@@ -68,6 +68,17 @@ impl Layout {
     }
 }
 
+/// The partition columns of a dataset's tables, in the order of their folders. Their values are in no file, only in its path.
+pub fn columns(dataset: Dataset) -> &'static [&'static str] {
+    match dataset {
+        Dataset::Tasks => &["project", "batch", DATE],
+        _ => &["project"],
+    }
+}
+
+/// The partition column that is a day; the others are text.
+pub const DATE: &str = "date";
+
 /// The partition of a row. Only tasks have a batch and a date.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key {
@@ -99,15 +110,14 @@ impl Key {
 
     /// The path below a table's folder, with `/` between its parts.
     pub fn path(&self) -> String {
-        let mut path = format!("project={}", path_value(self.project.as_deref()));
-        if self.dataset == Dataset::Tasks {
-            let date = self.date.map(|date| date.format("%Y-%m-%d").to_string());
-            path.push_str("/batch=");
-            path.push_str(&path_value(self.batch.as_deref()));
-            path.push_str("/date=");
-            path.push_str(date.as_deref().unwrap_or(NULL));
-        }
-        path
+        let date = self.date.map(|date| date.format("%Y-%m-%d").to_string());
+        let values = [
+            path_value(self.project.as_deref()),
+            path_value(self.batch.as_deref()),
+            date.unwrap_or_else(|| NULL.to_owned()),
+        ];
+        let parts = columns(self.dataset).iter().zip(values).map(|(name, value)| format!("{name}={value}"));
+        parts.collect::<Vec<_>>().join("/")
     }
 }
 

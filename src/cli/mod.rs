@@ -3,6 +3,7 @@
 mod flatten;
 mod generate;
 mod restore;
+mod schema;
 
 use std::fs::{File, Permissions};
 use std::io::{self, BufWriter, Write};
@@ -27,6 +28,8 @@ enum Command {
     Flatten(flatten::FlattenArgs),
     Restore(restore::RestoreArgs),
     Recover(restore::RecoverArgs),
+    Schema(schema::SchemaArgs),
+    Sql(schema::SqlArgs),
     Generate(generate::GenerateArgs),
 }
 
@@ -36,6 +39,8 @@ pub fn run() -> ExitCode {
         Command::Flatten(args) => flatten::run(args),
         Command::Restore(args) => restore::restore(&args),
         Command::Recover(args) => restore::recover(&args),
+        Command::Schema(args) => schema::schema(&args),
+        Command::Sql(args) => schema::sql(&args),
         Command::Generate(args) => generate::run(&args),
     };
     match outcome {
@@ -57,6 +62,11 @@ fn fail(error: Error) -> ExitCode {
     }
     let _ = writeln!(io::stderr(), "{message}");
     ExitCode::from(error.exit_status())
+}
+
+/// Says on standard error what a user should know.
+fn warn(message: &str) {
+    let _ = writeln!(io::stderr(), "warning: {message}");
 }
 
 /// Hands out standard output, or a file that takes its name only when it is whole and on the disk.

@@ -4,33 +4,8 @@ use super::fields::{Fields, Workbench, as_number, as_text, as_text_list, each, t
 use super::place::{Flattener, Place};
 use crate::json::{Member, Number, Value};
 use crate::parse::Problem;
+use crate::table::Scope;
 use crate::table::catalog::annotations;
-
-/// What an annotation stands on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Scope {
-    Thread,
-    Turn,
-    Message,
-    Chunk,
-    RubricCriterion,
-    RubricEvaluation,
-    CriterionEvaluation,
-}
-
-impl Scope {
-    fn word(self) -> &'static str {
-        match self {
-            Scope::Thread => "thread",
-            Scope::Turn => "turn",
-            Scope::Message => "message",
-            Scope::Chunk => "chunk",
-            Scope::RubricCriterion => "rubric_criterion",
-            Scope::RubricEvaluation => "rubric_evaluation",
-            Scope::CriterionEvaluation => "criterion_evaluation",
-        }
-    }
-}
 
 /// Appends the annotations of one owner.
 pub(super) fn append<'a>(

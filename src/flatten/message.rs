@@ -1,11 +1,12 @@
 //! A message and what its content is made of.
 
-use super::annotation::{self, Scope};
+use super::annotation;
 use super::fields::{Fields, count, each};
 use super::place::{Flattener, MessageKey, Place};
 use super::rubric;
 use crate::json::{Member, Value};
 use crate::parse::Problem;
+use crate::table::Scope;
 use crate::table::catalog::{attachments, chunks, messages, reasoning, reference_texts};
 
 type Children<'a> = Option<&'a [Value<'a>]>;

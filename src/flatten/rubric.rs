@@ -1,10 +1,11 @@
 //! Rubrics of turns, and evaluations of messages by them.
 
-use super::annotation::{self, Scope};
+use super::annotation;
 use super::fields::{Fields, count, each};
 use super::place::{Flattener, MessageKey, Place};
 use crate::json::Member;
 use crate::parse::Problem;
+use crate::table::Scope;
 use crate::table::catalog::{criterion_evaluations, rubric_criteria, rubric_evaluations, rubrics};
 
 pub(super) fn append<'a>(

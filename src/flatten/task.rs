@@ -8,6 +8,7 @@ use super::{message, rubric};
 use crate::batch::Tables;
 use crate::json::Member;
 use crate::parse::Problem;
+use crate::table::Scope;
 use crate::table::catalog::{sensitive_content_reports, submissions, task_errors, tasks, threads, turns};
 
 pub(super) fn append<'a>(task: &'a [Member<'a>], tables: &mut Tables, bench: &'a Workbench) -> Result<(), Problem> {
@@ -94,7 +95,7 @@ impl<'a> Flattener<'_, 'a> {
             submission_count: count(submission_list),
             extra: fields.rest([]),
         })?;
-        annotation::append(self, annotation::Scope::Thread, place, annotations)?;
+        annotation::append(self, Scope::Thread, place, annotations)?;
         each(submission_list, "submissions", |index, submission| self.submission(place, index, submission))?;
         each(turn_list, "turns", |turn_index, turn| self.turn(place, turn_index, turn))
     }
@@ -131,7 +132,7 @@ impl<'a> Flattener<'_, 'a> {
             rubric_count: count(rubrics),
             extra: fields.rest([]),
         })?;
-        annotation::append(self, annotation::Scope::Turn, place, annotations)?;
+        annotation::append(self, Scope::Turn, place, annotations)?;
         each(rubrics, "rubrics", |index, rubric| rubric::append(self, place, turn_index, index, rubric))?;
         each(messages, "messages", |index, message| {
             message::append(self, place, MessageKey { turn_index, message_index: index }, message)

@@ -7,6 +7,7 @@ pub mod catalog;
 mod define;
 pub mod kind;
 mod parquet_schema;
+mod scope;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use serde::Serialize;
 
 pub use catalog::TABLES;
 pub use kind::{Overflow, Shape};
+pub use scope::Scope;
 
 /// The version of all table schemas together. It grows when a column is added.
 pub const SCHEMA_VERSION: u32 = 1;

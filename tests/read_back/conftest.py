@@ -116,3 +116,13 @@ def lake(request):
 def table(request):
     """Each of the tables in turn."""
     return request.param
+
+
+@pytest.fixture(scope="session")
+def spark(tmp_path_factory):
+    """A Spark session. Views are its own: a test that opens a lake replaces those of the one before."""
+    import engines
+
+    session = engines.start_spark(tmp_path_factory.mktemp("spark"))
+    yield session
+    session.stop()

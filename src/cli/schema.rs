@@ -1,0 +1,87 @@
+//! `taskloom schema` and `taskloom sql`.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::Args;
+use clap::builder::PossibleValuesParser;
+
+use crate::dialect::{self, Engine, Format};
+use crate::error::{Error, Result};
+use crate::table::{TABLES, Table};
+
+/// Print the tables and their columns.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  taskloom schema                               one line a table
+  taskloom schema annotations                   what each column means
+  taskloom schema messages --format spark       a DDL string for spark.read.schema
+  taskloom schema --format duckdb               CREATE TABLE for every table
+  taskloom schema --format json                 for programs; as in schemas/")]
+pub(super) struct SchemaArgs {
+    /// One table only
+    #[arg(value_name = "TABLE", value_parser = tables_parser())]
+    table: Option<String>,
+    /// How to write it
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+/// Print code that reads a lake: paste it and ask.
+///
+/// The code gives every table a name, pins the types of the partition columns and UTC, and adds a view of the annotations of each
+/// level, such as message_annotations. It reads through the lake's commit records: all tables of one version, never half of a run.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  taskloom sql --engine duckdb lake > lake.sql && duckdb -init lake.sql
+  taskloom sql --engine polars lake > lake.py && python -i lake.py
+  taskloom sql --engine spark /data/lake --table messages --table annotations
+
+Paths in the code are as given: give an absolute one for code that runs elsewhere.")]
+pub(super) struct SqlArgs {
+    /// Who reads
+    #[arg(long, value_enum)]
+    engine: Engine,
+    /// Folder of the lake
+    #[arg(value_name = "DIR")]
+    lake: PathBuf,
+    /// Only this table; may be given more than once [default: all]
+    #[arg(long = "table", value_name = "TABLE", value_parser = tables_parser())]
+    tables: Vec<String>,
+}
+
+fn tables_parser() -> PossibleValuesParser {
+    PossibleValuesParser::new(TABLES.iter().map(|table| table.name))
+}
+
+pub(super) fn schema(args: &SchemaArgs) -> Result<u8> {
+    let text = match (&args.table, args.format) {
+        (None, Format::Text) => dialect::overview(),
+        (None, format) => dialect::schema(format, TABLES)?,
+        (Some(name), format) => dialect::schema(format, &named(std::slice::from_ref(name)))?,
+    };
+    std::io::stdout().write_all(text.as_bytes()).map_err(Error::Output)?;
+    Ok(0)
+}
+
+pub(super) fn sql(args: &SqlArgs) -> Result<u8> {
+    let Some(lake) = args.lake.to_str() else {
+        let (expected, found) = ("a path in UTF-8".to_owned(), args.lake.display().to_string());
+        return Err(Error::Usage { flag: "DIR", expected, found });
+    };
+    let lake = lake.strip_suffix('/').filter(|lake| !lake.is_empty()).unwrap_or(lake);
+    let code = dialect::reading_code(args.engine, lake, &named(&args.tables));
+    std::io::stdout().write_all(code.as_bytes()).map_err(Error::Output)?;
+    if !args.lake.join("_taskloom/commits").is_dir() {
+        super::warn(&format!("{lake} is no lake yet: the code will read one that is made there"));
+    }
+    Ok(0)
+}
+
+/// The tables of these names, in the catalog's order; all without a name.
+fn named(names: &[String]) -> Vec<&'static Table> {
+    let is_meant = |table: &&Table| names.is_empty() || names.iter().any(|name| name == table.name);
+    TABLES.iter().copied().filter(is_meant).collect()
+}

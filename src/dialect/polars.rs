@@ -1,0 +1,50 @@
+//! Polars, in Python.
+
+use super::{Path, ScopeView, columns, python, scope_views};
+use crate::table::{Dataset, Shape, Table};
+
+const PATH: Path = Path { text: "pl.String", date: "pl.Date" };
+
+fn kind(shape: Shape) -> &'static str {
+    match shape {
+        Shape::Text | Shape::Json => "pl.String",
+        Shape::Int32 => "pl.Int32",
+        Shape::Int64 => "pl.Int64",
+        Shape::Float64 => "pl.Float64",
+        Shape::Boolean => "pl.Boolean",
+        Shape::Timestamp => "pl.Datetime(\"us\", \"UTC\")",
+        Shape::TextList => "pl.List(pl.String)",
+        Shape::TextGroups => "pl.List(pl.List(pl.String))",
+    }
+}
+
+pub(super) fn schema(table: &'static Table) -> String {
+    let line = |(name, kind): (&str, &str)| format!("    \"{name}\": {kind},\n");
+    let lines: String = columns(table, kind, PATH).into_iter().map(line).collect();
+    format!("{} = pl.Schema({{\n{lines}}})\n", table.name)
+}
+
+pub(super) fn reading_code(lake: &str, tables: &[&'static Table]) -> String {
+    let mut code = python::prologue("import polars as pl\n", lake) + SCAN;
+    for table in tables {
+        let types = if table.dataset == Dataset::Tasks { "" } else { ", BY_PROJECT" };
+        code.push_str(&format!("{name} = scan(\"{name}\"{types})\n", name = table.name));
+    }
+    let views = scope_views(tables);
+    code.push_str(python::scope_heading(&views));
+    for ScopeView { name, word, idle } in views {
+        let idle = python::arguments(&idle);
+        code.push_str(&format!("{name} = annotations.filter(pl.col(\"scope\") == \"{word}\").drop(\n{idle}\n)\n"));
+    }
+    code
+}
+
+const SCAN: &str = r#"BY_PROJECT = {"project": pl.String}
+BY_DATE = {"project": pl.String, "batch": pl.String, "date": pl.Date}
+
+
+def scan(table, partitions=BY_DATE):
+    return pl.scan_parquet(FILES[table], glob=False, hive_partitioning=True, hive_schema=partitions)
+
+
+"#;
