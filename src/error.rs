@@ -194,6 +194,12 @@ pub enum Error {
     /// A result can't be written out.
     #[error("can't write the output")]
     Output(#[source] io::Error),
+    /// Somebody stopped the run.
+    #[error("stopped: nothing of this run is visible")]
+    Interrupted {
+        /// The signal that said so.
+        signal: i32,
+    },
     /// Threads can't be started.
     #[error("can't start {threads} threads")]
     Threads {
@@ -221,6 +227,8 @@ impl Error {
         match self {
             Error::Usage { .. } | Error::NoInput { .. } => 2,
             Error::Conflict { .. } => 4,
+            // As a shell tells of a process that a signal ended: 130 after Ctrl-C.
+            Error::Interrupted { signal } => u8::try_from(128 + signal).unwrap_or(1),
             _ => 1,
         }
     }

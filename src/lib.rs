@@ -1,7 +1,7 @@
 //! taskloom turns Scale GenAI tasks (conversations with models, labelled by people) into columnar tables.
 //!
-//! The modules stand in the order in which data walks; a module imports only from those before it. `config`, `error` and
-//! `report` are everybody's.
+//! The modules stand in the order in which data walks; a module imports only from those before it. `config`, `error`,
+//! `progress` and `report` are everybody's.
 //!
 //! ```text
 //!            pages               frames             parts                files
@@ -20,6 +20,7 @@ pub mod table;
 pub mod error;
 pub mod json;
 pub mod partition;
+pub mod progress;
 
 // The way of the data.
 pub mod source;

@@ -119,7 +119,7 @@ fn write_row(formatter: &mut Formatter<'_>, name: &str, written: &TableReport) -
 }
 
 /// A number with commas.
-fn grouped(number: u64) -> String {
+pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
     for (index, digit) in digits.chars().enumerate() {

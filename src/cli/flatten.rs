@@ -2,14 +2,18 @@
 
 use std::io::Write;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use bytesize::ByteSize;
 use clap::Args;
 use parquet::basic::ZstdLevel;
 
+use super::voice::Voice;
 use crate::config::{FlattenConfig, MaxRejects, Memory};
 use crate::error::{Error, Result};
 use crate::partition::{DateFrom, DateGrain, Layout};
+use crate::progress::Progress;
+use crate::report::Report;
 use crate::{pipeline, source};
 
 /// Flatten files of tasks into a lake of Parquet tables.
@@ -22,8 +26,10 @@ Examples:
   taskloom flatten tasks.ndjson --out lake
   taskloom flatten exports/ 'more/*.json.gz' --out lake
   zstdcat tasks.ndjson.zst | taskloom flatten - --out lake --threads 4
+  taskloom flatten exports/ --out lake --overwrite --max-rejects 0.5% --json
 
-Exit status: 0 done, 1 failed, 2 wrong usage, 3 done but tasks were rejected, 4 another run was faster.")]
+Exit status: 0 done, 1 failed, 2 wrong usage, 3 done but tasks were rejected,
+4 another run was faster, 130 stopped by Ctrl-C with nothing visible.")]
 pub(super) struct FlattenArgs {
     /// Files, folders, patterns, or - for standard input
     #[arg(required = true, value_name = "INPUT")]
@@ -38,16 +44,16 @@ pub(super) struct FlattenArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
     /// Memory for what is buffered and being encoded
-    #[arg(long, value_name = "SIZE", default_value = "512MiB")]
+    #[arg(long, value_name = "SIZE", default_value = "512MiB", value_parser = size)]
     memory_limit: ByteSize,
-    /// Level of zstd
+    /// Level of zstd: 1 is quick, 3 is small enough for most, 19 is for archives
     #[arg(long, value_name = "LEVEL", default_value_t = 3, value_parser = clap::value_parser!(i32).range(1..=22))]
     compression_level: i32,
     /// Which time of a task names its date; fixed by a lake's first run
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(long, value_enum, value_name = "INSTANT", default_value_t)]
     date_from: DateFrom,
     /// How long a partition's date lasts; fixed by a lake's first run
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(long, value_enum, value_name = "GRAIN", default_value_t)]
     date_grain: DateGrain,
     /// End with status 0 although tasks were rejected
     #[arg(long)]
@@ -63,7 +69,7 @@ pub(super) struct FlattenArgs {
 /// Done, but tasks were rejected.
 const STATUS_REJECTS: u8 = 3;
 
-pub(super) fn run(args: FlattenArgs) -> Result<u8> {
+pub(super) fn run(args: FlattenArgs, voice: Voice) -> Result<u8> {
     let config = FlattenConfig {
         inputs: source::resolve(&args.inputs)?,
         out: args.out,
@@ -74,21 +80,39 @@ pub(super) fn run(args: FlattenArgs) -> Result<u8> {
         compression_level: ZstdLevel::try_new(args.compression_level).unwrap_or_default(),
         max_rejects: args.max_rejects,
     };
-    let report = pipeline::flatten(config)?;
-    let text = if args.json { report.to_json()? + "\n" } else { report.to_string() };
+    let progress = Arc::new(Progress::default());
+    super::signals::watch(&progress);
+    let shown = voice.show(&progress);
+    let flattened = pipeline::flatten(config, &progress);
+    drop(shown);
+    let report = flattened?;
     // The run is committed: whether anybody hears of it doesn't change how it ended.
-    if let Err(error) = std::io::stdout().write_all(text.as_bytes()) {
-        let _ = writeln!(
-            std::io::stderr(),
-            "warning: version {} is committed, but the report can't be written: {error}",
-            report.version
-        );
+    if let Err(error) = print(&report, args.json, voice) {
+        voice.warn(&format!("version {} is committed, but the report can't be written: {error}", report.version));
     }
     Ok(if report.rejected > 0 && !args.allow_rejects { STATUS_REJECTS } else { 0 })
 }
 
+fn print(report: &Report, is_json: bool, voice: Voice) -> std::io::Result<()> {
+    if is_json {
+        let json = report.to_json().map_err(std::io::Error::other)?;
+        return writeln!(std::io::stdout(), "{json}");
+    }
+    if voice.is_quiet() {
+        return Ok(());
+    }
+    let text = report.to_string();
+    let (heading, rest) = text.split_once('\n').unwrap_or((&text, ""));
+    let bold = anstyle::Style::new().bold();
+    write!(anstream::stdout(), "{bold}{heading}{bold:#}\n{rest}")
+}
+
 fn all_cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+fn size(text: &str) -> std::result::Result<ByteSize, String> {
+    text.parse().map_err(|_| format!("expected a size such as 512MiB or 2GB, found `{text}`"))
 }
 
 fn memory(limit: ByteSize) -> Result<Memory> {

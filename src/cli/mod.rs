@@ -2,25 +2,42 @@
 
 mod flatten;
 mod generate;
+mod manual;
 mod restore;
 mod schema;
+mod signals;
+mod voice;
 
 use std::fs::{File, Permissions};
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
 
 use crate::error::{Error, Result};
+use crate::progress::Progress;
+use voice::Voice;
 
 /// Turns Scale GenAI tasks into columnar tables that DuckDB, Spark and Polars read at full speed.
 #[derive(Debug, Parser)]
-#[command(version, max_term_width = 100, arg_required_else_help = true)]
+#[command(version, max_term_width = 80, arg_required_else_help = true, subcommand_required = true)]
+#[command(after_help = "\
+Examples:
+  taskloom generate --tasks 2000 --out tasks.ndjson     something to try it on
+  taskloom flatten tasks.ndjson --out lake              JSON to Parquet tables
+  taskloom sql --engine duckdb lake > lake.sql          code that reads them
+  duckdb -init lake.sql                                 ask
+  taskloom restore lake                                 the JSON again
+
+`taskloom COMMAND --help` explains a command by examples.")]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
+    #[command(flatten)]
+    voice: Voice,
 }
 
 #[derive(Debug, Subcommand)]
@@ -31,42 +48,33 @@ enum Command {
     Schema(schema::SchemaArgs),
     Sql(schema::SqlArgs),
     Generate(generate::GenerateArgs),
+    Completions(manual::CompletionsArgs),
+    Man(manual::ManArgs),
 }
 
 /// Reads the command line, does what it says and tells the exit status.
 pub fn run() -> ExitCode {
-    let outcome = match Cli::parse().command {
-        Command::Flatten(args) => flatten::run(args),
+    let Cli { command, voice } = Cli::parse();
+    voice.begin();
+    let outcome = match command {
+        Command::Flatten(args) => flatten::run(args, voice),
         Command::Restore(args) => restore::restore(&args),
         Command::Recover(args) => restore::recover(&args),
         Command::Schema(args) => schema::schema(&args),
-        Command::Sql(args) => schema::sql(&args),
+        Command::Sql(args) => schema::sql(&args, voice),
         Command::Generate(args) => generate::run(&args),
+        Command::Completions(args) => manual::completions(&args),
+        Command::Man(args) => manual::man(&args),
     };
     match outcome {
         Ok(status) => ExitCode::from(status),
-        Err(error) => fail(error),
+        // Who reads our output and has enough of it is no failure: `taskloom restore lake | head`.
+        Err(Error::Output(cause)) if cause.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => {
+            voice.fail(&error);
+            ExitCode::from(error.exit_status())
+        }
     }
-}
-
-fn fail(error: Error) -> ExitCode {
-    // Who reads our output and has enough of it is no failure: `taskloom restore lake | head`.
-    if matches!(&error, Error::Output(cause) if cause.kind() == io::ErrorKind::BrokenPipe) {
-        return ExitCode::SUCCESS;
-    }
-    let mut message = format!("error: {error}");
-    let mut cause = std::error::Error::source(&error);
-    while let Some(inner) = cause {
-        message.push_str(&format!("\n  because: {inner}"));
-        cause = inner.source();
-    }
-    let _ = writeln!(io::stderr(), "{message}");
-    ExitCode::from(error.exit_status())
-}
-
-/// Says on standard error what a user should know.
-fn warn(message: &str) {
-    let _ = writeln!(io::stderr(), "warning: {message}");
 }
 
 /// Hands out standard output, or a file that takes its name only when it is whole and on the disk.
@@ -79,10 +87,31 @@ fn write_whole(path: Option<&Path>, write: impl FnOnce(&mut dyn Write) -> Result
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let draft = tempfile::Builder::new().permissions(Permissions::from_mode(0o644)).tempfile_in(folder);
     let mut draft = draft.map_err(Error::file("create", path))?;
-    write_to(draft.as_file_mut(), write)?;
+    let progress = Arc::new(Progress::default());
+    signals::watch(&progress);
+    let written = write_to(Stoppable { file: draft.as_file_mut(), progress: &progress }, write);
+    progress.check()?;
+    written?;
     draft.as_file().sync_all().map_err(Error::file("write", path))?;
     draft.persist(path).map_err(|error| Error::file("create", path)(error.error))?;
     Ok(())
+}
+
+/// A file that takes no more once somebody wants to stop, so that the draft is removed.
+struct Stoppable<'a> {
+    file: &'a mut File,
+    progress: &'a Progress,
+}
+
+impl Write for Stoppable<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.progress.check().map_err(io::Error::other)?;
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
 }
 
 fn write_to(to: impl Write, write: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {

@@ -11,6 +11,10 @@ use crate::restore;
 
 /// Rebuild the tasks' JSON from the tables alone, as NDJSON.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  taskloom restore lake | head -1 | jq .
+  taskloom restore lake --out tasks.ndjson     whole or not at all")]
 pub(super) struct RestoreArgs {
     /// Folder of the lake
     #[arg(value_name = "DIR")]
@@ -21,7 +25,12 @@ pub(super) struct RestoreArgs {
 }
 
 /// Finish what a killed run left: publish what it committed, remove what it did not.
+///
+/// The next run does the same before it begins: this is for those who can't wait for it.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  taskloom recover lake")]
 pub(super) struct RecoverArgs {
     /// Folder of the lake
     #[arg(value_name = "DIR")]

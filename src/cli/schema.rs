@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 
+use super::voice::Voice;
 use crate::dialect::{self, Engine, Format};
 use crate::error::{Error, Result};
 use crate::table::{TABLES, Table};
@@ -66,7 +67,7 @@ pub(super) fn schema(args: &SchemaArgs) -> Result<u8> {
     Ok(0)
 }
 
-pub(super) fn sql(args: &SqlArgs) -> Result<u8> {
+pub(super) fn sql(args: &SqlArgs, voice: Voice) -> Result<u8> {
     let Some(lake) = args.lake.to_str() else {
         let (expected, found) = ("a path in UTF-8".to_owned(), args.lake.display().to_string());
         return Err(Error::Usage { flag: "DIR", expected, found });
@@ -75,7 +76,7 @@ pub(super) fn sql(args: &SqlArgs) -> Result<u8> {
     let code = dialect::reading_code(args.engine, lake, &named(&args.tables));
     std::io::stdout().write_all(code.as_bytes()).map_err(Error::Output)?;
     if !args.lake.join("_taskloom/commits").is_dir() {
-        super::warn(&format!("{lake} is no lake yet: the code will read one that is made there"));
+        voice.warn(&format!("{lake} is no lake yet: the code will read one that is made there"));
     }
     Ok(0)
 }

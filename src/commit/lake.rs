@@ -44,6 +44,19 @@ pub struct Recovered {
     pub swept_runs: u64,
 }
 
+/// What a run wants to commit.
+#[derive(Debug)]
+pub struct Change<'a> {
+    /// The run.
+    pub run: &'a str,
+    /// How tasks became partitions.
+    pub layout: Layout,
+    /// Staged files.
+    pub add: Vec<FileEntry>,
+    /// Paths of the files that they replace.
+    pub remove: Vec<String>,
+}
+
 impl Lake {
     /// The lake in a folder that is new, empty or a lake already. Makes the folder.
     pub fn create(root: &Path) -> Result<Lake> {
@@ -152,17 +165,18 @@ impl Lake {
     }
 
     /// Commits what was staged on top of a snapshot, replacing the named files, and makes it visible. Gives the new version.
+    /// `last_word` is asked when all is on the disk: its error is the last that can prevent the commit.
     pub fn commit(
         &self,
         parent: &Snapshot,
         staging: &Staging,
-        run: &str,
-        layout: Layout,
-        add: Vec<FileEntry>,
-        remove: Vec<String>,
+        change: Change<'_>,
+        last_word: impl FnOnce() -> Result<()>,
     ) -> Result<u64> {
+        let Change { run, layout, add, remove } = change;
         staging.sync()?;
         crash_point("staged");
+        last_word()?;
         let record = Record {
             format: FORMAT,
             version: parent.version + 1,

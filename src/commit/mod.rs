@@ -11,6 +11,6 @@ mod lake;
 mod record;
 mod staging;
 
-pub use lake::{Lake, Recovered, Snapshot};
+pub use lake::{Change, Lake, Recovered, Snapshot};
 pub use record::{FileEntry, Record};
 pub use staging::{Staging, part_name};

@@ -17,6 +17,7 @@ use crate::commit::FileEntry;
 use crate::config::Memory;
 use crate::error::{Error, Result};
 use crate::parse::Reject;
+use crate::progress::Stage;
 use crate::report::Report;
 use crate::shuffle::{Buffers, Index, Part};
 use crate::source::{Page, Pages, Spares};
@@ -47,6 +48,7 @@ enum Step {
     Page(Result<Page>),
     NoMorePages,
     Event(Event),
+    Woken,
 }
 
 pub(super) struct Coordinator<'w> {
@@ -80,12 +82,14 @@ impl<'w> Coordinator<'w> {
         let memory = context.config.memory;
         let folder = context.staging.folder();
         let (sender, events) = unbounded();
-        let pages = Pages::new(context.config.inputs.clone());
+        let pages = Pages::new(context.config.inputs.clone(), &context.progress);
+        // A pipe can be silent for long, and somebody may want to stop meanwhile.
+        let is_inline = workers.are_alone() && context.config.inputs.iter().all(|input| input.size().is_some());
         Coordinator {
             context: Arc::clone(context),
             workers,
             spares: pages.spares(),
-            feed: if workers.are_alone() { Feed::Inline(Box::new(pages)) } else { Feed::Thread(read_ahead(pages)) },
+            feed: if is_inline { Feed::Inline(Box::new(pages)) } else { Feed::Thread(read_ahead(pages)) },
             is_read: false,
             events,
             sender,
@@ -108,11 +112,15 @@ impl<'w> Coordinator<'w> {
 
     pub(super) fn run(mut self) -> Result<Outcome> {
         loop {
+            if self.context.progress.check().is_err() {
+                return self.stop();
+            }
             self.start_parts();
             let limit = self.context.config.memory.page_bytes();
             let may_read = !self.is_read && self.waiting.is_empty() && self.page_bytes < limit;
             if self.is_read && self.pages == 0 && self.waiting.is_empty() && (self.building == 0 || self.has_room()) {
                 // Everything is in the buffers: the rest of each partition is its last part.
+                self.context.progress.enter(Stage::Building);
                 if let Some(part) = self.buffers.drain() {
                     self.waiting.push_back(part);
                     continue;
@@ -130,9 +138,23 @@ impl<'w> Coordinator<'w> {
                     self.building -= 1;
                     self.take_built(part?)?;
                 }
+                Step::Woken => {}
             }
         }
         self.finish()
+    }
+
+    /// Waits for what is in the workers' hands, so that nobody writes into the staging folder while it is removed.
+    fn stop(mut self) -> Result<Outcome> {
+        while self.pages + self.building > 0 {
+            match self.events.recv() {
+                Ok(Event::Routed(_)) => self.pages -= 1,
+                Ok(Event::Built { .. }) => self.building -= 1,
+                Err(_) => break,
+            }
+        }
+        self.context.progress.check()?;
+        Err(Error::Reader)
     }
 
     fn next_step(&mut self, may_read: bool) -> Step {
@@ -142,6 +164,7 @@ impl<'w> Coordinator<'w> {
                 Err(_) => pages.next().map_or(Step::NoMorePages, Step::Page),
             },
             Feed::Thread(pages) if may_read => select! {
+                recv(self.context.progress.woken()) -> _ => Step::Woken,
                 recv(self.events) -> event => event.map_or(Step::NoMorePages, Step::Event),
                 recv(pages) -> page => match page {
                     Ok(Some(page)) => Step::Page(page),
@@ -149,7 +172,10 @@ impl<'w> Coordinator<'w> {
                     Err(_) => Step::Page(Err(Error::Reader)),
                 },
             },
-            Feed::Thread(_) => self.events.recv().map_or(Step::NoMorePages, Step::Event),
+            Feed::Thread(_) => select! {
+                recv(self.context.progress.woken()) -> _ => Step::Woken,
+                recv(self.events) -> event => event.map_or(Step::NoMorePages, Step::Event),
+            },
         }
     }
 
@@ -174,6 +200,8 @@ impl<'w> Coordinator<'w> {
             self.report.input_bytes += routed.input_bytes;
             self.report.tasks_read += routed.tasks + routed.rejects.len() as u64;
             self.rejects.of_pages(&routed.rejects, &self.context.input_names)?;
+            let bytes = routed.pieces.iter().map(|(_, frames)| frames.len() as u64).sum();
+            self.context.progress.routed(bytes, routed.tasks);
             for (key, frames) in routed.pieces {
                 self.waiting.extend(self.buffers.add(key, frames)?);
             }
@@ -203,7 +231,10 @@ impl<'w> Coordinator<'w> {
             self.building += 1;
             let (sender, context) = (self.sender.clone(), Arc::clone(&self.context));
             self.workers.spawn(move || {
-                let _ = sender.send(Event::Built { cost, part: part::build(part, &context) });
+                let bytes = part.bytes as u64;
+                let built = part::build(part, &context);
+                context.progress.built(bytes);
+                let _ = sender.send(Event::Built { cost, part: built });
             });
         }
     }
@@ -228,6 +259,7 @@ impl<'w> Coordinator<'w> {
 
     fn finish(mut self) -> Result<Outcome> {
         self.report.spilled_bytes = self.buffers.spilled_bytes();
+        tracing::info!(parts = self.finished.len(), spilled_bytes = self.report.spilled_bytes, "all parts are staged");
         let folder = self.context.staging.folder().to_owned();
         let failed = || Error::file("read back what was spilled to", &folder);
         let mut losers = self.index.losers().map_err(failed())?;

@@ -8,12 +8,14 @@ mod workers;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::commit::{FileEntry, Lake, Snapshot, Staging, part_name};
+use crate::commit::{Change, FileEntry, Lake, Recovered, Snapshot, Staging, part_name};
 use crate::config::FlattenConfig;
 use crate::error::{Error, Result};
 use crate::file::{Encoding, encode};
 use crate::partition::Key;
+use crate::progress::{Progress, Stage};
 use crate::report::Report;
+use crate::source::Input;
 use crate::table::TABLES;
 
 use coordinator::Coordinator;
@@ -29,13 +31,15 @@ struct Context {
     parent: String,
     /// Names of the inputs, for rejects.
     input_names: Vec<String>,
+    progress: Arc<Progress>,
 }
 
-/// Reads the inputs and commits their tables as one version.
-pub fn flatten(config: FlattenConfig) -> Result<Report> {
+/// Reads the inputs and commits their tables as one version. Asked to stop before its commit, it leaves nothing that is visible.
+pub fn flatten(config: FlattenConfig, progress: &Arc<Progress>) -> Result<Report> {
     let started = Instant::now();
+    progress.expect(config.inputs.iter().map(Input::size).sum());
     let lake = Lake::create(&config.out)?;
-    lake.recover()?;
+    recover(&lake)?;
     let parent = lake.snapshot()?;
     if parent.version > 0 && !config.is_overwrite {
         return Err(Error::LakeExists { path: config.out, version: parent.version });
@@ -45,11 +49,13 @@ pub fn flatten(config: FlattenConfig) -> Result<Report> {
         return Err(Error::Layout { path: config.out, has_from, has_grain });
     }
     let run = run_id();
+    tracing::info!(run, lake = %config.out.display(), inputs = config.inputs.len(), threads = config.threads, "starting");
     let context = Arc::new(Context {
         staging: lake.stage(&run)?,
         encoding: Encoding { compression_level: config.compression_level },
         parent: parent.checksum.clone(),
-        input_names: config.inputs.iter().map(|input| input.name()).collect(),
+        input_names: config.inputs.iter().map(Input::name).collect(),
+        progress: Arc::clone(progress),
         config,
     });
     let woven = weave(&lake, &parent, &run, &context);
@@ -59,7 +65,16 @@ pub fn flatten(config: FlattenConfig) -> Result<Report> {
     report.seconds = started.elapsed().as_secs_f64();
     let written = report.write(&lake.own("runs").join(format!("{run}.json")));
     written.map_err(|cause| Error::committed(report.version, cause))?;
+    tracing::info!(run, version = report.version, seconds = report.seconds, "committed");
     Ok(report)
+}
+
+fn recover(lake: &Lake) -> Result<()> {
+    let Recovered { published_versions, moved_files, swept_runs } = lake.recover()?;
+    if published_versions + swept_runs > 0 {
+        tracing::info!(published_versions, moved_files, swept_runs, "finished what an earlier run left");
+    }
+    Ok(())
 }
 
 fn weave(lake: &Lake, parent: &Snapshot, run: &str, context: &Arc<Context>) -> Result<Report> {
@@ -75,8 +90,11 @@ fn weave(lake: &Lake, parent: &Snapshot, run: &str, context: &Arc<Context>) -> R
     }
     files.extend(zero_row_files(context)?);
     report.count_files(&files);
-    let removed = parent.files.keys().cloned().collect();
-    report.version = lake.commit(parent, &context.staging, run, context.config.layout, files, removed)?;
+    let remove = parent.files.keys().cloned().collect();
+    context.progress.enter(Stage::Committing);
+    let change = Change { run, layout: context.config.layout, add: files, remove };
+    let last_word = || context.progress.check();
+    report.version = lake.commit(parent, &context.staging, change, last_word)?;
     Ok(report)
 }
 

@@ -35,12 +35,15 @@ pub(super) struct Finished {
 const RUN_BYTES: usize = 4 * 1024 * 1024;
 
 pub(super) fn build(part: Part, context: &Context) -> Result<Finished> {
+    context.progress.check()?;
     let (number, ordinal, key) = (part.number, part.ordinal, part.key.clone());
+    tracing::debug!(part = number, partition = key.path(), bytes = part.bytes, "building");
     let folder = context.staging.folder();
     let flat = {
         let pieces = part.load().map_err(Error::file("read back what was spilled to", folder))?;
         flatten_all(&key, &pieces)?
     };
+    context.progress.check()?;
     let mut finished = Finished {
         number,
         ordinal,
@@ -69,6 +72,7 @@ pub(super) fn build(part: Part, context: &Context) -> Result<Finished> {
     let filled = batches.into_par_iter().filter(|(_, batches)| !batches.is_empty());
     finished.files = filled
         .map(|(table, batches)| {
+            context.progress.check()?;
             let encoded = encode(table, &batches, context.encoding, &context.staging.path(table.name, &name))?;
             drop(batches);
             context.staging.write(table, key, &name, &encoded.bytes, encoded.rows)

@@ -2,10 +2,12 @@
 
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use walkdir::WalkDir;
 
 use crate::error::{Error, Result};
+use crate::progress::{Counted, Progress};
 
 /// One stream of bytes to read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,12 +104,22 @@ impl Input {
         }
     }
 
+    /// Its bytes on the disk; `None` for a pipe or a device.
+    pub fn size(&self) -> Option<u64> {
+        let metadata = match self {
+            Input::Stdin => return None,
+            Input::File(path) => path.metadata().ok()?,
+        };
+        if metadata.is_file() { Some(metadata.len()) } else { None }
+    }
+
     /// Opens the input, behind its decompression, which is told by the first bytes, and without a byte order mark, whose length
     /// is told too.
-    pub(super) fn open(&self) -> io::Result<(Box<dyn Read + Send>, u64)> {
+    pub(super) fn open(&self, progress: &Arc<Progress>) -> io::Result<(Box<dyn Read + Send>, u64)> {
+        let progress = Arc::clone(progress);
         let raw: Box<dyn Read + Send> = match self {
-            Input::Stdin => Box::new(io::stdin()),
-            Input::File(path) => Box::new(std::fs::File::open(path)?),
+            Input::Stdin => Box::new(Counted { stream: io::stdin(), progress }),
+            Input::File(path) => Box::new(Counted { stream: std::fs::File::open(path)?, progress }),
         };
         let (magic, raw) = peek::<4>(raw)?;
         let plain: Box<dyn Read + Send> = if magic.starts_with(&GZIP_MAGIC) {

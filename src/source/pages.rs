@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::io::{self, Read};
 use std::ops::Range;
+use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
@@ -10,6 +11,7 @@ use super::files::Input;
 use super::framing::{Framing, ValueCutter};
 use crate::error::{Error, Result};
 use crate::json::scan;
+use crate::progress::Progress;
 
 /// A longer record is set aside unread: a Parquet value and an Arrow string end at 2 GiB.
 pub const MAX_RECORD_BYTES: usize = i32::MAX as usize;
@@ -109,6 +111,7 @@ impl Spares {
 pub struct Pages {
     spares: Spares,
     inputs: VecDeque<Input>,
+    progress: Arc<Progress>,
     opened: u32,
     current: Option<Open>,
     sequence: u64,
@@ -136,9 +139,10 @@ struct Open {
 }
 
 impl Pages {
-    /// Will read these inputs in this order.
-    pub fn new(inputs: Vec<Input>) -> Pages {
-        Pages { spares: Spares::default(), inputs: inputs.into(), opened: 0, current: None, sequence: 0 }
+    /// Will read these inputs in this order, and count what it reads.
+    pub fn new(inputs: Vec<Input>, progress: &Arc<Progress>) -> Pages {
+        let progress = Arc::clone(progress);
+        Pages { spares: Spares::default(), inputs: inputs.into(), progress, opened: 0, current: None, sequence: 0 }
     }
 
     /// Where used pages can be given back.
@@ -152,7 +156,7 @@ impl Pages {
                 let Some(input) = self.inputs.pop_front() else {
                     return Ok(None);
                 };
-                self.current = Some(Open::new(&input)?);
+                self.current = Some(Open::new(&input, &self.progress)?);
                 self.opened += 1;
             }
             let Some(open) = self.current.as_mut() else {
@@ -176,9 +180,10 @@ impl Iterator for Pages {
 }
 
 impl Open {
-    fn new(input: &Input) -> Result<Open> {
+    fn new(input: &Input, progress: &Arc<Progress>) -> Result<Open> {
         let name = input.name();
-        let (stream, byte) = input.open().map_err(|source| Error::Input { input: name.clone(), source })?;
+        tracing::info!(input = name, "reading");
+        let (stream, byte) = input.open(progress).map_err(|source| Error::Input { input: name.clone(), source })?;
         Ok(Open {
             name,
             stream,

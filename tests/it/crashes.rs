@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use taskloom::commit::Lake;
+use taskloom::commit::{Change, Lake};
 use taskloom::generate::{GenerateOptions, generate};
 
 use crate::lakes::{restored, taskloom, visible_files};
@@ -101,7 +101,12 @@ fn of_two_runs_on_the_same_version_one_is_in_and_the_other_is_told() {
         let table = taskloom::table::Table::named("tasks").unwrap();
         let name = taskloom::commit::part_name(&parent.checksum, &key, 0);
         let file = staging.write(table, &key, &name, run.as_bytes(), 1).unwrap();
-        lake.commit(&parent, &staging, run, Default::default(), vec![file], Vec::new())
+        lake.commit(
+            &parent,
+            &staging,
+            Change { run, layout: Default::default(), add: vec![file], remove: Vec::new() },
+            || Ok(()),
+        )
     };
     assert_eq!(commit("first").unwrap(), 1);
     let error = commit("second").unwrap_err();

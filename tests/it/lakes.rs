@@ -31,7 +31,7 @@ pub fn flatten_text(text: impl AsRef<[u8]>, folder: &Path) -> (Report, Lake) {
     let input = folder.join("input.ndjson");
     let out = folder.join("lake");
     std::fs::write(&input, text).unwrap();
-    let report = pipeline::flatten(config(&input, &out)).unwrap();
+    let report = pipeline::flatten(config(&input, &out), &Default::default()).unwrap();
     (report, Lake::open(&out).unwrap())
 }
 

@@ -1,0 +1,140 @@
+//! A run as it goes: counters for whoever looks on, and the wish to stop.
+
+use std::io::Read;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, AtomicU8, AtomicU64, Ordering::Relaxed};
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+
+use crate::error::{Error, Result};
+
+/// What a run is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Reading the inputs; parts that are full are built meanwhile.
+    Reading,
+    /// All is read: the rest is being built.
+    Building,
+    /// Bringing the files onto the disk and into place.
+    Committing,
+}
+
+/// Counters of one run. The run writes, others look on.
+#[derive(Debug)]
+pub struct Progress {
+    stage: AtomicU8,
+    total_bytes: AtomicU64,
+    read_bytes: AtomicU64,
+    routed_bytes: AtomicU64,
+    built_bytes: AtomicU64,
+    tasks: AtomicU64,
+    /// The signal that asked to stop; 0 for none.
+    signal: AtomicI32,
+    wake: Sender<()>,
+    woken: Receiver<()>,
+}
+
+/// The counters at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counts {
+    /// What the run is doing.
+    pub stage: Stage,
+    /// Bytes of all inputs as they lie on the disk; `None` where one has no size, such as a pipe.
+    pub total_bytes: Option<u64>,
+    /// How many of them are read.
+    pub read_bytes: u64,
+    /// Bytes of JSON, decompressed, that wait in buffers or have left them.
+    pub routed_bytes: u64,
+    /// How many of them are staged as files.
+    pub built_bytes: u64,
+    /// Tasks read.
+    pub tasks: u64,
+}
+
+impl Default for Progress {
+    fn default() -> Progress {
+        let (wake, woken) = bounded(1);
+        let zero = || AtomicU64::new(0);
+        Progress {
+            stage: AtomicU8::new(Stage::Reading as u8),
+            total_bytes: zero(),
+            read_bytes: zero(),
+            routed_bytes: zero(),
+            built_bytes: zero(),
+            tasks: zero(),
+            signal: AtomicI32::new(0),
+            wake,
+            woken,
+        }
+    }
+}
+
+impl Progress {
+    /// The counters now.
+    pub fn counts(&self) -> Counts {
+        let stage = match self.stage.load(Relaxed) {
+            0 => Stage::Reading,
+            1 => Stage::Building,
+            _ => Stage::Committing,
+        };
+        Counts {
+            stage,
+            total_bytes: Some(self.total_bytes.load(Relaxed)).filter(|bytes| *bytes > 0),
+            read_bytes: self.read_bytes.load(Relaxed),
+            routed_bytes: self.routed_bytes.load(Relaxed),
+            built_bytes: self.built_bytes.load(Relaxed),
+            tasks: self.tasks.load(Relaxed),
+        }
+    }
+
+    /// Asks the run to stop, as a signal would. A run whose commit has begun goes on to its end.
+    pub fn stop(&self, signal: i32) {
+        self.signal.store(signal, Relaxed);
+        let _ = self.wake.try_send(());
+    }
+
+    /// An error if the run was asked to stop.
+    pub fn check(&self) -> Result<()> {
+        match self.signal.load(Relaxed) {
+            0 => Ok(()),
+            signal => Err(Error::Interrupted { signal }),
+        }
+    }
+
+    /// Hears of the wish to stop, for one that waits for other things too.
+    pub(crate) fn woken(&self) -> &Receiver<()> {
+        &self.woken
+    }
+
+    pub(crate) fn enter(&self, stage: Stage) {
+        self.stage.store(stage as u8, Relaxed);
+    }
+
+    pub(crate) fn expect(&self, total_bytes: Option<u64>) {
+        self.total_bytes.store(total_bytes.unwrap_or(0), Relaxed);
+    }
+
+    pub(crate) fn routed(&self, bytes: u64, tasks: u64) {
+        self.routed_bytes.fetch_add(bytes, Relaxed);
+        self.tasks.fetch_add(tasks, Relaxed);
+    }
+
+    pub(crate) fn built(&self, bytes: u64) {
+        self.built_bytes.fetch_add(bytes, Relaxed);
+    }
+}
+
+/// A stream whose bytes are counted as read.
+#[derive(Debug)]
+pub(crate) struct Counted<R> {
+    pub stream: R,
+    pub progress: Arc<Progress>,
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let bytes = self.stream.read(buffer)?;
+        self.progress.read_bytes.fetch_add(bytes as u64, Relaxed);
+        Ok(bytes)
+    }
+}
