@@ -39,6 +39,8 @@ pub mod file;
 
 pub mod commit;
 
+pub mod drift;
+
 pub mod report;
 
 pub mod pipeline;

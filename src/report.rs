@@ -8,6 +8,7 @@ use bytesize::ByteSize;
 use serde::Serialize;
 
 use crate::commit::FileEntry;
+use crate::drift::{Drift, Finding, What};
 use crate::error::{Error, Result};
 use crate::table::TABLES;
 
@@ -38,6 +39,53 @@ pub struct Report {
     pub seconds: f64,
     /// What was written, by table.
     pub tables: BTreeMap<String, TableReport>,
+    /// What was written that the schema does not know, with tasks that a later one replaced.
+    pub drift: DriftReport,
+}
+
+/// What the schema does not know. As JSON it is what `taskloom drift --json` prints.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct DriftReport {
+    /// Each with its count.
+    pub findings: Vec<Finding>,
+    /// Rows with other findings, beyond those that are listed.
+    pub others: u64,
+}
+
+impl DriftReport {
+    /// The report of what was found.
+    pub fn of(drift: Drift) -> DriftReport {
+        let (findings, others) = drift.finish();
+        DriftReport { findings, others }
+    }
+
+    /// The report as JSON.
+    pub fn to_json(&self) -> Result<String> {
+        serde_json::to_string_pretty(self).map_err(|source| Error::Json { action: "write the report", source })
+    }
+}
+
+impl Display for DriftReport {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        if self.findings.is_empty() {
+            return writeln!(formatter, "nothing that the schema does not know");
+        }
+        for finding in &self.findings {
+            let Finding { table, path, found, count, example_id, example_path, .. } = finding;
+            let what = match (finding.what, &finding.expected) {
+                (What::UnknownField, _) => format!("unknown field, {found}"),
+                (What::UnknownWord, _) => format!("unknown word `{found}`"),
+                (What::UnexpectedKind, Some(expected)) => format!("expected {expected}, found {found}"),
+                (What::UnexpectedKind, None) => format!("unexpected {found}"),
+            };
+            writeln!(formatter, "{table}.{path}: {what}")?;
+            writeln!(formatter, "    {} times, such as {example_id} at {example_path}", grouped(*count))?;
+        }
+        if self.others > 0 {
+            writeln!(formatter, "and others in {} places, not listed", grouped(self.others))?;
+        }
+        Ok(())
+    }
 }
 
 /// What was written of one table.
@@ -105,6 +153,13 @@ impl Display for Report {
         }
         if self.replaced_surrogates > 0 {
             writeln!(formatter, "lone surrogates that became U+FFFD: {}", grouped(self.replaced_surrogates))?;
+        }
+        if !self.drift.findings.is_empty() {
+            let count = grouped(self.drift.findings.len() as u64);
+            writeln!(
+                formatter,
+                "unknown to the schema, but kept: {count} fields, words or kinds; see `taskloom drift`"
+            )?;
         }
         if let Some(path) = &self.rejects_file {
             writeln!(formatter, "rejected: {}, see {}", grouped(self.rejected), path.display())?;

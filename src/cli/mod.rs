@@ -1,5 +1,6 @@
 //! The command line: from typed words to a [`crate::config`], and from results to the terminal.
 
+mod drift;
 mod flatten;
 mod generate;
 mod manual;
@@ -45,6 +46,7 @@ enum Command {
     Flatten(flatten::FlattenArgs),
     Restore(restore::RestoreArgs),
     Recover(restore::RecoverArgs),
+    Drift(drift::DriftArgs),
     Schema(schema::SchemaArgs),
     Sql(schema::SqlArgs),
     Generate(generate::GenerateArgs),
@@ -60,6 +62,7 @@ pub fn run() -> ExitCode {
         Command::Flatten(args) => flatten::run(args, voice),
         Command::Restore(args) => restore::restore(&args),
         Command::Recover(args) => restore::recover(&args),
+        Command::Drift(args) => drift::run(&args),
         Command::Schema(args) => schema::schema(&args),
         Command::Sql(args) => schema::sql(&args, voice),
         Command::Generate(args) => generate::run(&args),

@@ -6,5 +6,5 @@ mod read;
 mod rewrite;
 
 pub use encode::{Encoded, Encoding, encode};
-pub use read::{open, read_all};
+pub use read::{open, open_columns, read_all};
 pub use rewrite::without;

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::path::Path;
 
 use arrow::array::RecordBatch;
+use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 
 use crate::error::{Error, Result};
@@ -17,6 +18,17 @@ pub fn open(path: &Path) -> Result<ParquetRecordBatchReader> {
     let failed = |source| Error::Parquet { action: "read", path: path.to_owned(), source };
     let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(failed)?;
     builder.with_batch_size(BATCH_ROWS).build().map_err(failed)
+}
+
+/// Opens a file for reading some of its columns batch by batch. Columns that it doesn't have are left out.
+pub fn open_columns(path: &Path, columns: &[&str]) -> Result<ParquetRecordBatchReader> {
+    let file = File::open(path).map_err(Error::file("open", path))?;
+    let failed = |source| Error::Parquet { action: "read", path: path.to_owned(), source };
+    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(failed)?;
+    let roots = builder.schema().fields().iter().enumerate();
+    let wanted = roots.filter(|(_, field)| columns.contains(&field.name().as_str())).map(|(index, _)| index);
+    let mask = ProjectionMask::roots(builder.parquet_schema(), wanted);
+    builder.with_projection(mask).with_batch_size(BATCH_ROWS).build().map_err(failed)
 }
 
 /// All batches of a file.

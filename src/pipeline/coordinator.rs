@@ -15,10 +15,11 @@ use super::route::{Routed, route};
 use super::workers::Workers;
 use crate::commit::FileEntry;
 use crate::config::Memory;
+use crate::drift::Drift;
 use crate::error::{Error, Result};
 use crate::parse::Reject;
 use crate::progress::Stage;
-use crate::report::Report;
+use crate::report::{DriftReport, Report};
 use crate::shuffle::{Buffers, Index, Part};
 use crate::source::{Page, Pages, Spares};
 
@@ -74,6 +75,7 @@ pub(super) struct Coordinator<'w> {
     finished: Vec<Finished>,
     index: Index,
     rejects: Rejects,
+    drift: Drift,
     report: Report,
 }
 
@@ -106,6 +108,7 @@ impl<'w> Coordinator<'w> {
             finished: Vec::new(),
             index: Index::new(memory.index_bytes(), folder),
             rejects: Rejects::new(folder),
+            drift: Drift::default(),
             report: Report::default(),
         }
     }
@@ -247,6 +250,7 @@ impl<'w> Coordinator<'w> {
             self.report.replaced_surrogates += part.replaced_surrogates;
             self.rejects.of_parts(&part.rejects, &self.context.input_names)?;
             part.rejects = Vec::new();
+            self.drift.merge(std::mem::take(&mut part.drift));
             let folder = self.context.staging.folder();
             for (identity, position) in std::mem::take(&mut part.identities) {
                 let added = self.index.add(part.key.dataset, identity, position, part.number);
@@ -278,6 +282,7 @@ impl<'w> Coordinator<'w> {
             }
             self.workers.run(|| part::remove(part, &identities, &self.context))?;
         }
+        self.report.drift = DriftReport::of(self.drift);
         self.report.parts = self.finished.len() as u64;
         self.report.rejected = self.rejects.count;
         let files = self.finished.into_iter().flat_map(|part| part.files).collect();

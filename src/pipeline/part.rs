@@ -8,6 +8,7 @@ use rayon::prelude::*;
 use super::Context;
 use crate::batch::Tables;
 use crate::commit::{FileEntry, part_name};
+use crate::drift::Drift;
 use crate::error::{Error, Result};
 use crate::file::{encode, without};
 use crate::flatten::{Workbench, flatten};
@@ -29,6 +30,7 @@ pub(super) struct Finished {
     /// Tasks that a later task of the same part replaced.
     pub superseded: u64,
     pub replaced_surrogates: u64,
+    pub drift: Drift,
 }
 
 /// Frames that are flattened in one go; the runs of a part are flattened side by side.
@@ -52,6 +54,7 @@ pub(super) fn build(part: Part, context: &Context) -> Result<Finished> {
         rejects: Vec::new(),
         superseded: 0,
         replaced_surrogates: 0,
+        drift: Drift::default(),
         key,
     };
     let mut batches: Vec<(&'static Table, Vec<RecordBatch>)> =
@@ -61,6 +64,7 @@ pub(super) fn build(part: Part, context: &Context) -> Result<Finished> {
         finished.rejects.extend(run.rejects);
         finished.superseded += run.superseded;
         finished.replaced_surrogates += run.replaced_surrogates;
+        finished.drift.merge(run.drift);
         for (table, batch) in run.batches {
             if let Some((_, of_table)) = batches.iter_mut().find(|(known, _)| known.name == table.name) {
                 of_table.push(batch);
@@ -88,6 +92,7 @@ struct FlatRun {
     rejects: Vec<Reject>,
     superseded: u64,
     replaced_surrogates: u64,
+    drift: Drift,
 }
 
 impl FlatRun {
@@ -166,11 +171,13 @@ fn flatten_run(key: &Key, run: &[&[Frame<'_>]]) -> Result<FlatRun> {
         rejects: Vec::new(),
         superseded: 0,
         replaced_surrogates: 0,
+        drift: Drift::default(),
     };
     for same_id in run {
         flat.add(key, same_id, &mut tables, &mut bench);
     }
     flat.batches = tables.finish()?;
+    flat.batches.iter().for_each(|(table, batch)| flat.drift.observe(table, batch));
     Ok(flat)
 }
 

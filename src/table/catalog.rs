@@ -1,9 +1,10 @@
 //! The catalog: every table and every column, declared once.
 //!
-//! A column reads `id name: kind = "where the API has it", "what it means";`. The id is Parquet's field id: a new column takes
-//! the next free id of its table and stands last, it is nullable, and no id is ever used again. Field names and nullability
-//! follow Scale's API reference and the models of Scale's own Python client; everything that the API may leave out is
-//! nullable.
+//! A table reads `name of Dataset from "object of the API"`, a column `id name: kind = "where the API has it", "what it
+//! means";`. Words may follow in brackets that the API is known to send; others pass, and are reported as drift. The id
+//! is Parquet's field id: a new column takes the next free id of its table and stands last, it is nullable, and no id
+//! is ever used again. Field names and nullability follow Scale's API reference and the models of Scale's own Python
+//! client; everything that the API may leave out is nullable.
 //!
 //! To add a column, add its line here and its value where the row is built (`flatten`) and read back (`restore`): the
 //! compiler names both places.
@@ -12,7 +13,7 @@ use super::define::tables;
 
 tables! {
     /// One row a task.
-    tasks of Tasks {
+    tasks of Tasks from "Task" {
         1 task_id: Text = "Task.task_id", "The task.";
         2 project_id: Option<Text> = "Task.project, or its id", "The project.";
         3 project_name: Option<Text> = "Task.project.name",
@@ -20,7 +21,8 @@ tables! {
         4 batch_id: Option<Text> = "Task.batch, or its id", "The batch.";
         5 batch_name: Option<Text> = "Task.batch.name", "Name of the batch. Null unless the batch was expanded.";
         6 status: Option<Text> = "Task.status",
-            "`pending`, `completed`, `canceled`, `error` or `deleted`; other words pass.";
+            "`pending`, `completed`, `canceled`, `error` or `deleted`; other words pass.",
+            ["pending", "completed", "canceled", "error", "deleted"];
         7 created_at: Option<Timestamp> = "Task.created_at", "When the task was created.";
         8 completed_at: Option<Timestamp> = "Task.completed_at", "When the task was completed. Null until then.";
         9 metadata: Option<Json> = "Task.metadata", "What the task's creator attached to it.";
@@ -38,17 +40,19 @@ tables! {
     }
 
     /// One row an error of a task.
-    task_errors of Tasks {
+    task_errors of Tasks from "Task.errors[]" {
         1 task_id: Text = "Task.task_id", "The task.";
         2 task_error_index: Int32 = "position", "Position of the error in its task, from 0.";
-        3 r#type: Option<Text> = "Task.errors[].type", "Such as `UNSUPPORTED_LANGUAGE`; any word passes.";
+        3 r#type: Option<Text> = "Task.errors[].type", "Such as `UNSUPPORTED_LANGUAGE`; any word passes.",
+            ["UNSUPPORTED_LANGUAGE", "LANGUAGE_MISMATCH", "PROMPT_LENGTH_EXCEEDED", "INVALID_CATEGORY",
+             "PROMPT_INFEASIBLE"];
         4 message: Option<Text> = "Task.errors[].message", "The error in words.";
         5 extra: Option<Json> = "everything else",
             "What the other columns can't give back of the error: unknown fields, values of unexpected kinds.";
     }
 
     /// One row a report of sensitive content in a task.
-    sensitive_content_reports of Tasks {
+    sensitive_content_reports of Tasks from "Task.sensitive_content_reports[]" {
         1 task_id: Text = "Task.task_id", "The task.";
         2 sensitive_content_report_index: Int32 = "position", "Position of the report in its task, from 0.";
         3 r#type: Option<Text> = "Task.sensitive_content_reports[].type", "Kind of the content.";
@@ -58,7 +62,7 @@ tables! {
     }
 
     /// One row a thread of a task.
-    threads of Tasks {
+    threads of Tasks from "Thread" {
         1 task_id: Text = "Task.task_id", "The task.";
         2 thread_index: Int32 = "position", "Position of the thread in its task, from 0.";
         3 thread_id: Option<Text> = "Thread.id", "Id of the thread. Not unique: address a thread by its position.";
@@ -72,7 +76,7 @@ tables! {
     }
 
     /// One row a submission of a thread.
-    submissions of Tasks {
+    submissions of Tasks from "Thread.submissions[]" {
         1 task_id: Text = "Task.task_id", "The task.";
         2 thread_index: Int32 = "position", "Position of the thread in its task, from 0.";
         3 submission_index: Int32 = "position", "Position of the submission in its thread, from 0.";
@@ -84,7 +88,7 @@ tables! {
     }
 
     /// One row a turn of a thread.
-    turns of Tasks {
+    turns of Tasks from "Turn" {
         1 task_id: Text = "Task.task_id", "The task.";
         2 thread_index: Int32 = "position", "Position of the thread in its task, from 0.";
         3 turn_index: Int32 = "position", "Position of the turn in its thread, from 0.";
@@ -99,7 +103,7 @@ tables! {
     }
 
     /// One row a rubric of a turn.
-    rubrics of Tasks {
+    rubrics of Tasks from "Turn.rubrics[]" {
         1 task_id: Text = "Task.task_id", "The task.";
         2 thread_index: Int32 = "position", "Position of the thread in its task, from 0.";
         3 turn_index: Int32 = "position", "Position of the turn in its thread, from 0.";
@@ -114,7 +118,7 @@ tables! {
     }
 
     /// One row a criterion of a rubric.
-    rubric_criteria of Tasks {
+    rubric_criteria of Tasks from "Turn.rubrics[].criteria_definitions[]" {
         1 task_id: Text = "Task.task_id", "The task.";
         2 thread_index: Int32 = "position", "Position of the thread in its task, from 0.";
         3 turn_index: Int32 = "position", "Position of the turn in its thread, from 0.";
@@ -133,14 +137,15 @@ tables! {
     }
 
     /// One row a message of a turn.
-    messages of Tasks {
+    messages of Tasks from "Message" {
         1 task_id: Text = "Task.task_id", "The task.";
         2 thread_index: Int32 = "position", "Position of the thread in its task, from 0.";
         3 turn_index: Int32 = "position", "Position of the turn in its thread, from 0.";
         4 message_index: Int32 = "position", "Position of the message in its turn, from 0.";
         5 thread_id: Option<Text> = "Thread.id", "Id of the thread. Not unique: address a thread by its position.";
         6 turn_id: Option<Text> = "Turn.id", "Id of the turn. Not unique: address a turn by its position.";
-        7 role: Option<Text> = "Message.role", "`system`, `user`, `assistant` or `function`; other words pass.";
+        7 role: Option<Text> = "Message.role", "`system`, `user`, `assistant` or `function`; other words pass.",
+            ["system", "user", "assistant", "function"];
         8 source_id: Option<Text> = "Message.source_id", "The model, system or user that sent the message.";
         9 text: Option<Text> = "Message.content.text", "What was said.";
         10 model: Option<Text> = "Message.model_parameters.model", "The model that was asked.";
@@ -165,7 +170,7 @@ tables! {
     }
 
     /// One row a reference text of a message.
-    reference_texts of Tasks {
+    reference_texts of Tasks from "Content.reference_texts[]" {
         1 task_id: Text = "Task.task_id", "The task.";
         2 thread_index: Int32 = "position", "Position of the thread in its task, from 0.";
         3 turn_index: Int32 = "position", "Position of the turn in its thread, from 0.";
@@ -181,7 +186,7 @@ tables! {
     }
 
     /// One row an attachment of a message: basic file, image or audio.
-    attachments of Tasks {
+    attachments of Tasks from "File" {
         1 task_id: Text = "Task.task_id", "The task.";
         2 thread_index: Int32 = "position", "Position of the thread in its task, from 0.";
         3 turn_index: Int32 = "position", "Position of the turn in its thread, from 0.";
@@ -191,23 +196,24 @@ tables! {
         7 turn_id: Option<Text> = "Turn.id", "Id of the turn. Not unique: address a turn by its position.";
         8 mime_type: Option<Text> = "File.mime_type", "Media type.";
         9 name: Option<Text> = "File.name", "File name.";
-        10 content: Option<Text> = "BasicFile.content", "The content in base64.";
+        10 content: Option<Text> = "File.content, of a basic file", "The content in base64.";
         11 url: Option<Text> = "File.url", "Address, whole, with its signature.";
         12 scale_url: Option<Text> = "File.scale_url", "Address at Scale, whole, with its signature.";
-        13 file_size_in_bytes: Option<Int64> = "ImageFile.file_size_in_bytes", "Size in bytes.";
-        14 duration: Option<Float64> = "AudioFile.duration", "Length in seconds.";
-        15 transcript: Option<Text> = "AudioFile.transcript", "What is said in the recording.";
-        16 transcript_url: Option<Text> = "AudioFile.transcript_url",
+        13 file_size_in_bytes: Option<Int64> = "File.file_size_in_bytes, of an image", "Size in bytes.";
+        14 duration: Option<Float64> = "File.duration, of a recording", "Length in seconds.";
+        15 transcript: Option<Text> = "File.transcript, of a recording", "What is said in the recording.";
+        16 transcript_url: Option<Text> = "File.transcript_url, of a recording",
             "Address of the transcript, whole, with its signature.";
-        17 transcript_start: Option<Float64> = "AudioFile.transcript_start",
+        17 transcript_start: Option<Float64> = "File.transcript_start, of a recording",
             "Where the transcript starts, in seconds.";
-        18 transcript_end: Option<Float64> = "AudioFile.transcript_end", "Where the transcript ends, in seconds.";
+        18 transcript_end: Option<Float64> = "File.transcript_end, of a recording",
+            "Where the transcript ends, in seconds.";
         19 extra: Option<Json> = "everything else",
             "What the other columns can't give back of the attachment: unknown fields, values of unexpected kinds.";
     }
 
     /// One row a chunk of a message's content.
-    chunks of Tasks {
+    chunks of Tasks from "Content.chunks[]" {
         1 task_id: Text = "Task.task_id", "The task.";
         2 thread_index: Int32 = "position", "Position of the thread in its task, from 0.";
         3 turn_index: Int32 = "position", "Position of the turn in its thread, from 0.";
@@ -215,7 +221,8 @@ tables! {
         5 chunk_index: Int32 = "position", "Position of the chunk in its message, from 0.";
         6 thread_id: Option<Text> = "Thread.id", "Id of the thread. Not unique: address a thread by its position.";
         7 turn_id: Option<Text> = "Turn.id", "Id of the turn. Not unique: address a turn by its position.";
-        8 r#type: Option<Text> = "Content.chunks[].type", "`text`; other words pass.";
+        8 r#type: Option<Text> = "Content.chunks[].type", "`text`; other words pass.",
+            ["text"];
         9 text: Option<Text> = "Content.chunks[].text", "The text.";
         10 annotation_count: Option<Int32> = "Content.chunks[].annotations",
             "Number of annotations of the chunk. Null where the array is absent.";
@@ -224,7 +231,7 @@ tables! {
     }
 
     /// One row a reasoning step of a message.
-    reasoning of Tasks {
+    reasoning of Tasks from "Content.reasoning[]" {
         1 task_id: Text = "Task.task_id", "The task.";
         2 thread_index: Int32 = "position", "Position of the thread in its task, from 0.";
         3 turn_index: Int32 = "position", "Position of the turn in its thread, from 0.";
@@ -238,7 +245,7 @@ tables! {
     }
 
     /// One row an evaluation of a message by a rubric.
-    rubric_evaluations of Tasks {
+    rubric_evaluations of Tasks from "Message.rubric_evaluations[]" {
         1 task_id: Text = "Task.task_id", "The task.";
         2 thread_index: Int32 = "position", "Position of the thread in its task, from 0.";
         3 turn_index: Int32 = "position", "Position of the turn in its thread, from 0.";
@@ -258,7 +265,7 @@ tables! {
     }
 
     /// One row a criterion of a rubric evaluation.
-    criterion_evaluations of Tasks {
+    criterion_evaluations of Tasks from "Message.rubric_evaluations[].criteria_evaluations[]" {
         1 task_id: Text = "Task.task_id", "The task.";
         2 thread_index: Int32 = "position", "Position of the thread in its task, from 0.";
         3 turn_index: Int32 = "position", "Position of the turn in its thread, from 0.";
@@ -278,7 +285,7 @@ tables! {
     }
 
     /// One row an annotation, whatever it stands on.
-    annotations of Tasks {
+    annotations of Tasks from "Annotation" {
         1 task_id: Text = "Task.task_id", "The task.";
         2 thread_index: Int32 = "position", "Position of the thread in its task, from 0.";
         3 turn_index: Option<Int32> = "position",
@@ -302,7 +309,9 @@ tables! {
         13 turn_id: Option<Text> = "Turn.id", "Id of the turn. Null for an annotation of a thread.";
         14 annotation_id: Option<Text> = "Annotation.id", "Id of the annotation. Not unique.";
         15 key: Option<Text> = "Annotation.key", "What is asked, such as `instruction_following`.";
-        16 r#type: Option<Text> = "Annotation.type", "The declared type of the value; any word passes.";
+        16 r#type: Option<Text> = "Annotation.type", "The declared type of the value; any word passes.",
+            ["integer", "boolean", "text", "category", "category_multiple", "file", "ranked_choices", "ranked_groups",
+             "labeled_text", "rubric_criteria", "rubric_rating", "workspace_container"];
         17 title: Option<Text> = "Annotation.title", "The question's title.";
         18 description: Option<Text> = "Annotation.description", "The question in words.";
         19 labels: Option<TextList> = "Annotation.labels", "The possible answers in words.";
@@ -323,8 +332,10 @@ tables! {
             "The value, if it is a list of lists of strings: ranked groups with the best first.";
         31 value_json: Option<Json> = "Annotation.value",
             "The value, if it is an object, another list, or a number that no other column holds exactly.";
-        32 value_score: Option<Float64> = "Annotation.value.score", "The score of a rubric rating: `score` of a value that is an object.";
-        33 value_weight: Option<Float64> = "Annotation.value.weight", "The weight of a rubric criterion: `weight` of a value that is an object.";
+        32 value_score: Option<Float64> = "Annotation.value.score",
+            "The score of a rubric rating: `score` of a value that is an object.";
+        33 value_weight: Option<Float64> = "Annotation.value.weight",
+            "The weight of a rubric criterion: `weight` of a value that is an object.";
         34 possible_values: Option<Json> = "Annotation.possible_values",
             "The possible values as sent: a list, or a list in a list.";
         35 value_label: Option<Text> = "Annotation.labels",
@@ -336,7 +347,7 @@ tables! {
     }
 
     /// One row a project that was seen as an object.
-    projects of Projects {
+    projects of Projects from "Project" {
         1 project_id: Text = "Project.id", "The project.";
         2 name: Option<Text> = "Project.name", "Its name.";
         3 created_at: Option<Timestamp> = "Project.created_at", "When it was created.";
@@ -347,14 +358,15 @@ tables! {
     }
 
     /// One row a batch that was seen as an object.
-    batches of Batches {
+    batches of Batches from "Batch" {
         1 batch_id: Text = "Batch.id", "The batch.";
         2 name: Option<Text> = "Batch.name", "Its name.";
         3 project_id: Option<Text> = "Batch.project, or its id", "The project.";
         4 project_name: Option<Text> = "Batch.project.name",
             "Name of the project. Null unless the project was expanded.";
         5 status: Option<Text> = "Batch.status",
-            "`staging`, `in_progress`, `completed`, `paused` or `cancelled`; other words pass.";
+            "`staging`, `in_progress`, `completed`, `paused` or `cancelled`; other words pass.",
+            ["staging", "in_progress", "completed", "paused", "cancelled"];
         6 created_at: Option<Timestamp> = "Batch.created_at", "When it was created.";
         7 completed_at: Option<Timestamp> = "Batch.completed_at", "When it was completed. Null until then.";
         8 callback: Option<Text> = "Batch.callback", "Address that Scale calls back.";
@@ -364,7 +376,7 @@ tables! {
     }
 
     /// One row a delivery that was seen as an object.
-    deliveries of Deliveries {
+    deliveries of Deliveries from "Delivery" {
         1 delivery_id: Text = "Delivery.id", "The delivery.";
         2 name: Option<Text> = "Delivery.name", "Its name.";
         3 project_id: Option<Text> = "Delivery.project, or its id", "The project.";
@@ -377,7 +389,7 @@ tables! {
     }
 
     /// One row a task of a delivery.
-    delivery_tasks of DeliveryTasks {
+    delivery_tasks of DeliveryTasks from "Delivery.tasks[]" {
         1 delivery_id: Text = "Delivery.id", "The delivery.";
         2 task_id: Text = "Task.task_id", "The task.";
     }

@@ -5,8 +5,8 @@
 macro_rules! tables {
     ($(
         $(#[doc = $about:literal])+
-        $table:ident of $dataset:ident {
-            $( $id:literal $column:ident: $kind:ty = $source:literal, $doc:literal; )+
+        $table:ident of $dataset:ident from $object:literal {
+            $( $id:literal $column:ident: $kind:ty = $source:literal, $doc:literal $(, [$($word:literal),+])?; )+
         }
     )+) => {
         $(
@@ -22,6 +22,7 @@ macro_rules! tables {
                     name: stringify!($table),
                     about: crate::table::without_space(concat!($($about),+)),
                     dataset: Dataset::$dataset,
+                    object: $object,
                     columns: &[$(Column {
                         id: $id,
                         name: crate::table::plain(stringify!($column)),
@@ -29,6 +30,7 @@ macro_rules! tables {
                         nullable: <$kind as Kind>::NULLABLE,
                         source: $source,
                         doc: $doc,
+                        words: &[$($($word),+)?],
                     }),+],
                 };
 

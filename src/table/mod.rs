@@ -56,6 +56,8 @@ pub struct Table {
     pub about: &'static str,
     /// The stream of objects that it is made from.
     pub dataset: Dataset,
+    /// The API's object that a row is.
+    pub object: &'static str,
     /// The columns, in file order.
     pub columns: &'static [Column],
 }
@@ -75,10 +77,21 @@ pub struct Column {
     pub source: &'static str,
     /// What it means.
     pub doc: &'static str,
+    /// The words that the API is known to send, where they are enumerated.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub words: &'static [&'static str],
 }
 
 /// Arrow's name for a Parquet field id.
 const FIELD_ID: &str = "PARQUET:field_id";
+
+impl Column {
+    /// Where the value stands in the API's object of this kind, such as `content.text`; `None` if it is from elsewhere.
+    pub fn path_in(&self, object: &str) -> Option<&'static str> {
+        let source = self.source.split_once(',').map_or(self.source, |(path, _)| path);
+        source.strip_prefix(object)?.strip_prefix('.').filter(|path| !path.contains("[]"))
+    }
+}
 
 impl Table {
     /// The table of this name.

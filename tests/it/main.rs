@@ -3,6 +3,7 @@
 
 mod commands;
 mod crashes;
+mod drift;
 mod face;
 mod inputs;
 mod lakes;

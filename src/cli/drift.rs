@@ -1,0 +1,38 @@
+//! `taskloom drift`.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::commit::Lake;
+use crate::drift;
+use crate::error::{Error, Result};
+use crate::report::DriftReport;
+
+/// List what a lake holds that the schema does not know.
+///
+/// New fields, words of status, role and type that the API was not known to send, and values of another kind than before, each with
+/// its count and an example. Nothing of it is lost: fields that no column holds stand in the column extra of their row. The report of
+/// each run lists the same for what it wrote.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  taskloom drift lake
+  taskloom drift lake --json | jq -r '.findings[] | [.table, .path] | @tsv'")]
+pub(super) struct DriftArgs {
+    /// Folder of the lake
+    #[arg(value_name = "DIR")]
+    lake: PathBuf,
+    /// Print the findings as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(args: &DriftArgs) -> Result<u8> {
+    let lake = Lake::open(&args.lake)?;
+    let report = DriftReport::of(drift::of_lake(&lake)?);
+    let text = if args.json { report.to_json()? + "\n" } else { report.to_string() };
+    std::io::stdout().write_all(text.as_bytes()).map_err(Error::Output)?;
+    Ok(0)
+}
