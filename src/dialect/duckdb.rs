@@ -51,6 +51,8 @@ pub(super) fn reading_code(lake: &str, tables: &[&'static Table]) -> String {
 const PROLOGUE: &str = "\
 SET TimeZone = 'UTC';
 SET VARIABLE lake = '{lake}';
+-- The same as a pattern: what stands for other names in a pattern stands for itself.
+SET VARIABLE lake_pattern = regexp_replace(getvariable('lake'), '([*?\\[])', '[\\1]', 'g');
 
 -- The files of the newest version that is wholly in place, by table. Run it again to see a newer one.
 SET VARIABLE lake_files = (
@@ -58,16 +60,17 @@ SET VARIABLE lake_files = (
         SELECT unnest(from_json(content->'record', '{
             \"add\": [{\"table\": \"VARCHAR\", \"path\": \"VARCHAR\"}], \"remove\": [\"VARCHAR\"]
         }'))
-        FROM read_text(getvariable('lake') || '/_taskloom/commits/*.json')
+        FROM read_text(getvariable('lake_pattern') || '/_taskloom/commits/*.json')
         WHERE parse_filename(filename, true) <= (
             SELECT max(parse_filename(file, true))
-            FROM glob(getvariable('lake') || '/_taskloom/commits/*.published')
+            FROM glob(getvariable('lake_pattern') || '/_taskloom/commits/*.published')
         )
     ), present AS (
         SELECT file FROM (SELECT unnest(\"add\") AS file FROM records)
         WHERE file.path NOT IN (SELECT unnest(remove) FROM records)
     ), by_table AS (
-        SELECT file.table AS name, list(getvariable('lake') || '/' || file.path) AS paths FROM present GROUP BY name
+        SELECT file.table AS name, list(getvariable('lake_pattern') || '/' || file.path) AS paths
+        FROM present GROUP BY name
     )
     SELECT coalesce(map_from_entries(list((name, paths))), error('the lake has no published version')) FROM by_table
 );

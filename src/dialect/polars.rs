@@ -43,8 +43,13 @@ const SCAN: &str = r#"BY_PROJECT = {"project": pl.String}
 BY_DATE = {"project": pl.String, "batch": pl.String, "date": pl.Date}
 
 
+# Folders above the lake that look like partitions, such as team=a, are none of its.
+ABOVE = {part.partition("=")[0]: pl.String for part in LAKE.parts if "=" in part}
+
+
 def scan(table, partitions=BY_DATE):
-    return pl.scan_parquet(FILES[table], glob=False, hive_partitioning=True, hive_schema=partitions)
+    types = ABOVE | partitions
+    return pl.scan_parquet(FILES[table], glob=False, hive_partitioning=True, hive_schema=types).drop(*ABOVE)
 
 
 "#;

@@ -4,7 +4,8 @@ use super::{ScopeView, wrap};
 
 /// A Python string.
 pub(super) fn quoted(text: &str) -> String {
-    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+    let escaped = text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n").replace('\r', "\\r");
+    format!("\"{escaped}\"")
 }
 
 /// Names as Python's arguments, on lines of their own.

@@ -7,6 +7,7 @@ mod drift;
 mod face;
 mod inputs;
 mod lakes;
+mod readme;
 mod rejects;
 mod restore;
 mod same_bytes;
