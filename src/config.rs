@@ -6,12 +6,13 @@ use parquet::basic::ZstdLevel;
 
 use crate::partition::Layout;
 use crate::source::Input;
+use crate::source::api::ApiConfig;
 
-/// A run of `flatten`.
+/// A run of `flatten` or `export`.
 #[derive(Clone, Debug)]
-pub struct FlattenConfig {
-    /// What to read, in order.
-    pub inputs: Vec<Input>,
+pub struct RunConfig {
+    /// Where tasks come from.
+    pub source: Source,
     /// The lake's folder.
     pub out: PathBuf,
     /// Replace what the lake holds.
@@ -26,6 +27,33 @@ pub struct FlattenConfig {
     pub compression_level: ZstdLevel,
     /// How many rejects a run survives.
     pub max_rejects: Option<MaxRejects>,
+}
+
+/// Where tasks come from.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// From files, in order.
+    Files(Vec<Input>),
+    /// From the API.
+    Api(Box<ApiConfig>),
+}
+
+impl Source {
+    /// What its inputs are called, by their positions: in rejects.
+    pub fn names(&self) -> Vec<String> {
+        match self {
+            Source::Files(inputs) => inputs.iter().map(Input::name).collect(),
+            Source::Api(api) => vec![api.url.origin().ascii_serialization()],
+        }
+    }
+
+    /// Bytes of all inputs as they lie on the disk; `None` where one has no size.
+    pub fn size(&self) -> Option<u64> {
+        match self {
+            Source::Files(inputs) => inputs.iter().map(Input::size).sum(),
+            Source::Api(_) => None,
+        }
+    }
 }
 
 /// How many rejects a run survives: judged at its end, before the commit.

@@ -200,6 +200,96 @@ pub enum Error {
         /// The signal that said so.
         signal: i32,
     },
+    /// The API refused a request.
+    #[error("the API answered {request} with {status}: {message}{}", hint(*status))]
+    Api {
+        /// The request, without its secrets.
+        request: String,
+        /// The HTTP status.
+        status: u16,
+        /// What the API says.
+        message: String,
+    },
+    /// The API was out of reach, or in trouble, for longer than a run is patient.
+    #[error(
+        "gave up on {request} after {attempts} attempts in {seconds} s: {reason}. The same command goes on from here"
+    )]
+    GaveUp {
+        /// The request, without its secrets.
+        request: String,
+        /// How often it was sent.
+        attempts: u32,
+        /// For how long.
+        seconds: u64,
+        /// What went wrong the last time.
+        reason: String,
+    },
+    /// The pages of a query don't come to an end.
+    #[error(
+        "the API's pages go in a circle: {reason}. Nothing was committed; `--concurrency 1` walks the query as one chain"
+    )]
+    Circle {
+        /// What was found.
+        reason: String,
+    },
+    /// The HTTP client can't be made.
+    #[error("can't start the HTTP client: {reason}")]
+    Client {
+        /// The cause.
+        reason: String,
+    },
+    /// Another run of the same export is under way.
+    #[error("{path} is in use by another run: wait for it, or give another folder to --out")]
+    SpoolBusy {
+        /// The spool.
+        path: PathBuf,
+    },
+    /// The pages that an earlier run received are of another query.
+    #[error(
+        "{path} holds {pages} pages of an unfinished export of another query ({other}): give the same flags again to go on with it, or \
+         --restart to drop it"
+    )]
+    SpoolOfOther {
+        /// The spool.
+        path: PathBuf,
+        /// Pages in it.
+        pages: u64,
+        /// The query that it is of.
+        other: String,
+    },
+    /// A delivery brought another number of tasks than it says.
+    #[error(
+        "the delivery says that it has {expected} tasks, {found} came ({rejected} of them rejects): nothing was committed. \
+         --allow-count-mismatch commits what came"
+    )]
+    CountMismatch {
+        /// What the delivery says.
+        expected: u64,
+        /// What came.
+        found: u64,
+        /// Rejects among them.
+        rejected: u64,
+    },
+    /// The simulated API can't begin to serve.
+    #[error("can't listen on {address}: give a free port to --port, or 0 for any")]
+    Listen {
+        /// Where it should have listened.
+        address: std::net::SocketAddr,
+        /// The cause.
+        source: io::Error,
+    },
+    /// A task that the simulated API can't serve.
+    #[error("can't serve what {input} holds at line {line}: expected {expected}, found {found}")]
+    NoTask {
+        /// The input.
+        input: String,
+        /// Line, from 1.
+        line: u64,
+        /// What could have stood there.
+        expected: &'static str,
+        /// What stood there.
+        found: String,
+    },
     /// Threads can't be started.
     #[error("can't start {threads} threads")]
     Threads {
@@ -226,10 +316,21 @@ impl Error {
     pub fn exit_status(&self) -> u8 {
         match self {
             Error::Usage { .. } | Error::NoInput { .. } => 2,
-            Error::Conflict { .. } => 4,
+            Error::Conflict { .. } | Error::GaveUp { .. } | Error::SpoolBusy { .. } => 4,
             // As a shell tells of a process that a signal ended: 130 after Ctrl-C.
             Error::Interrupted { signal } => u8::try_from(128 + signal).unwrap_or(1),
             _ => 1,
         }
+    }
+}
+
+/// What to do about a status of the API.
+fn hint(status: u16) -> &'static str {
+    match status {
+        400 => ". A parameter is wrong, or a name or an id that does not exist",
+        401 => ". Look at SCALE_API_KEY or --api-key-file: the key begins with live_ or test_",
+        402 | 403 => ". The key's account may not use this; ask your contact at Scale",
+        404 => ". Look whether the id or the name is right, and whether the key is of the same account",
+        _ => "",
     }
 }

@@ -21,6 +21,7 @@ pub mod error;
 pub mod json;
 pub mod partition;
 pub mod progress;
+pub mod time;
 
 // The way of the data.
 pub mod source;
@@ -53,5 +54,7 @@ pub mod dialect;
 
 // Data to try it on, and the face.
 pub mod generate;
+
+pub mod simulate;
 
 pub mod cli;

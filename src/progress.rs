@@ -28,10 +28,39 @@ pub struct Progress {
     routed_bytes: AtomicU64,
     built_bytes: AtomicU64,
     tasks: AtomicU64,
+    fetch: Arc<Fetch>,
     /// The signal that asked to stop; 0 for none.
     signal: AtomicI32,
     wake: Sender<()>,
     woken: Receiver<()>,
+}
+
+/// Counters of a fetch from the API.
+#[derive(Debug, Default)]
+pub struct Fetch {
+    /// Requests sent, each attempt counted.
+    pub requests: AtomicU64,
+    /// Attempts behind the first ones.
+    pub retries: AtomicU64,
+    /// Pages received.
+    pub pages: AtomicU64,
+    /// Pages that an earlier run received.
+    pub spooled_pages: AtomicU64,
+    /// Chains of pages that are not at their end.
+    pub chains: AtomicU64,
+    /// Milliseconds for which requests waited because the API had too much, added up.
+    pub waited_ms: AtomicU64,
+    /// Bytes received, decompressed.
+    pub bytes: AtomicU64,
+    /// How many tasks there will be; 0 where it is not known.
+    pub expected_tasks: AtomicU64,
+}
+
+impl Fetch {
+    /// The pages that came, those of an earlier run with them.
+    pub fn all_pages(&self) -> u64 {
+        self.pages.load(Relaxed) + self.spooled_pages.load(Relaxed)
+    }
 }
 
 /// The counters at one moment.
@@ -49,6 +78,18 @@ pub struct Counts {
     pub built_bytes: u64,
     /// Tasks read.
     pub tasks: u64,
+    /// Requests to the API.
+    pub requests: u64,
+    /// Pages that came of them.
+    pub pages: u64,
+    /// Chains of pages that are not at their end.
+    pub chains: u64,
+    /// Attempts behind the first ones.
+    pub retries: u64,
+    /// True if requests have waited because the API had too much.
+    pub is_slowed: bool,
+    /// How many tasks there will be, where it is known.
+    pub expected_tasks: Option<u64>,
 }
 
 impl Default for Progress {
@@ -62,6 +103,7 @@ impl Default for Progress {
             routed_bytes: zero(),
             built_bytes: zero(),
             tasks: zero(),
+            fetch: Arc::default(),
             signal: AtomicI32::new(0),
             wake,
             woken,
@@ -84,7 +126,18 @@ impl Progress {
             routed_bytes: self.routed_bytes.load(Relaxed),
             built_bytes: self.built_bytes.load(Relaxed),
             tasks: self.tasks.load(Relaxed),
+            requests: self.fetch.requests.load(Relaxed),
+            pages: self.fetch.all_pages(),
+            chains: self.fetch.chains.load(Relaxed),
+            retries: self.fetch.retries.load(Relaxed),
+            is_slowed: self.fetch.waited_ms.load(Relaxed) > 0,
+            expected_tasks: Some(self.fetch.expected_tasks.load(Relaxed)).filter(|tasks| *tasks > 0),
         }
+    }
+
+    /// The counters of what comes from the API.
+    pub fn fetch(&self) -> Arc<Fetch> {
+        Arc::clone(&self.fetch)
     }
 
     /// Asks the run to stop, as a signal would. A run whose commit has begun goes on to its end.

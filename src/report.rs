@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering::Relaxed;
 
 use bytesize::ByteSize;
 use serde::Serialize;
@@ -10,6 +11,7 @@ use serde::Serialize;
 use crate::commit::FileEntry;
 use crate::drift::{Drift, Finding, What};
 use crate::error::{Error, Result};
+use crate::progress::Fetch;
 use crate::table::TABLES;
 
 /// The report of a run. As JSON it lies in `_taskloom/runs/` and is what `--json` prints.
@@ -29,6 +31,12 @@ pub struct Report {
     pub rejected: u64,
     /// Where they are.
     pub rejects_file: Option<PathBuf>,
+    /// What came from the API; of an export.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fetch: Option<FetchReport>,
+    /// Where the JSON is as it was received, if it was to be kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub raw_file: Option<PathBuf>,
     /// Lone surrogates that became U+FFFD.
     pub replaced_surrogates: u64,
     /// Bytes that went to disk on their way because the memory limit was reached.
@@ -41,6 +49,34 @@ pub struct Report {
     pub tables: BTreeMap<String, TableReport>,
     /// What was written that the schema does not know, with tasks that a later one replaced.
     pub drift: DriftReport,
+}
+
+/// What came from the API.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct FetchReport {
+    /// Requests sent, each attempt counted.
+    pub requests: u64,
+    /// Attempts behind the first ones.
+    pub retries: u64,
+    /// Pages received, those of an earlier run that this one went on with too.
+    pub pages: u64,
+    /// Pages that such a run received.
+    pub spooled_pages: u64,
+    /// Seconds for which requests waited because the API had too much, added up.
+    pub waited_seconds: f64,
+}
+
+impl FetchReport {
+    /// The counters of a fetch that is at its end.
+    pub fn of(fetch: &Fetch) -> FetchReport {
+        FetchReport {
+            requests: fetch.requests.load(Relaxed),
+            retries: fetch.retries.load(Relaxed),
+            pages: fetch.all_pages(),
+            spooled_pages: fetch.spooled_pages.load(Relaxed),
+            waited_seconds: fetch.waited_ms.load(Relaxed) as f64 / 1000.0,
+        }
+    }
 }
 
 /// What the schema does not know. As JSON it is what `taskloom drift --json` prints.
@@ -145,6 +181,10 @@ impl Display for Report {
             ByteSize(speed as u64),
             self.version
         )?;
+        if let Some(fetch) = &self.fetch {
+            let (pages, requests, retries) = (grouped(fetch.pages), grouped(fetch.requests), grouped(fetch.retries));
+            writeln!(formatter, "{pages} pages in {requests} requests, {retries} of them further attempts")?;
+        }
         if self.tasks_read == 0 {
             writeln!(formatter, "the input held no tasks")?;
         }

@@ -9,7 +9,7 @@ use clap::Args;
 use parquet::basic::ZstdLevel;
 
 use super::voice::Voice;
-use crate::config::{FlattenConfig, MaxRejects, Memory};
+use crate::config::{MaxRejects, Memory, RunConfig, Source};
 use crate::error::{Error, Result};
 use crate::partition::{DateFrom, DateGrain, Layout};
 use crate::progress::Progress;
@@ -34,6 +34,14 @@ pub(super) struct FlattenArgs {
     /// Files, folders, patterns, or - for standard input
     #[arg(required = true, value_name = "INPUT")]
     inputs: Vec<String>,
+    #[command(flatten)]
+    lake: LakeArgs,
+}
+
+/// How a lake is made, whatever it is made from.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "The lake")]
+pub(super) struct LakeArgs {
     /// Folder of the lake
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
@@ -70,8 +78,13 @@ pub(super) struct FlattenArgs {
 const STATUS_REJECTS: u8 = 3;
 
 pub(super) fn run(args: FlattenArgs, voice: Voice) -> Result<u8> {
-    let config = FlattenConfig {
-        inputs: source::resolve(&args.inputs)?,
+    weave(Source::Files(source::resolve(&args.inputs)?), args.lake, voice)
+}
+
+/// Makes a lake of what comes from the source, and tells how it went.
+pub(super) fn weave(source: Source, args: LakeArgs, voice: Voice) -> Result<u8> {
+    let config = RunConfig {
+        source,
         out: args.out,
         is_overwrite: args.overwrite,
         layout: Layout { date_from: args.date_from, date_grain: args.date_grain },
@@ -83,9 +96,9 @@ pub(super) fn run(args: FlattenArgs, voice: Voice) -> Result<u8> {
     let progress = Arc::new(Progress::default());
     super::signals::watch(&progress);
     let shown = voice.show(&progress);
-    let flattened = pipeline::flatten(config, &progress);
+    let ended = pipeline::run(config, &progress);
     drop(shown);
-    let report = flattened?;
+    let report = ended?;
     // The run is committed: whether anybody hears of it doesn't change how it ended.
     if let Err(error) = print(&report, args.json, voice) {
         voice.warn(&format!("version {} is committed, but the report can't be written: {error}", report.version));

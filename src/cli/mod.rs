@@ -1,12 +1,14 @@
 //! The command line: from typed words to a [`crate::config`], and from results to the terminal.
 
 mod drift;
+mod export;
 mod flatten;
 mod generate;
 mod manual;
 mod restore;
 mod schema;
 mod signals;
+mod simulate;
 mod voice;
 
 use std::fs::{File, Permissions};
@@ -44,12 +46,14 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Flatten(flatten::FlattenArgs),
+    Export(Box<export::ExportArgs>),
     Restore(restore::RestoreArgs),
     Recover(restore::RecoverArgs),
     Drift(drift::DriftArgs),
     Schema(schema::SchemaArgs),
     Sql(schema::SqlArgs),
     Generate(generate::GenerateArgs),
+    Simulate(simulate::SimulateArgs),
     Completions(manual::CompletionsArgs),
     Man(manual::ManArgs),
 }
@@ -60,12 +64,14 @@ pub fn run() -> ExitCode {
     voice.begin();
     let outcome = match command {
         Command::Flatten(args) => flatten::run(args, voice),
+        Command::Export(args) => export::run(*args, voice),
         Command::Restore(args) => restore::restore(&args),
         Command::Recover(args) => restore::recover(&args),
         Command::Drift(args) => drift::run(&args),
         Command::Schema(args) => schema::schema(&args),
         Command::Sql(args) => schema::sql(&args, voice),
         Command::Generate(args) => generate::run(&args),
+        Command::Simulate(args) => simulate::run(args),
         Command::Completions(args) => manual::completions(&args),
         Command::Man(args) => manual::man(&args),
     };

@@ -154,10 +154,25 @@ fn draw(bar: &ProgressBar, counts: Counts, elapsed: Duration) {
     let read = ByteSize(counts.read_bytes).display().iec();
     let speed = grouped((counts.tasks as f64 / elapsed.as_secs_f64()) as u64);
     bar.set_message(match counts.total_bytes {
+        None if counts.requests > 0 => fetching(counts, &speed),
         Some(total) => format!("{read}/{}  {speed} tasks/s", ByteSize(total).display().iec()),
         None => format!("{read}  {} tasks  {speed} tasks/s", grouped(counts.tasks)),
     });
     bar.set_position((done(counts) * STEPS as f64) as u64);
+}
+
+/// How a fetch goes.
+fn fetching(counts: Counts, speed: &str) -> String {
+    let of = counts.expected_tasks.map_or(String::new(), |expected| format!("/{}", grouped(expected)));
+    let mut parts = vec![format!("{}{of} tasks  {speed} tasks/s", grouped(counts.tasks))];
+    parts.push(format!("{} pages  {} chains", grouped(counts.pages), counts.chains));
+    if counts.retries > 0 {
+        parts.push(format!("{} retries", grouped(counts.retries)));
+    }
+    if counts.is_slowed {
+        parts.push("slowed".to_owned());
+    }
+    parts.join("  ")
 }
 
 /// How much of a run is done, from 0 to 1: reading is one half, building the other.

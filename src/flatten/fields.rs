@@ -6,7 +6,7 @@ use bumpalo::Bump;
 
 use crate::json::{self, Member, Number, Value};
 use crate::parse::Problem;
-use crate::parse::time::parse_instant;
+use crate::time::parse_instant;
 
 /// Memory for what lives as long as one task: lists, unescaped strings and rewritten JSON.
 #[derive(Debug, Default)]

@@ -8,11 +8,11 @@ use base64::Engine;
 use bumpalo::Bump;
 
 use super::reject::{Origin, Problem, Reject};
-use super::time::parse_instant;
 use crate::json::tree::Document;
 use crate::json::{self, Value, scan};
 use crate::partition::{Key, Layout};
 use crate::table::Dataset;
+use crate::time::parse_instant;
 
 /// Levels of nesting that a task may have. Deeper JSON would be a danger to the readers behind us.
 pub const MAX_DEPTH: usize = 128;
@@ -246,6 +246,7 @@ impl<'a> Scope<'a> {
             ("batches", Dataset::Batches, head.batches),
             ("deliveries", Dataset::Deliveries, head.deliveries),
             ("projects", Dataset::Projects, head.projects),
+            ("docs", Dataset::DeliveryTasks, head.docs),
         ];
         for (name, dataset, array) in listings {
             let Some(array) = array.filter(|array| *array != b"null") else {
@@ -258,36 +259,68 @@ impl<'a> Scope<'a> {
                 continue;
             };
             for element in elements {
-                self.listed(dataset, element, delivery, sink);
+                match dataset {
+                    Dataset::Tasks => self.listed_task(element, delivery, sink),
+                    Dataset::DeliveryTasks => self.delivered_task(element, head.project, sink),
+                    _ => self.listed(dataset, element, sink),
+                }
             }
         }
     }
 
-    fn listed(self, dataset: Dataset, element: &'a [u8], delivery: Option<&str>, sink: &mut dyn Sink<'a>) {
-        if dataset != Dataset::Tasks {
-            if let Err(problem) = self.dimension(dataset, element, None, sink) {
+    fn listed(self, dataset: Dataset, element: &'a [u8], sink: &mut dyn Sink<'a>) {
+        if let Err(problem) = self.dimension(dataset, element, None, sink) {
+            self.reject(element, problem, sink);
+        }
+    }
+
+    fn listed_task(self, element: &'a [u8], delivery: Option<&str>, sink: &mut dyn Sink<'a>) {
+        let Some(task) = Head::of(element, self.arena) else {
+            return self.reject(element, self.problem_of(element), sink);
+        };
+        if self.task(element, &task, sink)
+            && let (Some(delivery), Some(task_id)) = (delivery, self.string(task.task_id))
+        {
+            self.membership(delivery, task_id, task.project, element, sink);
+        }
+    }
+
+    /// An entry of the listing of delivered tasks. What it tells of the delivery stands with the delivery, what it tells of the answers
+    /// with the task.
+    fn delivered_task(self, element: &'a [u8], project: Option<&'a [u8]>, sink: &mut dyn Sink<'a>) {
+        let entry = Head::of(element, self.arena);
+        // A task that is not delivered yet.
+        if entry
+            .as_ref()
+            .is_some_and(|entry| entry.task_id.is_some() && entry.delivery_id.is_none_or(|id| id == b"null"))
+        {
+            return;
+        }
+        let ids = entry.and_then(|entry| Some((self.string(entry.delivery_id)?, self.string(entry.task_id)?)));
+        match ids {
+            Some((delivery, task_id)) => self.membership(delivery, task_id, project, element, sink),
+            None => {
+                let problem = Problem::here("expected an object with a `delivery_id` and a `task_id`, both strings");
                 self.reject(element, problem, sink);
             }
-        } else if let Some(task) = Head::of(element, self.arena) {
-            if self.task(element, &task, sink) {
-                self.membership(delivery, &task, element, sink);
-            }
-        } else {
-            self.reject(element, self.problem_of(element), sink);
         }
     }
 
-    fn membership(self, delivery: Option<&str>, task: &Head<'a>, element: &[u8], sink: &mut dyn Sink<'a>) {
-        let (Some(delivery), Some(task_id)) = (delivery, self.string(task.task_id)) else {
-            return;
-        };
+    fn membership(
+        self,
+        delivery: &str,
+        task_id: &str,
+        project: Option<&'a [u8]>,
+        element: &[u8],
+        sink: &mut dyn Sink<'a>,
+    ) {
         let mut raw = String::from("{\"delivery_id\":");
         json::text::write_string(delivery, &mut raw);
         raw.push_str(",\"task_id\":");
         json::text::write_string(task_id, &mut raw);
         raw.push('}');
         sink.item(Item {
-            key: Key::project(Dataset::DeliveryTasks, self.reference(task.project)),
+            key: Key::project(Dataset::DeliveryTasks, self.reference(project)),
             id: Cow::Owned(membership_id(delivery, task_id)),
             raw: Cow::Owned(raw.into_bytes()),
             origin: self.at(element),
@@ -329,6 +362,8 @@ struct Head<'a> {
     projects: Option<&'a [u8]>,
     batches: Option<&'a [u8]>,
     deliveries: Option<&'a [u8]>,
+    docs: Option<&'a [u8]>,
+    delivery_id: Option<&'a [u8]>,
     taskloom_reject: Option<&'a [u8]>,
     raw: Option<&'a [u8]>,
     raw_base64: Option<&'a [u8]>,
@@ -354,6 +389,8 @@ impl<'a> Head<'a> {
                 "projects" => &mut head.projects,
                 "batches" => &mut head.batches,
                 "deliveries" => &mut head.deliveries,
+                "docs" => &mut head.docs,
+                "delivery_id" => &mut head.delivery_id,
                 "taskloom_reject" => &mut head.taskloom_reject,
                 "raw" => &mut head.raw,
                 "raw_base64" => &mut head.raw_base64,
@@ -371,7 +408,7 @@ impl<'a> Head<'a> {
 
     /// A page lists something. One without a list has nothing else in it either, or something would be lost.
     fn is_page(&self) -> bool {
-        let lists = [self.tasks, self.batches, self.deliveries, self.projects];
+        let lists = [self.tasks, self.batches, self.deliveries, self.projects, self.docs];
         let has_list = lists.iter().flatten().any(|list| *list != b"null");
         let others =
             [self.project, self.batch, self.created_at, self.completed_at, self.raw, self.raw_base64, self.raw_is_cut];

@@ -2,7 +2,6 @@
 
 mod envelope;
 mod reject;
-pub mod time;
 
 pub use envelope::{Item, MAX_DEPTH, Opener, Sink, deep_parse, membership_id};
 pub use reject::{Origin, Problem, Reject};

@@ -14,14 +14,15 @@ use super::part::{self, Finished};
 use super::route::{Routed, route};
 use super::workers::Workers;
 use crate::commit::FileEntry;
-use crate::config::Memory;
+use crate::config::{Memory, Source};
 use crate::drift::Drift;
 use crate::error::{Error, Result};
 use crate::parse::Reject;
 use crate::progress::Stage;
 use crate::report::{DriftReport, Report};
 use crate::shuffle::{Buffers, Index, Part};
-use crate::source::{Page, Pages, Spares};
+use crate::source::api::{self, Ended, Fetched};
+use crate::source::{Input, Page, Pages, Spares};
 
 /// Pages that wait between the reader and the coordinator: one to take while the next is read.
 const QUEUED_PAGES: usize = 2;
@@ -32,6 +33,8 @@ pub(super) struct Outcome {
     pub files: Vec<FileEntry>,
     pub report: Report,
     pub rejects: Rejects,
+    /// Of a fetch: what is to be put away after the commit.
+    pub fetched: Option<Ended>,
 }
 
 enum Event {
@@ -57,6 +60,7 @@ pub(super) struct Coordinator<'w> {
     workers: &'w Workers,
     feed: Feed,
     spares: Spares,
+    fetched: Option<Fetched>,
     is_read: bool,
     events: Receiver<Event>,
     sender: Sender<Event>,
@@ -80,18 +84,26 @@ pub(super) struct Coordinator<'w> {
 }
 
 impl<'w> Coordinator<'w> {
-    pub(super) fn new(context: &Arc<Context>, workers: &'w Workers) -> Coordinator<'w> {
+    pub(super) fn new(context: &Arc<Context>, workers: &'w Workers, spool: &Path) -> Result<Coordinator<'w>> {
         let memory = context.config.memory;
         let folder = context.staging.folder();
         let (sender, events) = unbounded();
-        let pages = Pages::new(context.config.inputs.clone(), &context.progress);
-        // A pipe can be silent for long, and somebody may want to stop meanwhile.
-        let is_inline = workers.are_alone() && context.config.inputs.iter().all(|input| input.size().is_some());
-        Coordinator {
+        let (feed, spares, fetched) = match &context.config.source {
+            Source::Files(inputs) => {
+                let (feed, spares) = read(inputs, context, workers.are_alone());
+                (feed, spares, None)
+            }
+            Source::Api(config) => {
+                let fetched = api::fetch(config, spool, memory.page_bytes(), &context.progress)?;
+                (Feed::Thread(fetched.pages.clone()), Spares::default(), Some(fetched))
+            }
+        };
+        Ok(Coordinator {
             context: Arc::clone(context),
             workers,
-            spares: pages.spares(),
-            feed: if is_inline { Feed::Inline(Box::new(pages)) } else { Feed::Thread(read_ahead(pages)) },
+            spares,
+            feed,
+            fetched,
             is_read: false,
             events,
             sender,
@@ -110,7 +122,7 @@ impl<'w> Coordinator<'w> {
             rejects: Rejects::new(folder),
             drift: Drift::default(),
             report: Report::default(),
-        }
+        })
     }
 
     pub(super) fn run(mut self) -> Result<Outcome> {
@@ -286,8 +298,17 @@ impl<'w> Coordinator<'w> {
         self.report.parts = self.finished.len() as u64;
         self.report.rejected = self.rejects.count;
         let files = self.finished.into_iter().flat_map(|part| part.files).collect();
-        Ok(Outcome { files, report: self.report, rejects: self.rejects })
+        let fetched = self.fetched.map(Fetched::end).transpose()?;
+        Ok(Outcome { files, report: self.report, rejects: self.rejects, fetched })
     }
+}
+
+fn read(inputs: &[Input], context: &Context, is_alone: bool) -> (Feed, Spares) {
+    let pages = Pages::new(inputs.to_vec(), &context.progress);
+    let spares = pages.spares();
+    // A pipe can be silent for long, and somebody may want to stop meanwhile.
+    let is_inline = is_alone && inputs.iter().all(|input| input.size().is_some());
+    (if is_inline { Feed::Inline(Box::new(pages)) } else { Feed::Thread(read_ahead(pages)) }, spares)
 }
 
 fn read_ahead(pages: Pages) -> Receiver<Option<Result<Page>>> {

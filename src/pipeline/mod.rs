@@ -9,14 +9,15 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::commit::{Change, FileEntry, Lake, Recovered, Snapshot, Staging, part_name};
-use crate::config::FlattenConfig;
+use crate::config::{RunConfig, Source};
 use crate::error::{Error, Result};
 use crate::file::{Encoding, encode};
 use crate::partition::Key;
 use crate::progress::{Progress, Stage};
-use crate::report::Report;
-use crate::source::Input;
+use crate::report::{FetchReport, Report};
+use crate::source::api::Ended;
 use crate::table::TABLES;
+use crate::table::catalog::delivery_tasks;
 
 use coordinator::Coordinator;
 use workers::Workers;
@@ -24,7 +25,7 @@ use workers::Workers;
 /// What every job of a run may look at.
 #[derive(Debug)]
 struct Context {
-    config: FlattenConfig,
+    config: RunConfig,
     staging: Staging,
     encoding: Encoding,
     /// Checksum of the record that this run builds on.
@@ -34,10 +35,10 @@ struct Context {
     progress: Arc<Progress>,
 }
 
-/// Reads the inputs and commits their tables as one version. Asked to stop before its commit, it leaves nothing that is visible.
-pub fn flatten(config: FlattenConfig, progress: &Arc<Progress>) -> Result<Report> {
+/// Reads the source and commits its tables as one version. Asked to stop before its commit, it leaves nothing that is visible.
+pub fn run(config: RunConfig, progress: &Arc<Progress>) -> Result<Report> {
     let started = Instant::now();
-    progress.expect(config.inputs.iter().map(Input::size).sum());
+    progress.expect(config.source.size());
     let lake = Lake::create(&config.out)?;
     recover(&lake)?;
     let parent = lake.snapshot()?;
@@ -49,12 +50,12 @@ pub fn flatten(config: FlattenConfig, progress: &Arc<Progress>) -> Result<Report
         return Err(Error::Layout { path: config.out, has_from, has_grain });
     }
     let run = run_id();
-    tracing::info!(run, lake = %config.out.display(), inputs = config.inputs.len(), threads = config.threads, "starting");
+    tracing::info!(run, lake = %config.out.display(), threads = config.threads, "starting");
     let context = Arc::new(Context {
         staging: lake.stage(&run)?,
         encoding: Encoding { compression_level: config.compression_level },
         parent: parent.checksum.clone(),
-        input_names: config.inputs.iter().map(Input::name).collect(),
+        input_names: config.source.names(),
         progress: Arc::clone(progress),
         config,
     });
@@ -79,11 +80,12 @@ fn recover(lake: &Lake) -> Result<()> {
 
 fn weave(lake: &Lake, parent: &Snapshot, run: &str, context: &Arc<Context>) -> Result<Report> {
     let workers = Workers::start(context.config.threads)?;
-    let outcome = Coordinator::new(context, &workers).run()?;
+    let outcome = Coordinator::new(context, &workers, &lake.own("spool.ndjson.zst"))?.run()?;
     let mut report = outcome.report;
     report.run = run.to_owned();
     report.rejects_file = outcome.rejects.publish(&lake.own("rejects").join(format!("{run}.ndjson")))?;
     check_rejects(&context.config, &report)?;
+    check_delivery(&context.config, &report, outcome.files.iter(), outcome.fetched.as_ref())?;
     let mut files = outcome.files;
     if parent.version > 0 && files.is_empty() {
         return Err(Error::NothingToOverwriteWith { path: lake.root().to_owned(), rejected: report.rejected });
@@ -95,10 +97,42 @@ fn weave(lake: &Lake, parent: &Snapshot, run: &str, context: &Arc<Context>) -> R
     let change = Change { run, layout: context.config.layout, add: files, remove };
     let last_word = || context.progress.check();
     report.version = lake.commit(parent, &context.staging, change, last_word)?;
+    if let Some(fetched) = outcome.fetched {
+        report.fetch = Some(FetchReport::of(&context.progress.fetch()));
+        put_away(fetched, lake, context, &mut report).map_err(|cause| Error::committed(report.version, cause))?;
+    }
     Ok(report)
 }
 
-fn check_rejects(config: &FlattenConfig, report: &Report) -> Result<()> {
+/// The spool is of no use behind the commit, unless what was received is to be kept.
+fn put_away(fetched: Ended, lake: &Lake, context: &Context, report: &mut Report) -> Result<()> {
+    let keeps_raw = matches!(&context.config.source, Source::Api(api) if api.keeps_raw);
+    let folder = lake.own("raw");
+    if keeps_raw {
+        std::fs::create_dir_all(&folder).map_err(Error::file("create", &folder))?;
+    }
+    report.raw_file = fetched.finish(keeps_raw.then(|| folder.join(format!("{}.ndjson.zst", report.run))))?;
+    Ok(())
+}
+
+/// A delivery says how many tasks it has: other numbers are an error.
+fn check_delivery<'a>(
+    config: &RunConfig,
+    report: &Report,
+    files: impl Iterator<Item = &'a FileEntry>,
+    fetched: Option<&Ended>,
+) -> Result<()> {
+    let is_allowed = matches!(&config.source, Source::Api(api) if api.allows_count_mismatch);
+    let Some(expected) = fetched.and_then(|fetched| fetched.task_count).filter(|_| !is_allowed) else { return Ok(()) };
+    let rows = files.filter(|file| file.table == delivery_tasks::TABLE.name).map(|file| file.rows).sum::<u64>();
+    let found = rows + report.rejected;
+    if found == expected {
+        return Ok(());
+    }
+    Err(Error::CountMismatch { expected, found, rejected: report.rejected })
+}
+
+fn check_rejects(config: &RunConfig, report: &Report) -> Result<()> {
     let read = report.tasks_read;
     match (config.max_rejects, &report.rejects_file) {
         (Some(max_rejects), Some(path)) if !max_rejects.allows(report.rejected, read) => Err(Error::TooManyRejects {

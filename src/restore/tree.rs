@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use crate::json;
 use crate::parse::MAX_DEPTH;
-use crate::parse::time::write_instant;
+use crate::time::write_instant;
 
 /// One step on the way down from a task.
 #[derive(Clone, Copy, Debug)]

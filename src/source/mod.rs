@@ -1,7 +1,8 @@
-//! Bytes in: files, folders and standard input, plain or compressed, cut into pages of whole records.
+//! Bytes in, as pages of whole records: from files, folders and standard input, plain or compressed, or from the API.
 //!
-//! Knows where JSON values end, and nothing of what is in them.
+//! Knows where JSON values end. Of what is in them it knows nothing, but for what a page of the API tells of the next one.
 
+pub mod api;
 mod files;
 mod framing;
 mod pages;

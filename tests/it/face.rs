@@ -158,7 +158,7 @@ fn a_run_that_is_stopped_at_any_moment_is_in_wholly_or_not_at_all() {
             let progress = Arc::new(Progress::default());
             let run = std::thread::spawn({
                 let progress = Arc::clone(&progress);
-                move || pipeline::flatten(config, &progress)
+                move || pipeline::run(config, &progress)
             });
             while progress.counts().tasks < stop_at && !run.is_finished() {
                 std::thread::yield_now();

@@ -6,16 +6,16 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde_json::Value;
 use taskloom::commit::Lake;
-use taskloom::config::{FlattenConfig, Memory};
+use taskloom::config::{Memory, RunConfig, Source};
 use taskloom::partition::Layout;
 use taskloom::pipeline;
 use taskloom::report::Report;
 use taskloom::source::Input;
 
 /// A config for one input file, as the program's defaults have it.
-pub fn config(input: &Path, out: &Path) -> FlattenConfig {
-    FlattenConfig {
-        inputs: vec![Input::File(input.to_owned())],
+pub fn config(input: &Path, out: &Path) -> RunConfig {
+    RunConfig {
+        source: Source::Files(vec![Input::File(input.to_owned())]),
         out: out.to_owned(),
         is_overwrite: false,
         layout: Layout::default(),
@@ -31,7 +31,7 @@ pub fn flatten_text(text: impl AsRef<[u8]>, folder: &Path) -> (Report, Lake) {
     let input = folder.join("input.ndjson");
     let out = folder.join("lake");
     std::fs::write(&input, text).unwrap();
-    let report = pipeline::flatten(config(&input, &out), &Default::default()).unwrap();
+    let report = pipeline::run(config(&input, &out), &Default::default()).unwrap();
     (report, Lake::open(&out).unwrap())
 }
 

@@ -12,3 +12,4 @@ mod rejects;
 mod restore;
 mod same_bytes;
 mod schemas;
+mod simulate;

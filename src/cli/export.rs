@@ -1,0 +1,359 @@
+//! `taskloom export`.
+
+use std::io::{self, Write};
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use clap::{ArgGroup, Args};
+use url::{Host, Url};
+
+use super::flatten::{self, LakeArgs};
+use super::voice::Voice;
+use crate::config::Source;
+use crate::error::{Error, Result};
+use crate::source::api::query::{EXPANDABLE, OPTS, parameter};
+use crate::source::api::{ApiConfig, Frontier, Key, Patience, Plan, Query, Selector, name};
+use crate::time::parse_instant;
+
+/// Export tasks from the Scale API into a lake of Parquet tables.
+///
+/// Many chains of pages are fetched side by side, and written down as they come: a run that ends early, by Ctrl-C or by a fault, goes on
+/// from there when the same command is given again. Nothing is visible before the end.
+///
+/// The key is read from SCALE_API_KEY or from --api-key-file.
+#[derive(Debug, Args)]
+#[command(override_usage = "taskloom export --out <DIR> <WHICH TASKS> [OPTIONS]")]
+#[command(group = ArgGroup::new("source").required(true).multiple(true))]
+#[command(after_help = "\
+Examples:
+  taskloom export --project-id 65f0c2 --out lake
+  taskloom export --project-name 'Chat 7' --status completed --out lake
+  taskloom export --all-projects --completed-after '2 days ago' --out lake
+  taskloom export --delivery-id d1 --api-key-file key.txt --out lake
+  taskloom export --task-id t1 --task-id t2 --out lake --dry-run
+
+Exit status: 0 done, 1 failed, 2 wrong usage, 3 done but tasks were rejected,
+4 the API was out of reach or another run was faster, 130 stopped by Ctrl-C
+with nothing visible. After 4 and 130 the same command goes on from there.")]
+pub(super) struct ExportArgs {
+    #[command(flatten)]
+    wanted: WantedArgs,
+    #[command(flatten)]
+    api: ApiArgs,
+    #[command(flatten)]
+    lake: LakeArgs,
+    /// Keep the JSON as it was received, in _taskloom/raw
+    #[arg(long)]
+    keep_raw: bool,
+    /// Drop the pages of an unfinished export and begin anew
+    #[arg(long)]
+    restart: bool,
+    /// Commit although a delivery brought another number of tasks than it says
+    #[arg(long)]
+    allow_count_mismatch: bool,
+    /// Print the requests that the export would begin with, and send none
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// Which tasks.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Which tasks")]
+struct WantedArgs {
+    /// Tasks of every project of the key's account
+    #[arg(long, group = "source")]
+    all_projects: bool,
+    /// Tasks of this project; may be given more than once
+    #[arg(long, value_name = "ID", group = "source")]
+    project_id: Vec<String>,
+    /// Tasks of the project of this name; may be given more than once
+    #[arg(long, value_name = "NAME", group = "source")]
+    project_name: Vec<String>,
+    /// Tasks of this batch; may be given more than once
+    #[arg(long, value_name = "ID", group = "source", conflicts_with_all = ["all_projects", "project_id", "project_name"])]
+    batch_id: Vec<String>,
+    /// Tasks of the batch of this name; may be given more than once
+    #[arg(long, value_name = "NAME", group = "source", conflicts_with_all = ["all_projects", "project_id", "project_name"])]
+    batch_name: Vec<String>,
+    /// Tasks of this delivery
+    #[arg(long, value_name = "ID", group = "source", conflicts_with_all = ["all_projects", "batch_id", "batch_name", "task_id"])]
+    delivery_id: Option<String>,
+    /// Tasks of the delivery of this name, of the one project given
+    #[arg(long, value_name = "NAME", group = "source", conflicts_with_all = ["all_projects", "delivery_id"])]
+    delivery_name: Option<String>,
+    /// This task; may be given more than once
+    #[arg(long, value_name = "ID", group = "source")]
+    task_id: Vec<String>,
+    /// The tasks whose ids stand in this file, one a line
+    #[arg(long, value_name = "FILE", group = "source")]
+    task_ids_from: Option<PathBuf>,
+    /// Only tasks of this status, such as completed; may be given more than once
+    #[arg(long, value_name = "STATUS")]
+    status: Vec<String>,
+    /// Only tasks completed after this: an ISO 8601 time, a date, or `2 days ago`
+    #[arg(long, value_name = "TIME")]
+    completed_after: Option<String>,
+    /// Only tasks completed before this [with --completed-after: now]
+    #[arg(long, value_name = "TIME")]
+    completed_before: Option<String>,
+    /// What comes as an object, not as an id; may be given more than once
+    #[arg(long, value_name = "WHAT", default_values = ["project", "batch"], value_parser = EXPANDABLE)]
+    expand: Vec<String>,
+    /// Details to ask for; may be given more than once
+    #[arg(long, value_name = "WHAT", default_values = OPTS, value_parser = OPTS)]
+    opts: Vec<String>,
+}
+
+/// How the API is reached.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "The API")]
+struct ApiArgs {
+    /// Its address
+    #[arg(long, value_name = "URL", env = "SCALE_API_URL", default_value = "https://api.scale.com")]
+    api_url: Url,
+    /// File that holds the key [default: the variable SCALE_API_KEY]
+    #[arg(long, value_name = "FILE")]
+    api_key_file: Option<PathBuf>,
+    /// Tasks on a page
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u8).range(1..=100))]
+    page_size: u8,
+    /// Requests at a time; 1 walks each query as one chain of pages
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u8).range(1..=64))]
+    concurrency: u8,
+    /// Further attempts of a request that fails
+    #[arg(long, value_name = "N", default_value_t = Patience::default().retries)]
+    retries: u32,
+    /// Time for all attempts of a request
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = humantime::parse_duration)]
+    retry_for: Duration,
+    /// Send no more requests a second than this
+    #[arg(long, value_name = "N")]
+    max_requests_per_second: Option<NonZeroU32>,
+    /// Time until a connection stands
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
+    connect_timeout: Duration,
+    /// Time without a byte until an attempt is given up
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = humantime::parse_duration)]
+    read_timeout: Duration,
+    /// Allow http:// to other hosts than this one: the key goes unencrypted
+    #[arg(long)]
+    allow_http: bool,
+}
+
+pub(super) fn run(args: ExportArgs, voice: Voice) -> Result<u8> {
+    check_address(&args.api.api_url, args.api.allow_http)?;
+    let now = Utc::now();
+    let query = args.wanted.query(now)?;
+    let asked = args.wanted.words(&args.api.api_url)?;
+    let (page_size, concurrency) = (args.api.page_size, usize::from(args.api.concurrency));
+    let plan = Plan::new(asked, query, now.timestamp_micros(), page_size, concurrency);
+    if args.dry_run {
+        return print_requests(&plan, &args.api.api_url);
+    }
+    let config = ApiConfig {
+        key: key(args.api.api_key_file.as_deref())?,
+        url: args.api.api_url,
+        plan,
+        concurrency,
+        patience: Patience { retries: args.api.retries, retry_for: args.api.retry_for, ..Patience::default() },
+        max_requests_per_second: args.api.max_requests_per_second,
+        connect_timeout: args.api.connect_timeout,
+        read_timeout: args.api.read_timeout,
+        is_restart: args.restart,
+        keeps_raw: args.keep_raw,
+        allows_count_mismatch: args.allow_count_mismatch,
+    };
+    flatten::weave(Source::Api(Box::new(config)), args.lake, voice)
+}
+
+fn usage(flag: &'static str, expected: &str, found: impl Into<String>) -> Error {
+    Error::Usage { flag, expected: expected.to_owned(), found: found.into() }
+}
+
+/// The key goes to other hosts only encrypted.
+fn check_address(url: &Url, allows_http: bool) -> Result<()> {
+    let is_loopback = match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    };
+    // What stands before the host may be a secret.
+    let shown = format!("{}://{}", url.scheme(), url.host_str().unwrap_or_default());
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(usage(
+            "--api-url",
+            "an address without a name or a password; the key comes from SCALE_API_KEY",
+            shown,
+        ));
+    }
+    match url.scheme() {
+        "https" => Ok(()),
+        "http" if is_loopback || allows_http => Ok(()),
+        "http" => Err(usage("--api-url", "https://, since the key would go unencrypted; --allow-http sends it", shown)),
+        _ => Err(usage("--api-url", "an address that begins with https://", shown)),
+    }
+}
+
+fn key(file: Option<&Path>) -> Result<Key> {
+    let (flag, text) = match file {
+        Some(path) => ("--api-key-file", std::fs::read_to_string(path).map_err(Error::file("read", path))?),
+        None => ("SCALE_API_KEY", std::env::var("SCALE_API_KEY").unwrap_or_default()),
+    };
+    // Never what was found.
+    let found = if text.trim().is_empty() { "nothing" } else { "characters that no key has" };
+    let expected = "an API key, in the variable SCALE_API_KEY or in a file that --api-key-file names";
+    Key::new(&text).ok_or_else(|| usage(flag, expected, found))
+}
+
+impl WantedArgs {
+    fn query(&self, now: DateTime<Utc>) -> Result<Query> {
+        let completed_after = instant("--completed-after", self.completed_after.as_deref(), now)?;
+        let before = instant("--completed-before", self.completed_before.as_deref(), now)?;
+        // An open end would let a later attempt of this run see more than this one.
+        let completed_before = before.or(completed_after.map(|_| now.timestamp_micros()));
+        if let (Some(after), Some(before)) = (completed_after, completed_before)
+            && after >= before
+        {
+            let found = format!("{} and {}", self.completed_after.as_deref().unwrap_or_default(), shown(before));
+            return Err(usage("--completed-after", "a time before --completed-before", found));
+        }
+        Ok(Query {
+            of: self.selectors()?,
+            statuses: self.status.clone(),
+            completed_after,
+            completed_before,
+            expand: self.expand.clone(),
+            opts: self.opts.clone(),
+        })
+    }
+
+    fn selectors(&self) -> Result<Vec<Selector>> {
+        if let Some(delivery) = self.delivery()? {
+            return Ok(vec![delivery]);
+        }
+        let mut selectors = Vec::new();
+        selectors.extend(self.all_projects.then_some(Selector::AllProjects));
+        selectors.extend(self.project_id.iter().cloned().map(Selector::ProjectId));
+        selectors.extend(self.project_name.iter().cloned().map(Selector::ProjectName));
+        selectors.extend(self.batch_id.iter().cloned().map(Selector::BatchId));
+        selectors.extend(self.batch_name.iter().cloned().map(Selector::BatchName));
+        selectors.extend(self.task_id.iter().cloned().map(Selector::TaskId));
+        if let Some(path) = &self.task_ids_from {
+            let text = std::fs::read_to_string(path).map_err(Error::file("read", path))?;
+            let ids = text.lines().map(str::trim).filter(|line| !line.is_empty());
+            selectors.extend(ids.map(|id| Selector::TaskId(id.to_owned())));
+        }
+        if selectors.is_empty() {
+            return Err(usage("--task-ids-from", "a file with an id a line", "no id"));
+        }
+        Ok(selectors)
+    }
+
+    fn delivery(&self) -> Result<Option<Selector>> {
+        if let Some(id) = &self.delivery_id {
+            return Ok(Some(Selector::Delivery(vec![parameter("delivery_id", id)])));
+        }
+        let Some(delivery) = &self.delivery_name else { return Ok(None) };
+        let project = match (self.project_id.as_slice(), self.project_name.as_slice()) {
+            ([id], []) => parameter("project_id", id),
+            ([], [name]) => parameter("project_name", name),
+            (ids, names) => {
+                let found = format!("{} projects", ids.len() + names.len());
+                return Err(usage("--delivery-name", "one --project-id or --project-name beside it", found));
+            }
+        };
+        Ok(Some(Selector::Delivery(vec![parameter("delivery_name", delivery), project])))
+    }
+
+    /// What tells whether a run may go on with the pages of another one: all that decides which tasks come, and how, as it was typed.
+    fn words(&self, url: &Url) -> Result<String> {
+        let mut words = vec![url.origin().ascii_serialization()];
+        words.extend(self.selectors()?.iter().map(|selector| {
+            match selector {
+                Selector::AllProjects => "--all-projects".to_owned(),
+                Selector::ProjectId(id) => format!("--project-id {id}"),
+                Selector::ProjectName(name) => format!("--project-name {name}"),
+                Selector::BatchId(id) => format!("--batch-id {id}"),
+                Selector::BatchName(name) => format!("--batch-name {name}"),
+                Selector::Delivery(parameters) => parameters
+                    .iter()
+                    .map(|(name, value)| format!("--{} {value}", name.replace('_', "-")))
+                    .collect::<Vec<_>>()
+                    .join(" "),
+                Selector::TaskId(id) => format!("--task-id {id}"),
+            }
+        }));
+        words.extend(self.status.iter().map(|status| format!("--status {status}")));
+        let times = [("after", &self.completed_after), ("before", &self.completed_before)];
+        words.extend(
+            times.into_iter().filter_map(|(name, time)| Some(format!("--completed-{name} {}", time.as_ref()?))),
+        );
+        words.extend(self.expand.iter().map(|word| format!("--expand {word}")));
+        words.extend(self.opts.iter().map(|word| format!("--opts {word}")));
+        Ok(words.join(" "))
+    }
+}
+
+fn shown(micros: i64) -> String {
+    crate::time::write_instant(micros).unwrap_or_default()
+}
+
+/// An ISO 8601 time, a date, which begins at midnight UTC, or so long ago.
+fn instant(flag: &'static str, text: Option<&str>, now: DateTime<Utc>) -> Result<Option<i64>> {
+    let Some(text) = text.map(str::trim) else { return Ok(None) };
+    let date = || Some(text.parse::<NaiveDate>().ok()?.and_hms_opt(0, 0, 0)?.and_utc().timestamp_micros());
+    let ago = || {
+        let ago = humantime::parse_duration(text.strip_suffix("ago")?.trim()).ok()?;
+        Some(now.checked_sub_signed(chrono::Duration::from_std(ago).ok()?)?.timestamp_micros())
+    };
+    let found = parse_instant(text).or_else(date).or_else(ago);
+    let expected = "a time such as 2025-01-02T04:00:00Z, a date such as 2025-01-02, or `2 days ago`";
+    found.map(Some).ok_or_else(|| usage(flag, expected, text))
+}
+
+fn print_requests(plan: &Plan, url: &Url) -> Result<u8> {
+    let frontier = Frontier::new(plan.query.clone(), plan.began_at, plan.page_size, plan.concurrency);
+    let mut out = io::stdout().lock();
+    for request in frontier.requests() {
+        let line = format!("GET {}{}\n", url.as_str().trim_end_matches('/'), name(&request));
+        out.write_all(line.as_bytes()).map_err(Error::Output)?;
+    }
+    Ok(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_instants_dates_or_so_long_ago() {
+        let now = "2025-03-10T12:00:00Z".parse().unwrap();
+        let micros = |text: &str| instant("--completed-after", Some(text), now).ok().flatten().map(shown);
+        for (text, expected) in [
+            ("2025-01-02T04:00:00+02:00", "2025-01-02T02:00:00Z"),
+            ("2025-01-02", "2025-01-02T00:00:00Z"),
+            ("2 days ago", "2025-03-08T12:00:00Z"),
+            ("1h 30min ago", "2025-03-10T10:30:00Z"),
+        ] {
+            assert_eq!(micros(text).as_deref(), Some(expected), "{text}");
+        }
+        for text in ["yesterday", "2 days", "", "2025-13-01"] {
+            assert_eq!(micros(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_key_goes_unencrypted_to_this_machine_alone() {
+        let check = |text: &str, allows_http| check_address(&text.parse().unwrap(), allows_http).is_ok();
+        for text in ["https://api.scale.com", "http://127.0.0.1:80", "http://localhost:80/", "http://[::1]:80"] {
+            assert!(check(text, false), "{text}");
+        }
+        for text in ["http://api.scale.com", "http://127.0.0.1.example.com", "http://localhost.example.com"] {
+            assert!(!check(text, false) && check(text, true), "{text}");
+        }
+        assert!(!check("https://live_key@api.scale.com", true) && !check("ftp://api.scale.com", true));
+    }
+}

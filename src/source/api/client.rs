@@ -1,0 +1,283 @@
+//! Requests, sent again until they are answered.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, SystemTime};
+
+use backon::{BackoffBuilder, ExponentialBuilder};
+use bytes::Bytes;
+use reqwest::header::{AUTHORIZATION, HeaderValue, RETRY_AFTER};
+use reqwest::{StatusCode, Url, redirect};
+use tokio::time::Instant;
+
+use super::frontier::Request;
+use super::glance::Glance;
+use super::pace::Pace;
+use super::{ApiConfig, Patience};
+use crate::error::{Error, Result};
+use crate::json::text::write_string;
+use crate::progress::Fetch;
+
+/// Speaks to the API.
+#[derive(Debug)]
+pub struct Client {
+    http: reqwest::Client,
+    base: Url,
+    key: HeaderValue,
+    patience: Patience,
+    pace: Pace,
+    counts: Arc<Fetch>,
+}
+
+/// An API key, which is never shown.
+#[derive(Clone)]
+pub struct Key(HeaderValue);
+
+impl Key {
+    /// A key as the user has it; `None` where it holds what no key has.
+    pub fn new(key: &str) -> Option<Key> {
+        let mut value = HeaderValue::try_from(format!("Bearer {}", key.trim())).ok()?;
+        value.set_sensitive(true);
+        (!key.trim().is_empty()).then_some(Key(value))
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Key(..)")
+    }
+}
+
+/// What came of a request.
+#[derive(Debug)]
+pub enum Answer {
+    /// A page.
+    Page(Bytes, Glance),
+    /// The token is not known any more: the chain must begin anew.
+    Expired,
+}
+
+/// Why an attempt failed.
+enum Failure {
+    /// No attempt will help.
+    Final(Error),
+    /// The token of the request is refused.
+    Token,
+    /// Another attempt may help, at the earliest after this time.
+    Again { reason: String, after: Option<Duration>, is_complaint: bool },
+}
+
+/// Redirects that are followed.
+const MOST_REDIRECTS: usize = 5;
+
+/// The longest wait between two attempts, unless the API asks for more.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+impl Client {
+    /// Sets up the connections; sends nothing yet.
+    pub fn new(config: &ApiConfig, counts: &Arc<Fetch>) -> Result<Client> {
+        let failed = |error: reqwest::Error| Error::Client { reason: chain(&error) };
+        // One provider for the process; another part of it may have chosen one before.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let http = reqwest::Client::builder()
+            .user_agent(concat!("taskloom/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(config.connect_timeout)
+            .read_timeout(config.read_timeout)
+            .redirect(redirect::Policy::custom(same_host))
+            .gzip(true)
+            .build()
+            .map_err(failed)?;
+        Ok(Client {
+            http,
+            base: config.url.clone(),
+            key: config.key.0.clone(),
+            patience: config.patience,
+            pace: Pace::new(config.max_requests_per_second),
+            counts: Arc::clone(counts),
+        })
+    }
+
+    /// Sends a request until it is answered, or patience ends.
+    pub async fn get(&self, request: &Request) -> Result<Answer> {
+        let started = Instant::now();
+        let waits = ExponentialBuilder::default()
+            .with_min_delay(self.patience.first_wait)
+            .with_max_delay(LONGEST_WAIT.max(self.patience.first_wait))
+            .with_jitter()
+            .without_max_times();
+        let mut waits = waits.build();
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            let (reason, after, is_complaint) = match self.attempt(request).await {
+                Ok((body, glance)) => return Ok(Answer::Page(body, glance)),
+                Err(Failure::Token) => return Ok(Answer::Expired),
+                Err(Failure::Final(error)) => return Err(error),
+                Err(Failure::Again { reason, after, is_complaint }) => (reason, after, is_complaint),
+            };
+            let wait = waits.next().unwrap_or(LONGEST_WAIT).max(after.unwrap_or_default());
+            if attempts > self.patience.retries || started.elapsed() + wait > self.patience.retry_for {
+                let seconds = started.elapsed().as_secs();
+                return Err(Error::GaveUp { request: name(request), attempts, seconds, reason });
+            }
+            tracing::info!(
+                request = name(request),
+                attempts,
+                wait_ms = wait.as_millis() as u64,
+                reason,
+                "trying again"
+            );
+            self.counts.retries.fetch_add(1, Relaxed);
+            if is_complaint {
+                self.pace.brake(wait);
+            } else {
+                tokio::time::sleep(wait).await;
+            }
+        }
+    }
+
+    async fn attempt(&self, request: &Request) -> std::result::Result<(Bytes, Glance), Failure> {
+        let waited = self.pace.turn().await;
+        add(&self.counts.waited_ms, waited.as_millis() as u64);
+        add(&self.counts.requests, 1);
+        let mut url = self.base.clone();
+        url.set_path(&(self.base.path().trim_end_matches('/').to_owned() + request.path));
+        let asked = self.http.get(url).query(&request.parameters).header(AUTHORIZATION, self.key.clone());
+        let response = asked.send().await.map_err(again)?;
+        let status = response.status();
+        let after = response.headers().get(RETRY_AFTER).and_then(retry_after);
+        let body = response.bytes().await.map_err(again)?;
+        if !status.is_success() {
+            return Err(refused(request, status, after, &body));
+        }
+        let torn = |reason| Failure::Again { reason, after: None, is_complaint: false };
+        let mut glance = Glance::of(&body).map_err(torn)?;
+        self.pace.ease();
+        add(&self.counts.bytes, body.len() as u64);
+        let Some(page) = as_page(request, &body) else { return Ok((body, glance)) };
+        glance = Glance { next_token: glance.next_token, ..Glance::of(&page).map_err(torn)? };
+        Ok((page, glance))
+    }
+}
+
+fn add(counter: &AtomicU64, by: u64) {
+    counter.fetch_add(by, Relaxed);
+}
+
+fn again(error: reqwest::Error) -> Failure {
+    // The address holds the query, which is nobody's business.
+    if error.is_redirect() || error.is_builder() {
+        return Failure::Final(Error::Client { reason: chain(&error.without_url()) });
+    }
+    Failure::Again { reason: chain(&error.without_url()), after: None, is_complaint: false }
+}
+
+/// An error with its causes in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let inner_text = inner.to_string();
+        if !text.ends_with(&inner_text) {
+            text = format!("{text}: {inner_text}");
+        }
+        cause = inner.source();
+    }
+    text
+}
+
+fn refused(request: &Request, status: StatusCode, after: Option<Duration>, body: &[u8]) -> Failure {
+    let code = status.as_u16();
+    let is_passing = matches!(code, 408 | 429) || status.is_server_error();
+    if is_passing {
+        let reason = format!("the API answered with {status}");
+        return Failure::Again { reason, after, is_complaint: code == 429 };
+    }
+    if request.has_token && matches!(code, 400 | 404 | 410) {
+        return Failure::Token;
+    }
+    Failure::Final(Error::Api { request: name(request), status: code, message: message(status, body) })
+}
+
+/// A single project or batch as a page that lists it, and memberships with the project that they were asked for: so that a page tells by
+/// itself what it is.
+fn as_page(request: &Request, body: &[u8]) -> Option<Bytes> {
+    let page = match request.path {
+        "/v2/project" => [b"{\"projects\":[", body, b"]}"].concat(),
+        "/v2/batch" => [b"{\"batches\":[", body, b"]}"].concat(),
+        "/v2/delivery/tasks" => {
+            let (_, project) = request.parameters.iter().find(|(name, _)| name == "project_id")?;
+            let (_, members) = body.split_at_checked(memchr::memchr(b'{', body)? + 1)?;
+            let mut page = b"{\"project\":".to_vec();
+            let mut quoted = String::new();
+            write_string(project, &mut quoted);
+            page.extend_from_slice(quoted.as_bytes());
+            page.push(b',');
+            page.extend_from_slice(members);
+            page
+        }
+        _ => return None,
+    };
+    Some(page.into())
+}
+
+/// What an error body says.
+fn message(status: StatusCode, body: &[u8]) -> String {
+    let value: Option<serde_json::Value> = serde_json::from_slice(body).ok();
+    let said = value.as_ref().and_then(|value| {
+        let said = ["message", "error"].into_iter().find_map(|key| value.get(key));
+        said.map(|said| said.as_str().map_or_else(|| said.to_string(), str::to_owned))
+    });
+    let said = said.map(|said| said.chars().filter(|character| !character.is_control()).take(500).collect());
+    said.unwrap_or_else(|| status.canonical_reason().unwrap_or("no reason given").to_owned())
+}
+
+/// Seconds, or a date.
+fn retry_after(value: &HeaderValue) -> Option<Duration> {
+    let text = value.to_str().ok()?.trim();
+    match text.parse::<u64>() {
+        Ok(seconds) => Some(Duration::from_secs(seconds)),
+        Err(_) => httpdate::parse_http_date(text).ok()?.duration_since(SystemTime::now()).ok(),
+    }
+}
+
+/// Follows redirects on the same host and port alone: the key must not go elsewhere.
+fn same_host(attempt: redirect::Attempt<'_>) -> redirect::Action {
+    let origin = attempt.previous().first().map(Url::origin);
+    if origin != Some(attempt.url().origin()) {
+        return attempt.error("it points to another host, where the key must not go");
+    }
+    if attempt.previous().len() > MOST_REDIRECTS { attempt.error("too many redirects") } else { attempt.follow() }
+}
+
+/// A request as messages name it: without tokens, which may be anything.
+pub fn name(request: &Request) -> String {
+    let shown = request
+        .parameters
+        .iter()
+        .filter(|(name, _)| !matches!(name.as_str(), "next_token" | "expand" | "opts" | "limit"));
+    let shown = shown.map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>();
+    if shown.is_empty() { request.path.to_owned() } else { format!("{}?{}", request.path, shown.join("&")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        let wait = |text: &str| retry_after(&HeaderValue::from_str(text).unwrap());
+        assert_eq!(wait("7"), Some(Duration::from_secs(7)));
+        let date = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(60));
+        assert!(wait(&date).is_some_and(|wait| (50..=60).contains(&wait.as_secs())));
+        assert_eq!(wait("soon"), None);
+    }
+
+    #[test]
+    fn a_key_is_not_shown() {
+        let key = Key::new("live_canary\n").unwrap();
+        assert!(!format!("{key:?}").contains("canary"));
+        assert!(Key::new("  ").is_none() && Key::new("a\u{1}b").is_none());
+    }
+}

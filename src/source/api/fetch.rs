@@ -1,0 +1,111 @@
+//! Keeps the requests going: as soon as a page is here and its token known, the next one is asked for.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use bytes::Bytes;
+use tokio::sync::mpsc::Sender;
+use tokio::task::JoinSet;
+
+use super::client::{Answer, Client};
+use super::frontier::{ChainId, Frontier, Request};
+use super::glance::Glance;
+use crate::error::{Error, Result};
+use crate::progress::Fetch;
+
+/// Something to write down, in the order in which the frontier heard of it.
+#[derive(Debug)]
+pub(super) enum Arrival {
+    /// A page of a chain.
+    Page(ChainId, Glance, Bytes),
+    /// A chain begins anew.
+    Expired(ChainId),
+}
+
+/// Pages that wait for the spool: while there are so many, or so many bytes, nothing more is asked for.
+pub(super) const QUEUED_ARRIVALS: usize = 16;
+
+/// What is in the air.
+pub(super) struct Fetcher {
+    pub client: Arc<Client>,
+    pub frontier: Frontier,
+    pub concurrency: usize,
+    /// Bytes of pages that may wait here.
+    pub held_bytes: usize,
+    pub counts: Arc<Fetch>,
+}
+
+type Asked = JoinSet<(Request, Result<Answer>)>;
+
+impl Fetcher {
+    /// Walks all chains to their ends and hands on what comes. Gives the frontier back.
+    pub(super) async fn run(mut self, to: Sender<Arrival>) -> Result<Frontier> {
+        let mut asked = Asked::new();
+        let mut waiting: VecDeque<Arrival> = VecDeque::new();
+        let mut waiting_bytes = 0;
+        loop {
+            let has_room = waiting.len() < QUEUED_ARRIVALS && waiting_bytes < self.held_bytes;
+            if has_room {
+                self.ask(&mut asked);
+            }
+            if asked.is_empty() && waiting.is_empty() {
+                return Ok(self.frontier);
+            }
+            tokio::select! {
+                // Without a receiver the run is over, and why is said elsewhere.
+                room = to.reserve(), if !waiting.is_empty() => {
+                    let Ok(room) = room else { return Err(Error::Reader) };
+                    if let Some(arrival) = waiting.pop_front() {
+                        waiting_bytes -= arrival.bytes();
+                        room.send(arrival);
+                    }
+                }
+                Some(answered) = asked.join_next() => {
+                    let Ok((request, answer)) = answered else { return Err(Error::Reader) };
+                    let arrival = self.take(&request, answer?)?;
+                    waiting_bytes += arrival.bytes();
+                    waiting.push_back(arrival);
+                }
+            }
+        }
+    }
+
+    fn ask(&mut self, asked: &mut Asked) {
+        while asked.len() < self.concurrency {
+            let Some(request) = self.frontier.next_request() else { break };
+            let client = Arc::clone(&self.client);
+            asked.spawn(async move {
+                let answer = client.get(&request).await;
+                (request, answer)
+            });
+        }
+        self.counts.chains.store(self.frontier.chain_count() as u64, Relaxed);
+    }
+
+    fn take(&mut self, request: &Request, answer: Answer) -> Result<Arrival> {
+        match answer {
+            Answer::Page(body, glance) => {
+                self.frontier.received(request.chain, &glance)?;
+                self.counts.pages.fetch_add(1, Relaxed);
+                if let Some(count) = self.frontier.task_count() {
+                    self.counts.expected_tasks.store(count, Relaxed);
+                }
+                Ok(Arrival::Page(request.chain, glance, body))
+            }
+            Answer::Expired => {
+                self.frontier.expired(request.chain)?;
+                Ok(Arrival::Expired(request.chain))
+            }
+        }
+    }
+}
+
+impl Arrival {
+    fn bytes(&self) -> usize {
+        match self {
+            Arrival::Page(_, _, body) => body.len(),
+            Arrival::Expired(_) => 0,
+        }
+    }
+}

@@ -1,0 +1,263 @@
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::time::parse_instant;
+
+/// An API that holds these tasks, in an order of its own.
+struct Api {
+    tasks: Vec<Task>,
+    page_size: usize,
+    /// Whether a bound itself is within it.
+    is_inclusive: bool,
+}
+
+#[derive(Clone, Debug)]
+struct Task {
+    id: u64,
+    status: &'static str,
+    completed_at: Option<i64>,
+}
+
+impl Api {
+    /// Lists by a hash, which is no order that anybody could rely on.
+    fn new(mut tasks: Vec<Task>, page_size: usize, is_inclusive: bool) -> Api {
+        tasks.sort_by_key(|task| task.id.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        Api { tasks, page_size, is_inclusive }
+    }
+
+    /// The tasks that parameters ask for.
+    fn found(&self, parameters: &[Parameter]) -> Vec<&Task> {
+        let value = |name: &str| parameters.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
+        let time = |name| value(name).map(|text| parse_instant(text).unwrap());
+        let (status, after, before) = (value("status"), time("completed_after"), time("completed_before"));
+        let more = i64::from(self.is_inclusive);
+        let is_in = |task: &&Task| {
+            status.is_none_or(|status| task.status == status)
+                && after.is_none_or(|after| task.completed_at.is_some_and(|at| at > after - more))
+                && before.is_none_or(|before| task.completed_at.is_some_and(|at| at < before + more))
+        };
+        self.tasks.iter().filter(is_in).collect()
+    }
+
+    /// The ids of a page, and where the next one begins.
+    fn page(&self, request: &Request) -> (Vec<u64>, Glance) {
+        let mut glance = Glance::default();
+        if request.path != "/v2/tasks" {
+            return (Vec::new(), glance);
+        }
+        let from = request.parameters.iter().find(|(name, _)| name == "next_token");
+        let from = from.map_or(0, |(_, token)| token.parse().unwrap());
+        let found = self.found(&request.parameters);
+        let page = found.iter().skip(from).take(self.page_size);
+        let ids: Vec<_> = page.clone().map(|task| task.id).collect();
+        glance.items = ids.len() as u64;
+        glance.ids = ids.clone();
+        glance.has_unknown_status =
+            page.clone().any(|task| task.status != COMPLETED && !OPEN_STATUSES.contains(&task.status));
+        let times = || page.clone().filter_map(|task| task.completed_at);
+        glance.completed = times().min().zip(times().max());
+        let end = from + self.page_size;
+        glance.next_token = (end < found.len()).then(|| end.to_string());
+        (ids, glance)
+    }
+}
+
+const NOW: i64 = 1_763_000_000_000_000;
+
+fn query(statuses: &[&str]) -> Query {
+    Query {
+        of: vec![Selector::ProjectId("p".to_owned())],
+        statuses: statuses.iter().map(|word| (*word).to_owned()).collect(),
+        completed_after: None,
+        completed_before: None,
+        expand: Vec::new(),
+        opts: Vec::new(),
+    }
+}
+
+/// Walks a query to its end; the answers of up to `concurrency` requests come in an order that the draws tell. The ids that came, and
+/// the pages that it took.
+fn walk(api: &Api, query: Query, concurrency: usize, draws: &[usize]) -> (BTreeSet<u64>, u64) {
+    let mut frontier = Frontier::new(query, NOW, 100, concurrency);
+    let mut asked = Vec::new();
+    let mut found = BTreeSet::new();
+    let mut pages = 0;
+    loop {
+        while asked.len() < concurrency {
+            let Some(request) = frontier.next_request() else { break };
+            asked.push(request);
+        }
+        if asked.is_empty() {
+            assert!(frontier.is_done());
+            return (found, pages);
+        }
+        let draw = draws.get(pages as usize % draws.len().max(1)).copied().unwrap_or(0);
+        let request = asked.swap_remove(draw % asked.len());
+        let (ids, glance) = api.page(&request);
+        found.extend(ids);
+        frontier.received(request.chain, &glance).unwrap();
+        pages += 1;
+    }
+}
+
+fn tasks() -> impl Strategy<Value = Vec<Task>> {
+    let second = 1_000_000;
+    // Some lie at the same moment, some on borders, some before and some after all that is expected.
+    let time = prop_oneof![
+        Just(None),
+        (0..40i64).prop_map(move |hour| Some(NOW - hour * 3600 * second)),
+        (0..5i64).prop_map(move |step| Some(EARLIEST + (NOW - EARLIEST) / 16 * step)),
+        (-3_000_000..3_000_000i64).prop_map(move |at| Some(NOW / 2 + at)),
+        Just(Some(EARLIEST - second)),
+        (0..3i64).prop_map(move |hour| Some(NOW + hour * 3600 * second)),
+    ];
+    let status = prop_oneof![4 => Just("completed"), 1 => Just("pending"), 1 => Just("error"), 1 => Just("canceled")];
+    proptest::collection::vec((status, time), 0..400).prop_map(|tasks| {
+        let with_time = |status, time: Option<i64>| if status == COMPLETED { time.or(Some(NOW)) } else { time };
+        let task = |(id, (status, time))| Task { id: id as u64, status, completed_at: with_time(status, time) };
+        tasks.into_iter().enumerate().map(task).collect()
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn many_chains_bring_exactly_what_one_brings(
+        tasks in tasks(),
+        page_size in 1..40usize,
+        concurrency in 2..12usize,
+        is_inclusive: bool,
+        draws in proptest::collection::vec(0..1000usize, 1..50),
+        statuses in proptest::sample::subsequence(vec!["completed", "pending", "error"], 0..3),
+    ) {
+        let api = Api::new(tasks, page_size, is_inclusive);
+        let (one, _) = walk(&api, query(&statuses), 1, &[0]);
+        let (many, _) = walk(&api, query(&statuses), concurrency, &draws);
+        prop_assert_eq!(one, many);
+    }
+
+    #[test]
+    fn chains_within_bounds_bring_exactly_what_one_brings(
+        tasks in tasks(),
+        page_size in 1..40usize,
+        is_inclusive: bool,
+        after in 0..40i64,
+        hours in 0..40i64,
+    ) {
+        let api = Api::new(tasks, page_size, is_inclusive);
+        let mut query = query(&[]);
+        query.completed_after = Some(NOW - after * 3_600_000_000);
+        query.completed_before = Some(NOW - (after - hours) * 3_600_000_000);
+        let (one, _) = walk(&api, query.clone(), 1, &[0]);
+        let (many, _) = walk(&api, query, 8, &[3, 1, 4, 1, 5]);
+        prop_assert_eq!(one, many);
+    }
+}
+
+#[test]
+fn a_status_that_nobody_knows_makes_one_walk_over_everything() {
+    let task = |id| Task {
+        id,
+        status: if id % 50 == 0 { "archived" } else { "completed" },
+        completed_at: (id % 100 != 0).then_some(NOW - id as i64 * 60_000_000),
+    };
+    let api = Api::new((1..2000).map(task).collect(), 100, true);
+    let (found, _) = walk(&api, query(&[]), 8, &[0]);
+    assert_eq!(found.len(), 1999);
+}
+
+#[test]
+fn wherever_the_tasks_are_few_requests_are_needed_beyond_a_walk() {
+    let tasks = 20_000;
+    let spans = [("one hour", 3_600), ("a month", 30 * 86_400), ("all years", (NOW - EARLIEST) / 1_000_000)];
+    for (name, seconds) in spans {
+        let task = |id: u64| Task {
+            id,
+            status: "completed",
+            completed_at: Some(NOW - (seconds as f64 * id as f64 / tasks as f64 * 1e6) as i64),
+        };
+        let shuffled = Api::new((0..tasks).map(task).collect(), 100, true);
+        let in_order = Api { tasks: (0..tasks).map(task).collect(), page_size: 100, is_inclusive: true };
+        for (order, api, most_pages) in [("shuffled", shuffled, 280), ("in order", in_order, 340)] {
+            let (found, pages) = walk(&api, query(&[]), 8, &[0]);
+            assert_eq!(found.len() as u64, tasks);
+            assert!(pages < most_pages, "{name}, {order}: {pages} pages");
+        }
+    }
+}
+
+#[test]
+fn a_small_query_is_one_request_for_its_tasks() {
+    let task = |id| Task { id, status: "completed", completed_at: Some(NOW) };
+    let api = Api::new((0..80).map(task).collect(), 100, true);
+    let (found, pages) = walk(&api, query(&[]), 8, &[0]);
+    // The project, its batches, its deliveries, and what is in them, come on top.
+    assert_eq!((found.len(), pages), (80, 5));
+}
+
+fn page(token: &str, id: u64) -> Glance {
+    Glance { next_token: Some(token.to_owned()), items: 1, ids: vec![id], ..Glance::default() }
+}
+
+fn lone_chain() -> (Frontier, ChainId) {
+    let mut query = query(&[]);
+    query.of = vec![Selector::Delivery(vec![parameter("delivery_id", "d")])];
+    let mut frontier = Frontier::new(query, NOW, 100, 8);
+    let chain = frontier.next_request().unwrap().chain;
+    (frontier, chain)
+}
+
+#[test]
+fn a_token_that_comes_again_ends_in_an_error() {
+    let (mut frontier, chain) = lone_chain();
+    frontier.received(chain, &page("a", 1)).unwrap();
+    frontier.received(chain, &page("b", 2)).unwrap();
+    let error = frontier.received(chain, &page("a", 3)).unwrap_err();
+    assert!(error.to_string().contains("page 3"), "{error}");
+}
+
+#[test]
+fn pages_that_bring_nothing_new_over_and_over_end_in_an_error() {
+    let (mut frontier, chain) = lone_chain();
+    for token in ["a", "b", "c"] {
+        frontier.received(chain, &page(token, 1)).unwrap();
+    }
+    assert!(frontier.received(chain, &page("d", 1)).is_err());
+}
+
+#[test]
+fn an_expired_token_begins_its_chain_anew_but_not_for_ever() {
+    let (mut frontier, chain) = lone_chain();
+    for _ in 0..=MOST_RESTARTS {
+        frontier.received(chain, &page("a", 1)).unwrap();
+        let request = frontier.next_request().unwrap();
+        assert!(request.has_token);
+        if frontier.expired(chain).is_err() {
+            return;
+        }
+        assert!(!frontier.next_request().unwrap().has_token);
+    }
+    panic!("it goes on for ever");
+}
+
+#[test]
+fn the_same_pages_make_the_same_chains() {
+    let task = |id| Task { id, status: "completed", completed_at: Some(NOW - id as i64 * 60_000_000) };
+    let api = Api::new((0..3000).map(task).collect(), 10, true);
+    let mut first = Frontier::new(query(&[]), NOW, 100, 8);
+    let mut log = Vec::new();
+    while log.len() < 200 {
+        let request = first.next_request().unwrap();
+        let (_, glance) = api.page(&request);
+        first.received(request.chain, &glance).unwrap();
+        log.push((request.chain, glance));
+    }
+    let mut second = Frontier::new(query(&[]), NOW, 100, 8);
+    for (chain, glance) in log {
+        second.received(chain, &Glance { ids: Vec::new(), ..glance }).unwrap();
+    }
+    assert_eq!(first.requests(), second.requests());
+}

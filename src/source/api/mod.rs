@@ -1,0 +1,224 @@
+//! Pages from the Scale API. The only async part of the program: what leaves it are pages, in a bounded queue.
+//!
+//! ```text
+//!           requests           arrivals             pages
+//!  frontier ───────▶ client ─────────────▶ spool ─────────▶ the pipeline
+//!      ▲               │      bounded: 16                 2
+//!      └──── facts ────┘
+//! ```
+//!
+//! `frontier` says what to ask, `client` asks until it is answered, `glance` finds in a page what the frontier must know, `pace` slows
+//! all down together, `fetch` keeps requests in the air, `spool` writes pages to disk before they go on.
+
+mod client;
+mod fetch;
+pub mod frontier;
+mod glance;
+mod pace;
+pub mod query;
+mod spool;
+
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+use tokio::sync::{mpsc, oneshot};
+use url::Url;
+
+use super::pages::Page;
+use crate::error::{Error, Result};
+use crate::progress::Progress;
+use client::Client;
+use fetch::{Arrival, Fetcher, QUEUED_ARRIVALS};
+use spool::{Event, Spool};
+
+pub use client::{Key, name};
+pub use frontier::{Frontier, Request};
+pub use glance::Glance;
+pub use query::{Query, Selector};
+pub use spool::Plan;
+
+/// How the API is reached, and what is asked of it.
+#[derive(Clone, Debug)]
+pub struct ApiConfig {
+    /// Its address, without `/v2`.
+    pub url: Url,
+    /// The key.
+    pub key: Key,
+    /// What is asked, if no earlier run has begun it.
+    pub plan: Plan,
+    /// Requests at a time.
+    pub concurrency: usize,
+    /// How long failures are borne.
+    pub patience: Patience,
+    /// A limit of the user's.
+    pub max_requests_per_second: Option<NonZeroU32>,
+    /// Until a connection stands.
+    pub connect_timeout: Duration,
+    /// Without a byte.
+    pub read_timeout: Duration,
+    /// Drop what an earlier run received.
+    pub is_restart: bool,
+    /// Keep what was received, in `_taskloom/raw`.
+    pub keeps_raw: bool,
+    /// Commit although a delivery brought another number of tasks than it says.
+    pub allows_count_mismatch: bool,
+}
+
+/// How long failures are borne.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// Attempts behind the first one.
+    pub retries: u32,
+    /// Time for all attempts of one request.
+    pub retry_for: Duration,
+    /// The wait before the second attempt, about; each further one is twice as long.
+    pub first_wait: Duration,
+}
+
+impl Default for Patience {
+    /// Bears an outage of five minutes.
+    fn default() -> Patience {
+        let retry_for = Duration::from_secs(600);
+        Patience { retries: 60, retry_for, first_wait: Duration::from_millis(500) }
+    }
+}
+
+/// Pages that wait for the pipeline: one to take while the next is written down.
+const QUEUED_PAGES: usize = 2;
+
+/// Pages that come in from the API. They end with `None`: without it the fetch has died.
+#[derive(Debug)]
+pub struct Fetched {
+    /// The pages.
+    pub pages: Receiver<Option<Result<Page>>>,
+    /// The spool and the frontier come here when all pages are handed out.
+    end: oneshot::Receiver<Ended>,
+    /// Dropped, it stops the fetch.
+    _stop: oneshot::Sender<()>,
+}
+
+/// A fetch at its end.
+#[derive(Debug)]
+pub struct Ended {
+    spool: Spool,
+    /// How many tasks the delivery says that it has.
+    pub task_count: Option<u64>,
+}
+
+impl Ended {
+    /// Puts away what was received: after the commit. Gives the file, if it was to be kept.
+    pub fn finish(self, keep_as: Option<PathBuf>) -> Result<Option<PathBuf>> {
+        self.spool.finish(keep_as.as_deref())?;
+        Ok(keep_as)
+    }
+}
+
+impl Fetched {
+    /// What is left when the pages are at their end.
+    pub fn end(mut self) -> Result<Ended> {
+        self.end.try_recv().map_err(|_| Error::Reader)
+    }
+}
+
+/// Begins to fetch, or goes on where an earlier run ended: first come the pages in the spool, then those of the API.
+pub fn fetch(config: &ApiConfig, spool: &Path, held_bytes: usize, progress: &Arc<Progress>) -> Result<Fetched> {
+    let spool = Spool::open(spool, config.plan.clone(), config.is_restart)?;
+    let counts = progress.fetch();
+    let plan = spool.plan();
+    let mut frontier = Frontier::new(plan.query.clone(), plan.began_at, plan.page_size, plan.concurrency);
+    for entry in spool.entries() {
+        match &entry.event {
+            Event::Page { glance, .. } => frontier.received(entry.chain, glance)?,
+            Event::Expired => frontier.expired(entry.chain)?,
+        }
+    }
+    counts.spooled_pages.store(spool.entries().len() as u64, Relaxed);
+    if !spool.entries().is_empty() {
+        tracing::info!(pages = spool.entries().len(), "going on with an unfinished export");
+    }
+    let client = Arc::new(Client::new(config, &counts)?);
+    let fetcher = Fetcher { client, frontier, concurrency: config.concurrency, held_bytes, counts };
+    Ok(start(fetcher, spool))
+}
+
+fn start(fetcher: Fetcher, spool: Spool) -> Fetched {
+    let (arrivals, arrived) = mpsc::channel(QUEUED_ARRIVALS);
+    let (sender, pages) = bounded(QUEUED_PAGES);
+    let (stop, stopped) = oneshot::channel();
+    let (ended, end) = oneshot::channel();
+    let (walked, frontier) = oneshot::channel();
+    std::thread::spawn(move || {
+        let _ = walked.send(walk(fetcher, arrivals, stopped));
+    });
+    std::thread::spawn(move || {
+        let mut outlet = Outlet { spool, to: sender, sequence: 0, byte: 0 };
+        let outcome = outlet.pass_on(arrived).and_then(|()| {
+            let frontier = frontier.blocking_recv().map_err(|_| Error::Reader)??;
+            Ok(frontier.task_count())
+        });
+        let last = match outcome {
+            Ok(task_count) => {
+                let _ = ended.send(Ended { spool: outlet.spool, task_count });
+                None
+            }
+            Err(error) => Some(Err(error)),
+        };
+        // Without a receiver the run is over.
+        let _ = outlet.to.send(last);
+    });
+    Fetched { pages, end, _stop: stop }
+}
+
+fn walk(fetcher: Fetcher, arrivals: mpsc::Sender<Arrival>, stopped: oneshot::Receiver<()>) -> Result<Frontier> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Error::Client { reason: error.to_string() })?;
+    let walked = runtime.block_on(async {
+        tokio::select! {
+            walked = fetcher.run(arrivals) => walked,
+            _ = stopped => Err(Error::Reader),
+        }
+    });
+    // Requests that are in the air are of no use any more.
+    runtime.shutdown_background();
+    walked
+}
+
+/// From arrivals to the spool and on to the pipeline.
+struct Outlet {
+    spool: Spool,
+    to: Sender<Option<Result<Page>>>,
+    sequence: u64,
+    byte: u64,
+}
+
+impl Outlet {
+    fn pass_on(&mut self, mut arrived: mpsc::Receiver<Arrival>) -> Result<()> {
+        for line in self.spool.lines()? {
+            self.hand_out(line?)?;
+        }
+        while let Some(arrival) = arrived.blocking_recv() {
+            match arrival {
+                Arrival::Page(chain, glance, body) => {
+                    let line = self.spool.append(chain, glance, &body)?;
+                    drop(body);
+                    self.hand_out(line)?;
+                }
+                Arrival::Expired(chain) => self.spool.note_expired(chain)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// A page of the API is one line of the spool: so places in it are also places in the kept file.
+    fn hand_out(&mut self, bytes: Vec<u8>) -> Result<()> {
+        let (sequence, byte, input_bytes) = (self.sequence, self.byte, bytes.len() as u64);
+        self.sequence += 1;
+        self.byte += input_bytes;
+        let page = Page { sequence, input: 0, byte, line: sequence + 1, input_bytes, bytes, values: None };
+        self.to.send(Some(Ok(page))).map_err(|_| Error::Reader)
+    }
+}

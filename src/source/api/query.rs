@@ -1,0 +1,73 @@
+//! What is asked of the API.
+
+use serde::{Deserialize, Serialize};
+
+/// A query with all its times resolved.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Query {
+    /// Whose tasks.
+    pub of: Vec<Selector>,
+    /// Only tasks of these statuses; empty for all.
+    pub statuses: Vec<String>,
+    /// Only tasks that were completed after this, in microseconds since 1970.
+    pub completed_after: Option<i64>,
+    /// Only tasks that were completed before this.
+    pub completed_before: Option<i64>,
+    /// What comes as an object instead of an id: `project`, `batch`, `delivery`.
+    pub expand: Vec<String>,
+    /// What comes beside the bare task: `annotation_details`, `attachment_details`, `model_parameters`, `submissions`.
+    pub opts: Vec<String>,
+}
+
+/// Whose tasks are asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Selector {
+    /// Those of every project.
+    AllProjects,
+    /// Those of the project of this id.
+    ProjectId(String),
+    /// Those of the project of this name.
+    ProjectName(String),
+    /// Those of the batch of this id.
+    BatchId(String),
+    /// Those of the batch of this name.
+    BatchName(String),
+    /// Those of a delivery.
+    Delivery(Vec<Parameter>),
+    /// One task.
+    TaskId(String),
+}
+
+/// A parameter of a request.
+pub type Parameter = (String, String);
+
+/// All of `expand`.
+pub const EXPANDABLE: [&str; 3] = ["project", "batch", "delivery"];
+
+/// All of `opts`.
+pub const OPTS: [&str; 4] = ["annotation_details", "attachment_details", "model_parameters", "submissions"];
+
+/// Statuses of tasks that are not completed. With the slices of `completed_at` they cover a query.
+pub const OPEN_STATUSES: [&str; 4] = ["pending", "canceled", "error", "deleted"];
+
+/// The status of completed tasks.
+pub const COMPLETED: &str = "completed";
+
+impl Query {
+    /// True where a time is asked for, and so only tasks that have one.
+    pub fn has_times(&self) -> bool {
+        self.completed_after.is_some() || self.completed_before.is_some()
+    }
+
+    /// `expand` and `opts` as parameters.
+    pub(super) fn details(&self) -> impl Iterator<Item = Parameter> + '_ {
+        let expand = self.expand.iter().map(|word| parameter("expand", word));
+        expand.chain(self.opts.iter().map(|word| parameter("opts", word)))
+    }
+}
+
+/// A parameter of a name and a value.
+pub fn parameter(name: &str, value: impl Into<String>) -> Parameter {
+    (name.to_owned(), value.into())
+}

@@ -1,0 +1,334 @@
+//! Pages as they were received, on disk before anything is made of them, so that a run that ends early goes on from here.
+//!
+//! The file is zstd: one frame a page, each page one line of JSON, so that `flatten` reads it as it is. Before each frame stands a
+//! skippable frame, which decompressors pass over, with what the frontier must know of the page. The first skippable frame holds the
+//! query. What a torn write left at the end is cut off.
+
+use std::fs::{File, TryLockError};
+use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_64;
+use zstd::bulk::Compressor;
+
+use super::frontier::ChainId;
+use super::glance::Glance;
+use super::query::Query;
+use crate::error::{Error, Result};
+use crate::json::redact;
+
+/// One of the sixteen magic numbers of skippable frames.
+const MAGIC: [u8; 4] = [0x5d, 0x2a, 0x4d, 0x18];
+
+/// The version of what stands in the skippable frames, and of how the frontier makes chains of it.
+const FORMAT: u32 = 1;
+
+/// zstd's level: pages must not wait for it.
+const LEVEL: i32 = 1;
+
+/// Bytes after which what was written is brought onto the disk.
+const SYNC_BYTES: u64 = 64 << 20;
+
+/// What is asked, and how.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    format: u32,
+    /// The query in the words of the user: what must be the same to go on.
+    pub asked: String,
+    /// The query with its times resolved when the export began.
+    pub query: Query,
+    /// When that was, in microseconds since 1970.
+    pub began_at: i64,
+    /// Tasks on a page.
+    pub page_size: u8,
+    /// Requests at a time that the chains are made for.
+    pub concurrency: usize,
+}
+
+/// What happened to a chain.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Event {
+    /// A page came.
+    Page {
+        /// Its facts.
+        glance: Glance,
+        /// Bytes of its frame, which follows.
+        bytes: u64,
+        /// Checksum of the frame.
+        checksum: u64,
+    },
+    /// Its token expired.
+    Expired,
+}
+
+/// An entry of the spool.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Entry {
+    /// The chain.
+    pub chain: ChainId,
+    /// What happened to it.
+    pub event: Event,
+}
+
+/// The file, locked.
+#[derive(Debug)]
+pub struct Spool {
+    path: PathBuf,
+    file: File,
+    plan: Plan,
+    /// What an earlier run left.
+    entries: Vec<Entry>,
+    unsynced_bytes: u64,
+}
+
+impl Plan {
+    /// A plan of this moment.
+    pub fn new(asked: String, query: Query, began_at: i64, page_size: u8, concurrency: usize) -> Plan {
+        Plan { format: FORMAT, asked, query, began_at, page_size, concurrency }
+    }
+}
+
+impl Spool {
+    /// Opens the spool of a lake. One that an earlier run of the same query left is gone on with, unless it is to be dropped.
+    pub fn open(path: &Path, plan: Plan, is_restart: bool) -> Result<Spool> {
+        let failed = |action| Error::file(action, path);
+        let mut options = File::options();
+        let file = options.read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
+        let file = file.map_err(failed("open"))?;
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => return Err(Error::SpoolBusy { path: path.to_owned() }),
+            Err(TryLockError::Error(error)) => return Err(Error::file("lock", path)(error)),
+            Ok(()) => {}
+        }
+        if is_restart {
+            file.set_len(0).map_err(failed("empty"))?;
+        }
+        let found = Found::of(&file).map_err(failed("read"))?;
+        file.set_len(found.end).map_err(failed("cut off the torn end of"))?;
+        let mut spool = Spool { path: path.to_owned(), file, plan, entries: Vec::new(), unsynced_bytes: 0 };
+        match found.plan {
+            None => spool.begin().map_err(failed("write"))?,
+            Some(other) if other.asked != spool.plan.asked || other.format != FORMAT => {
+                let pages = found.entries.len() as u64;
+                return Err(Error::SpoolOfOther { path: path.to_owned(), pages, other: other.asked });
+            }
+            Some(plan) => (spool.plan, spool.entries) = (plan, found.entries),
+        }
+        spool.file.seek(SeekFrom::End(0)).map_err(failed("read"))?;
+        Ok(spool)
+    }
+
+    fn begin(&mut self) -> io::Result<()> {
+        self.file.set_len(0)?;
+        self.file.seek(SeekFrom::Start(0))?;
+        let frame = skippable(&self.plan)?;
+        self.file.write_all(&frame)?;
+        self.file.sync_all()
+    }
+
+    /// The plan that is in force: that of the first run.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// What an earlier run left, in its order.
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// Takes the file out of the way: into another name, or nowhere.
+    pub fn finish(self, keep_as: Option<&Path>) -> Result<()> {
+        match keep_as {
+            Some(to) => {
+                self.file.sync_all().map_err(Error::file("write", &self.path))?;
+                std::fs::rename(&self.path, to).map_err(Error::file("move to", to))
+            }
+            None => std::fs::remove_file(&self.path).map_err(Error::file("remove", &self.path)),
+        }
+    }
+
+    /// Appends a page, as one line, without its secrets. Gives the line.
+    pub fn append(&mut self, chain: ChainId, glance: Glance, body: &[u8]) -> Result<Vec<u8>> {
+        let (redacted, _) = redact(body);
+        let line = one_line(redacted.into_owned());
+        self.append_page(chain, glance, &line).map_err(Error::file("write", &self.path))?;
+        Ok(line)
+    }
+
+    fn append_page(&mut self, chain: ChainId, glance: Glance, line: &[u8]) -> io::Result<()> {
+        let frame = Compressor::new(LEVEL)?.compress(line)?;
+        let event = Event::Page { glance, bytes: frame.len() as u64, checksum: xxh3_64(&frame) };
+        let mut written = skippable(&Entry { chain, event })?;
+        written.extend_from_slice(&frame);
+        self.write(&written)
+    }
+
+    /// Notes that a chain begins anew.
+    pub fn note_expired(&mut self, chain: ChainId) -> Result<()> {
+        let written = skippable(&Entry { chain, event: Event::Expired });
+        written.and_then(|bytes| self.write(&bytes)).map_err(Error::file("write", &self.path))
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.file.write_all(bytes)?;
+        self.unsynced_bytes += bytes.len() as u64;
+        if self.unsynced_bytes >= SYNC_BYTES {
+            self.unsynced_bytes = 0;
+            self.file.sync_data()?;
+        }
+        Ok(())
+    }
+
+    /// The lines of the pages that an earlier run left, in their order.
+    pub fn lines(&self) -> Result<impl Iterator<Item = Result<Vec<u8>>> + use<>> {
+        let path = self.path.clone();
+        let mut reader = BufReader::new(File::open(&path).map_err(Error::file("open", &path))?);
+        let failed = Error::file("read", &path);
+        let entries = self.entries.clone();
+        read_skippable(&mut reader).map_err(failed)?;
+        Ok(entries.into_iter().filter_map(move |entry| {
+            let line = read_line(&mut reader, &entry).transpose()?;
+            Some(line.map_err(Error::file("read", &path)))
+        }))
+    }
+}
+
+fn read_line(reader: &mut impl Read, entry: &Entry) -> io::Result<Option<Vec<u8>>> {
+    read_skippable(reader)?;
+    let Event::Page { bytes, .. } = entry.event else { return Ok(None) };
+    zstd::stream::decode_all(reader.take(bytes)).map(Some)
+}
+
+/// A page in one line: between JSON's values a line break is worth a space, and within strings there is none.
+fn one_line(mut body: Vec<u8>) -> Vec<u8> {
+    for byte in body.iter_mut().filter(|byte| matches!(**byte, b'\n' | b'\r')) {
+        *byte = b' ';
+    }
+    body.push(b'\n');
+    body
+}
+
+fn skippable(value: &impl Serialize) -> io::Result<Vec<u8>> {
+    let json = serde_json::to_vec(value)?;
+    let length = u32::try_from(json.len()).map_err(io::Error::other)?;
+    Ok([&MAGIC, &length.to_le_bytes(), json.as_slice()].concat())
+}
+
+/// The content of the next skippable frame; `None` at the end, and where the frame is torn or no such frame.
+fn read_skippable(reader: &mut impl Read) -> io::Result<Option<Vec<u8>>> {
+    let mut head = Vec::new();
+    reader.take(8).read_to_end(&mut head)?;
+    let Some((magic, length)) = head.split_first_chunk::<4>() else { return Ok(None) };
+    let length = length.try_into().map(u32::from_le_bytes);
+    let Some(length) = length.ok().filter(|_| *magic == MAGIC) else { return Ok(None) };
+    let mut content = Vec::new();
+    reader.take(length.into()).read_to_end(&mut content)?;
+    Ok((content.len() as u64 == u64::from(length)).then_some(content))
+}
+
+/// What is whole in a file.
+#[derive(Debug, Default)]
+struct Found {
+    plan: Option<Plan>,
+    entries: Vec<Entry>,
+    /// Where the whole entries end.
+    end: u64,
+}
+
+impl Found {
+    fn of(file: &File) -> io::Result<Found> {
+        let mut reader = BufReader::with_capacity(1 << 20, file);
+        reader.seek(SeekFrom::Start(0))?;
+        let mut found = Found::default();
+        let Some(plan) = read_skippable(&mut reader)? else { return Ok(found) };
+        // A plan that this program can't read is of another program, and so of another query.
+        let unknown = || Plan { format: 0, asked: "by another version of taskloom".to_owned(), ..Plan::default() };
+        found.plan = Some(serde_json::from_slice(&plan).unwrap_or_else(|_| unknown()));
+        found.end = reader.stream_position()?;
+        while let Some(entry) = read_skippable(&mut reader)? {
+            let Ok(entry) = serde_json::from_slice::<Entry>(&entry) else { break };
+            if let Event::Page { bytes, checksum, .. } = entry.event {
+                let mut frame = Vec::new();
+                reader.by_ref().take(bytes).read_to_end(&mut frame)?;
+                if frame.len() as u64 != bytes || xxh3_64(&frame) != checksum {
+                    break;
+                }
+            }
+            found.entries.push(entry);
+            found.end = reader.stream_position()?;
+        }
+        Ok(found)
+    }
+}
+
+impl Default for Plan {
+    fn default() -> Plan {
+        Plan::new(String::new(), Query::default(), 0, 100, 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(asked: &str) -> Plan {
+        Plan::new(asked.to_owned(), Query::default(), 7, 100, 8)
+    }
+
+    fn filled(path: &Path) -> Vec<u8> {
+        let mut spool = Spool::open(path, plan("a"), false).unwrap();
+        for chain in 0..3 {
+            let body = format!("{{\"tasks\": [\n{chain}],\r\n\"workspace_token\": \"secret\"}}");
+            spool.append(chain, Glance { items: 1, ..Glance::default() }, body.as_bytes()).unwrap();
+        }
+        spool.note_expired(2).unwrap();
+        drop(spool);
+        std::fs::read(path).unwrap()
+    }
+
+    #[test]
+    fn a_spool_goes_on_wherever_it_was_torn() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("spool");
+        let whole = filled(&path);
+        let mut counts = Vec::new();
+        for length in 0..=whole.len() {
+            std::fs::write(&path, &whole[..length]).unwrap();
+            let mut spool = Spool::open(&path, plan("a"), false).unwrap();
+            let before = spool.entries().len();
+            counts.push(before);
+            spool.append(9, Glance::default(), b"{}").unwrap();
+            drop(spool);
+            let spool = Spool::open(&path, plan("a"), false).unwrap();
+            assert_eq!(spool.entries().len(), before + 1);
+            assert_eq!(spool.lines().unwrap().last().unwrap().unwrap(), b"{}\n");
+        }
+        assert!(counts.is_sorted() && counts.last() == Some(&4), "{counts:?}");
+    }
+
+    #[test]
+    fn a_spool_is_lines_in_zstd_without_secrets() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("spool");
+        let text = String::from_utf8(zstd::decode_all(filled(&path).as_slice()).unwrap()).unwrap();
+        assert_eq!(text.lines().count(), 3);
+        assert!(text.contains("[redacted]") && !text.contains("secret"), "{text}");
+    }
+
+    #[test]
+    fn a_spool_is_of_one_query_and_one_run() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("spool");
+        filled(&path);
+        let held = Spool::open(&path, Plan { began_at: 8, ..plan("a") }, false).unwrap();
+        assert_eq!(held.plan().began_at, 7);
+        assert!(matches!(Spool::open(&path, plan("a"), false), Err(Error::SpoolBusy { .. })));
+        drop(held);
+        let refused = Spool::open(&path, plan("b"), false).unwrap_err().to_string();
+        assert!(refused.contains("--restart"), "{refused}");
+        assert!(Spool::open(&path, plan("b"), true).unwrap().entries().is_empty());
+    }
+}
