@@ -33,11 +33,14 @@ lint:
 	cargo clippy --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps
 
-# Whole runs: peak memory, and against DuckDB. Takes about five minutes and 4 GB of memory for its files.
+# How fast each room is, the peak memory of whole runs, and whole runs against DuckDB and Polars, with a chart. Takes about 15
+# minutes, more than half of them to build, and 4 GB of memory for its files.
+bench: export TASKLOOM_BIN := $(or $(CARGO_TARGET_DIR),target)/release/taskloom
 bench: $(STAMP)
 	cargo build --release
-	TASKLOOM_BIN=$(or $(CARGO_TARGET_DIR),target)/release/taskloom $(PYTHON) benches/whole_runs.py memory
-	TASKLOOM_BIN=$(or $(CARGO_TARGET_DIR),target)/release/taskloom $(PYTHON) benches/whole_runs.py duckdb
+	cargo bench --bench rooms
+	$(PYTHON) benches/whole_runs.py memory
+	$(PYTHON) benches/whole_runs.py compare --chart benches/whole_runs.svg
 
 clean:
 	cargo clean
