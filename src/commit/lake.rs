@@ -27,6 +27,8 @@ pub struct Snapshot {
     pub version: u64,
     /// Checksum of its record; empty before the first commit.
     pub checksum: String,
+    /// The spool whose pages the version was made of, if it was an export.
+    pub spool: Option<String>,
     /// How its tasks became partitions.
     pub layout: Layout,
     /// Its files by path.
@@ -49,6 +51,8 @@ pub struct Recovered {
 pub struct Change<'a> {
     /// The run.
     pub run: &'a str,
+    /// The spool whose pages are in it.
+    pub spool: Option<String>,
     /// How tasks became partitions.
     pub layout: Layout,
     /// Staged files.
@@ -151,6 +155,7 @@ impl Lake {
             }
             snapshot.files.extend(record.add.into_iter().map(|file| (file.path.clone(), file)));
             (snapshot.version, snapshot.checksum, snapshot.layout) = (version, checksum, record.layout);
+            snapshot.spool = record.spool;
         }
         Ok(snapshot)
     }
@@ -173,7 +178,7 @@ impl Lake {
         change: Change<'_>,
         last_word: impl FnOnce() -> Result<()>,
     ) -> Result<u64> {
-        let Change { run, layout, add, remove } = change;
+        let Change { run, spool, layout, add, remove } = change;
         staging.sync()?;
         crash_point("staged");
         last_word()?;
@@ -182,6 +187,7 @@ impl Lake {
             version: parent.version + 1,
             parent: parent.checksum.clone(),
             run: run.to_owned(),
+            spool,
             created_at: chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Millis, true),
             taskloom_version: env!("CARGO_PKG_VERSION").to_owned(),
             schema_version: SCHEMA_VERSION,

@@ -23,6 +23,9 @@ pub struct Record {
     pub parent: String,
     /// The run that made it; its staging folder has the same name.
     pub run: String,
+    /// The spool whose pages are in it; of an export.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub spool: Option<String>,
     /// When it was made, RFC 3339 in UTC.
     pub created_at: String,
     /// Version of the program.

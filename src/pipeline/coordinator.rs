@@ -84,7 +84,7 @@ pub(super) struct Coordinator<'w> {
 }
 
 impl<'w> Coordinator<'w> {
-    pub(super) fn new(context: &Arc<Context>, workers: &'w Workers, spool: &Path) -> Result<Coordinator<'w>> {
+    pub(super) fn new(context: &Arc<Context>, workers: &'w Workers) -> Result<Coordinator<'w>> {
         let memory = context.config.memory;
         let folder = context.staging.folder();
         let (sender, events) = unbounded();
@@ -94,8 +94,11 @@ impl<'w> Coordinator<'w> {
                 (feed, spares, None)
             }
             Source::Api(config) => {
-                let fetched = api::fetch(config, spool, memory.page_bytes(), &context.progress)?;
-                (Feed::Thread(fetched.pages.clone()), Spares::default(), Some(fetched))
+                let (pages, fetched) = {
+                    let spool = (context.spool.as_path(), context.committed_spool.as_deref());
+                    api::fetch(config, spool, memory.page_bytes(), &context.progress)?
+                };
+                (Feed::Thread(pages), Spares::default(), Some(fetched))
             }
         };
         Ok(Coordinator {

@@ -5,6 +5,7 @@ mod part;
 mod route;
 mod workers;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -30,6 +31,9 @@ struct Context {
     encoding: Encoding,
     /// Checksum of the record that this run builds on.
     parent: String,
+    /// Where an export writes down what it receives, and the spool that is committed already.
+    spool: PathBuf,
+    committed_spool: Option<String>,
     /// Names of the inputs, for rejects.
     input_names: Vec<String>,
     progress: Arc<Progress>,
@@ -55,6 +59,8 @@ pub fn run(config: RunConfig, progress: &Arc<Progress>) -> Result<Report> {
         staging: lake.stage(&run)?,
         encoding: Encoding { compression_level: config.compression_level },
         parent: parent.checksum.clone(),
+        spool: lake.own("spool.ndjson.zst"),
+        committed_spool: parent.spool.clone(),
         input_names: config.source.names(),
         progress: Arc::clone(progress),
         config,
@@ -80,7 +86,7 @@ fn recover(lake: &Lake) -> Result<()> {
 
 fn weave(lake: &Lake, parent: &Snapshot, run: &str, context: &Arc<Context>) -> Result<Report> {
     let workers = Workers::start(context.config.threads)?;
-    let outcome = Coordinator::new(context, &workers, &lake.own("spool.ndjson.zst"))?.run()?;
+    let outcome = Coordinator::new(context, &workers)?.run()?;
     let mut report = outcome.report;
     report.run = run.to_owned();
     report.rejects_file = outcome.rejects.publish(&lake.own("rejects").join(format!("{run}.ndjson")))?;
@@ -94,7 +100,8 @@ fn weave(lake: &Lake, parent: &Snapshot, run: &str, context: &Arc<Context>) -> R
     report.count_files(&files);
     let remove = parent.files.keys().cloned().collect();
     context.progress.enter(Stage::Committing);
-    let change = Change { run, layout: context.config.layout, add: files, remove };
+    let spool = outcome.fetched.as_ref().map(|fetched| fetched.spool_id().to_owned());
+    let change = Change { run, spool, layout: context.config.layout, add: files, remove };
     let last_word = || context.progress.check();
     report.version = lake.commit(parent, &context.staging, change, last_word)?;
     if let Some(fetched) = outcome.fetched {

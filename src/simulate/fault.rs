@@ -116,10 +116,11 @@ impl Plan {
     }
 
     fn too_many_requests(&self) -> Response {
-        let date = || httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(1));
+        let seconds = self.faults.retry_after_seconds;
+        let date = || httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(seconds));
         let wait = match self.too_many.fetch_add(1, Relaxed) % 3 {
             0 => "0".to_owned(),
-            1 => "1".to_owned(),
+            1 => seconds.to_string(),
             _ => date(),
         };
         too_many(&wait)

@@ -69,19 +69,21 @@ pub struct Faults {
     pub kinds: Vec<Fault>,
     /// How long [`Fault::Stall`] takes.
     pub stall: Duration,
+    /// What [`Fault::TooManyRequests`] asks to wait.
+    pub retry_after_seconds: u64,
 }
 
 impl Default for Faults {
     /// No faults; once the rate is set, all kinds and stalls of a minute.
     fn default() -> Faults {
-        Faults { rate: 0.0, kinds: Fault::ALL.to_vec(), stall: Duration::from_secs(60) }
+        Faults { rate: 0.0, kinds: Fault::ALL.to_vec(), stall: Duration::from_secs(60), retry_after_seconds: 1 }
     }
 }
 
 /// A way for a request to fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Fault {
-    /// 429 with `Retry-After`: 0, 1 and an HTTP date in turn.
+    /// 429 with `Retry-After`: 0, the seconds, and the same as a date in turn.
     TooManyRequests,
     /// 408.
     RequestTimeout,

@@ -104,7 +104,7 @@ fn of_two_runs_on_the_same_version_one_is_in_and_the_other_is_told() {
         lake.commit(
             &parent,
             &staging,
-            Change { run, layout: Default::default(), add: vec![file], remove: Vec::new() },
+            Change { run, spool: None, layout: Default::default(), add: vec![file], remove: Vec::new() },
             || Ok(()),
         )
     };

@@ -4,6 +4,7 @@
 mod commands;
 mod crashes;
 mod drift;
+mod export;
 mod face;
 mod inputs;
 mod lakes;

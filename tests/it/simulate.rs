@@ -544,7 +544,7 @@ fn pages_of_html_and_empty_bodies_come_with_status_200() {
 #[test]
 fn a_stalled_request_is_answered_late() {
     let stall = Duration::from_millis(30);
-    let faults = Faults { rate: 1.0, kinds: vec![Fault::Stall], stall };
+    let faults = Faults { rate: 1.0, kinds: vec![Fault::Stall], stall, ..Faults::default() };
     let simulator = start(two_tasks(), SimulateOptions { faults, ..SimulateOptions::default() });
     let begin = Instant::now();
     assert_eq!(get(&simulator, TARGET).json()["tasks"].as_array().unwrap().len(), 1);

@@ -229,9 +229,15 @@ impl Frontier {
         Request { chain: id, path, parameters, has_token: chain.token.is_some() }
     }
 
+    /// A chain whose answer is told without its having been asked, because an earlier run did, must not be asked for that too.
+    fn unready(&mut self, id: ChainId) {
+        self.ready.retain(|ready| *ready != id);
+    }
+
     /// Takes in a page of a chain.
     pub fn received(&mut self, id: ChainId, glance: &Glance) -> Result<()> {
         self.pages += 1;
+        self.unready(id);
         let Some(chain) = self.chains.get_mut(&id) else { return Ok(()) };
         chain.take(glance).map_err(|reason| Error::Circle { reason })?;
         let makes_chains = matches!(chain.kind, Kind::Other { makes_chains: true, .. });
@@ -277,6 +283,7 @@ impl Frontier {
 
     /// The chain's token works no more: it begins anew. What it brought stays; its tasks just come again.
     pub fn expired(&mut self, id: ChainId) -> Result<()> {
+        self.unready(id);
         let Some(chain) = self.chains.get_mut(&id) else { return Ok(()) };
         chain.restarts = if chain.pages > chain.most_pages { 0 } else { chain.restarts + 1 };
         if chain.restarts >= MOST_RESTARTS {

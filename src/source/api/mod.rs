@@ -22,6 +22,7 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -91,14 +92,25 @@ impl Default for Patience {
 const QUEUED_PAGES: usize = 2;
 
 /// Pages that come in from the API. They end with `None`: without it the fetch has died.
+pub type Incoming = Receiver<Option<Result<Page>>>;
+
+/// A fetch under way. It is stopped when this value goes; who takes the pages must be gone before.
 #[derive(Debug)]
 pub struct Fetched {
-    /// The pages.
-    pub pages: Receiver<Option<Result<Page>>>,
     /// The spool and the frontier come here when all pages are handed out.
     end: oneshot::Receiver<Ended>,
-    /// Dropped, it stops the fetch.
-    _stop: oneshot::Sender<()>,
+    stop: Option<oneshot::Sender<()>>,
+    outlet: Option<JoinHandle<()>>,
+}
+
+impl Drop for Fetched {
+    /// Waits until the spool is let go, so that who comes next can have it.
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(outlet) = self.outlet.take() {
+            let _ = outlet.join();
+        }
+    }
 }
 
 /// A fetch at its end.
@@ -110,6 +122,11 @@ pub struct Ended {
 }
 
 impl Ended {
+    /// The spool's name.
+    pub fn spool_id(&self) -> &str {
+        &self.spool.plan().id
+    }
+
     /// Puts away what was received: after the commit. Gives the file, if it was to be kept.
     pub fn finish(self, keep_as: Option<PathBuf>) -> Result<Option<PathBuf>> {
         self.spool.finish(keep_as.as_deref())?;
@@ -125,8 +142,14 @@ impl Fetched {
 }
 
 /// Begins to fetch, or goes on where an earlier run ended: first come the pages in the spool, then those of the API.
-pub fn fetch(config: &ApiConfig, spool: &Path, held_bytes: usize, progress: &Arc<Progress>) -> Result<Fetched> {
-    let spool = Spool::open(spool, config.plan.clone(), config.is_restart)?;
+/// A spool whose pages are committed already is dropped.
+pub fn fetch(
+    config: &ApiConfig,
+    (spool, committed): (&Path, Option<&str>),
+    held_bytes: usize,
+    progress: &Arc<Progress>,
+) -> Result<(Incoming, Fetched)> {
+    let spool = Spool::open(spool, config.plan.clone(), config.is_restart, committed)?;
     let counts = progress.fetch();
     let plan = spool.plan();
     let mut frontier = Frontier::new(plan.query.clone(), plan.began_at, plan.page_size, plan.concurrency);
@@ -145,7 +168,7 @@ pub fn fetch(config: &ApiConfig, spool: &Path, held_bytes: usize, progress: &Arc
     Ok(start(fetcher, spool))
 }
 
-fn start(fetcher: Fetcher, spool: Spool) -> Fetched {
+fn start(fetcher: Fetcher, spool: Spool) -> (Incoming, Fetched) {
     let (arrivals, arrived) = mpsc::channel(QUEUED_ARRIVALS);
     let (sender, pages) = bounded(QUEUED_PAGES);
     let (stop, stopped) = oneshot::channel();
@@ -154,7 +177,7 @@ fn start(fetcher: Fetcher, spool: Spool) -> Fetched {
     std::thread::spawn(move || {
         let _ = walked.send(walk(fetcher, arrivals, stopped));
     });
-    std::thread::spawn(move || {
+    let outlet = std::thread::spawn(move || {
         let mut outlet = Outlet { spool, to: sender, sequence: 0, byte: 0 };
         let outcome = outlet.pass_on(arrived).and_then(|()| {
             let frontier = frontier.blocking_recv().map_err(|_| Error::Reader)??;
@@ -170,7 +193,7 @@ fn start(fetcher: Fetcher, spool: Spool) -> Fetched {
         // Without a receiver the run is over.
         let _ = outlet.to.send(last);
     });
-    Fetched { pages, end, _stop: stop }
+    (pages, Fetched { end, stop: Some(stop), outlet: Some(outlet) })
 }
 
 fn walk(fetcher: Fetcher, arrivals: mpsc::Sender<Arrival>, stopped: oneshot::Receiver<()>) -> Result<Frontier> {

@@ -35,6 +35,8 @@ const SYNC_BYTES: u64 = 64 << 20;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
     format: u32,
+    /// The spool's own name: a commit record tells by it whose pages are in.
+    pub id: String,
     /// The query in the words of the user: what must be the same to go on.
     pub asked: String,
     /// The query with its times resolved when the export began.
@@ -87,13 +89,15 @@ pub struct Spool {
 impl Plan {
     /// A plan of this moment.
     pub fn new(asked: String, query: Query, began_at: i64, page_size: u8, concurrency: usize) -> Plan {
-        Plan { format: FORMAT, asked, query, began_at, page_size, concurrency }
+        let id = format!("{began_at:x}-{:x}", std::process::id());
+        Plan { format: FORMAT, id, asked, query, began_at, page_size, concurrency }
     }
 }
 
 impl Spool {
-    /// Opens the spool of a lake. One that an earlier run of the same query left is gone on with, unless it is to be dropped.
-    pub fn open(path: &Path, plan: Plan, is_restart: bool) -> Result<Spool> {
+    /// Opens the spool of a lake. One that an earlier run of the same query left is gone on with, unless it is to be dropped, or its pages
+    /// are committed.
+    pub fn open(path: &Path, plan: Plan, is_restart: bool, committed: Option<&str>) -> Result<Spool> {
         let failed = |action| Error::file(action, path);
         let mut options = File::options();
         let file = options.read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
@@ -106,7 +110,11 @@ impl Spool {
         if is_restart {
             file.set_len(0).map_err(failed("empty"))?;
         }
-        let found = Found::of(&file).map_err(failed("read"))?;
+        let mut found = Found::of(&file).map_err(failed("read"))?;
+        if found.plan.as_ref().is_some_and(|plan| Some(plan.id.as_str()) == committed) {
+            // The run that committed them ended before it could put them away.
+            found = Found::default();
+        }
         file.set_len(found.end).map_err(failed("cut off the torn end of"))?;
         let mut spool = Spool { path: path.to_owned(), file, plan, entries: Vec::new(), unsynced_bytes: 0 };
         match found.plan {
@@ -279,7 +287,7 @@ mod tests {
     }
 
     fn filled(path: &Path) -> Vec<u8> {
-        let mut spool = Spool::open(path, plan("a"), false).unwrap();
+        let mut spool = Spool::open(path, plan("a"), false, None).unwrap();
         for chain in 0..3 {
             let body = format!("{{\"tasks\": [\n{chain}],\r\n\"workspace_token\": \"secret\"}}");
             spool.append(chain, Glance { items: 1, ..Glance::default() }, body.as_bytes()).unwrap();
@@ -297,12 +305,12 @@ mod tests {
         let mut counts = Vec::new();
         for length in 0..=whole.len() {
             std::fs::write(&path, &whole[..length]).unwrap();
-            let mut spool = Spool::open(&path, plan("a"), false).unwrap();
+            let mut spool = Spool::open(&path, plan("a"), false, None).unwrap();
             let before = spool.entries().len();
             counts.push(before);
             spool.append(9, Glance::default(), b"{}").unwrap();
             drop(spool);
-            let spool = Spool::open(&path, plan("a"), false).unwrap();
+            let spool = Spool::open(&path, plan("a"), false, None).unwrap();
             assert_eq!(spool.entries().len(), before + 1);
             assert_eq!(spool.lines().unwrap().last().unwrap().unwrap(), b"{}\n");
         }
@@ -319,16 +327,26 @@ mod tests {
     }
 
     #[test]
+    fn what_is_committed_is_not_gone_on_with() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("spool");
+        filled(&path);
+        let id = Spool::open(&path, plan("a"), false, None).unwrap().plan().id.clone();
+        assert_eq!(Spool::open(&path, plan("a"), false, Some("another")).unwrap().entries().len(), 4);
+        assert_eq!(Spool::open(&path, plan("a"), false, Some(&id)).unwrap().entries().len(), 0);
+    }
+
+    #[test]
     fn a_spool_is_of_one_query_and_one_run() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("spool");
         filled(&path);
-        let held = Spool::open(&path, Plan { began_at: 8, ..plan("a") }, false).unwrap();
+        let held = Spool::open(&path, Plan { began_at: 8, ..plan("a") }, false, None).unwrap();
         assert_eq!(held.plan().began_at, 7);
-        assert!(matches!(Spool::open(&path, plan("a"), false), Err(Error::SpoolBusy { .. })));
+        assert!(matches!(Spool::open(&path, plan("a"), false, None), Err(Error::SpoolBusy { .. })));
         drop(held);
-        let refused = Spool::open(&path, plan("b"), false).unwrap_err().to_string();
+        let refused = Spool::open(&path, plan("b"), false, None).unwrap_err().to_string();
         assert!(refused.contains("--restart"), "{refused}");
-        assert!(Spool::open(&path, plan("b"), true).unwrap().entries().is_empty());
+        assert!(Spool::open(&path, plan("b"), true, None).unwrap().entries().is_empty());
     }
 }

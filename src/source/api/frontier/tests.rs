@@ -260,4 +260,7 @@ fn the_same_pages_make_the_same_chains() {
         second.received(chain, &Glance { ids: Vec::new(), ..glance }).unwrap();
     }
     assert_eq!(first.requests(), second.requests());
+    let asked: Vec<_> = std::iter::from_fn(|| second.next_request()).map(|request| request.chain).collect();
+    assert_eq!(asked.iter().collect::<BTreeSet<_>>().len(), asked.len());
+    assert_eq!(asked.len(), second.chain_count());
 }
