@@ -110,6 +110,13 @@ pub struct Memory {
     pub limit_bytes: usize,
 }
 
+impl Default for Memory {
+    /// 512 MiB.
+    fn default() -> Memory {
+        Memory { limit_bytes: 512 * 1024 * 1024 }
+    }
+}
+
 impl Memory {
     /// The least that works.
     pub const LEAST_BYTES: usize = 32 * 1024 * 1024;

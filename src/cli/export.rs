@@ -9,7 +9,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use clap::{ArgGroup, Args};
 use url::{Host, Url};
 
-use super::flatten::{self, LakeArgs};
+use super::flatten::LakeArgs;
 use super::voice::Voice;
 use crate::config::Source;
 use crate::error::{Error, Result};
@@ -98,8 +98,12 @@ struct WantedArgs {
     /// Only tasks completed before this [with --completed-after: now]
     #[arg(long, value_name = "TIME")]
     completed_before: Option<String>,
+    /// Leave the table delivery_tasks empty: the API tells what is in it only together with the whole task once more, so an export of
+    /// projects takes half the requests without it
+    #[arg(long)]
+    skip_delivery_tasks: bool,
     /// What comes as an object, not as an id; may be given more than once
-    #[arg(long, value_name = "WHAT", default_values = ["project", "batch"], value_parser = EXPANDABLE)]
+    #[arg(long, value_name = "WHAT", default_values = EXPANDABLE, value_parser = EXPANDABLE)]
     expand: Vec<String>,
     /// Details to ask for; may be given more than once
     #[arg(long, value_name = "WHAT", default_values = OPTS, value_parser = OPTS)]
@@ -165,7 +169,7 @@ pub(super) fn run(args: ExportArgs, voice: Voice) -> Result<u8> {
         keeps_raw: args.keep_raw,
         allows_count_mismatch: args.allow_count_mismatch,
     };
-    flatten::weave(Source::Api(Box::new(config)), args.lake, voice)
+    args.lake.weave(Source::Api(Box::new(config)), voice)
 }
 
 fn usage(flag: &'static str, expected: &str, found: impl Into<String>) -> Error {
@@ -225,6 +229,7 @@ impl WantedArgs {
             statuses: self.status.clone(),
             completed_after,
             completed_before,
+            skips_delivery_tasks: self.skip_delivery_tasks,
             expand: self.expand.clone(),
             opts: self.opts.clone(),
         })
@@ -291,6 +296,7 @@ impl WantedArgs {
         words.extend(
             times.into_iter().filter_map(|(name, time)| Some(format!("--completed-{name} {}", time.as_ref()?))),
         );
+        words.extend(self.skip_delivery_tasks.then(|| "--skip-delivery-tasks".to_owned()));
         words.extend(self.expand.iter().map(|word| format!("--expand {word}")));
         words.extend(self.opts.iter().map(|word| format!("--opts {word}")));
         Ok(words.join(" "))

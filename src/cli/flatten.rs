@@ -78,21 +78,34 @@ pub(super) struct LakeArgs {
 const STATUS_REJECTS: u8 = 3;
 
 pub(super) fn run(args: FlattenArgs, voice: Voice) -> Result<u8> {
-    weave(Source::Files(source::resolve(&args.inputs)?), args.lake, voice)
+    let source = Source::Files(source::resolve(&args.inputs)?);
+    args.lake.weave(source, voice)
 }
 
-/// Makes a lake of what comes from the source, and tells how it went.
-pub(super) fn weave(source: Source, args: LakeArgs, voice: Voice) -> Result<u8> {
-    let config = RunConfig {
-        source,
-        out: args.out,
-        is_overwrite: args.overwrite,
-        layout: Layout { date_from: args.date_from, date_grain: args.date_grain },
-        threads: args.threads.map_or_else(all_cores, usize::from),
-        memory: memory(args.memory_limit)?,
-        compression_level: ZstdLevel::try_new(args.compression_level).unwrap_or_default(),
-        max_rejects: args.max_rejects,
-    };
+impl LakeArgs {
+    /// Makes a lake of what comes from the source, tells how it went, and gives the exit status.
+    pub(super) fn weave(self, source: Source, voice: Voice) -> Result<u8> {
+        let (is_json, allows_rejects) = (self.json, self.allow_rejects);
+        let report = weave(self.config(source)?, is_json, voice)?;
+        Ok(if report.rejected > 0 && !allows_rejects { STATUS_REJECTS } else { 0 })
+    }
+
+    fn config(self, source: Source) -> Result<RunConfig> {
+        Ok(RunConfig {
+            source,
+            out: self.out,
+            is_overwrite: self.overwrite,
+            layout: Layout { date_from: self.date_from, date_grain: self.date_grain },
+            threads: self.threads.map_or_else(all_cores, usize::from),
+            memory: memory(self.memory_limit)?,
+            compression_level: ZstdLevel::try_new(self.compression_level).unwrap_or_default(),
+            max_rejects: self.max_rejects,
+        })
+    }
+}
+
+/// Makes a lake, and tells how it went.
+pub(super) fn weave(config: RunConfig, is_json: bool, voice: Voice) -> Result<Report> {
     let progress = Arc::new(Progress::default());
     super::signals::watch(&progress);
     let shown = voice.show(&progress);
@@ -100,10 +113,10 @@ pub(super) fn weave(source: Source, args: LakeArgs, voice: Voice) -> Result<u8> 
     drop(shown);
     let report = ended?;
     // The run is committed: whether anybody hears of it doesn't change how it ended.
-    if let Err(error) = print(&report, args.json, voice) {
+    if let Err(error) = print(&report, is_json, voice) {
         voice.warn(&format!("version {} is committed, but the report can't be written: {error}", report.version));
     }
-    Ok(if report.rejected > 0 && !args.allow_rejects { STATUS_REJECTS } else { 0 })
+    Ok(report)
 }
 
 fn print(report: &Report, is_json: bool, voice: Voice) -> std::io::Result<()> {
@@ -120,7 +133,7 @@ fn print(report: &Report, is_json: bool, voice: Voice) -> std::io::Result<()> {
     write!(anstream::stdout(), "{bold}{heading}{bold:#}\n{rest}")
 }
 
-fn all_cores() -> usize {
+pub(super) fn all_cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 

@@ -1,5 +1,6 @@
 //! The command line: from typed words to a [`crate::config`], and from results to the terminal.
 
+mod demo;
 mod drift;
 mod export;
 mod flatten;
@@ -45,6 +46,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Demo(demo::DemoArgs),
     Flatten(flatten::FlattenArgs),
     Export(Box<export::ExportArgs>),
     Restore(restore::RestoreArgs),
@@ -63,6 +65,7 @@ pub fn run() -> ExitCode {
     let Cli { command, voice } = Cli::parse();
     voice.begin();
     let outcome = match command {
+        Command::Demo(args) => demo::run(args, voice),
         Command::Flatten(args) => flatten::run(args, voice),
         Command::Export(args) => export::run(*args, voice),
         Command::Restore(args) => restore::restore(&args),

@@ -163,12 +163,11 @@ impl<'w> Coordinator<'w> {
     }
 
     /// Waits for what is in the workers' hands, so that nobody writes into the staging folder while it is removed.
-    fn stop(mut self) -> Result<Outcome> {
-        while self.pages + self.building > 0 {
-            match self.events.recv() {
-                Ok(Event::Routed(_)) => self.pages -= 1,
-                Ok(Event::Built { .. }) => self.building -= 1,
-                Err(_) => break,
+    fn stop(self) -> Result<Outcome> {
+        // Pages that were routed too early are in nobody's hands any more.
+        for _ in 0..self.pages - self.early_pages.len() + self.building {
+            if self.events.recv().is_err() {
+                break;
             }
         }
         self.context.progress.check()?;

@@ -18,7 +18,7 @@ use taskloom::pipeline;
 use taskloom::progress::Progress;
 use taskloom::report::Report;
 use taskloom::simulate::{Fault, Faults, SimulateOptions, Simulator, Store};
-use taskloom::source::api::query::{OPTS, parameter};
+use taskloom::source::api::query::{EXPANDABLE, OPTS, parameter};
 use taskloom::source::api::{ApiConfig, Key, Patience, Plan, Query, Selector};
 
 use crate::lakes::{self, restored, visible_files};
@@ -46,7 +46,7 @@ fn simulator(faults: Faults, seed: u64) -> Simulator {
 
 fn query(of: Vec<Selector>) -> Query {
     let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
-    Query { of, expand: words(&["project", "batch"]), opts: words(&OPTS), ..Query::default() }
+    Query { of, expand: words(&EXPANDABLE), opts: words(&OPTS), ..Query::default() }
 }
 
 /// A way to the API whose clocks are tiny.
@@ -199,8 +199,8 @@ fn an_interrupted_run_goes_on_and_ends_as_if_undisturbed() {
     let report = export(api(), folder.path()).unwrap();
     assert!(content(folder.path()) == *WALKED);
     let fetch = report.fetch.unwrap();
-    // The last of the three had at least so many, and they were not asked for again.
-    assert!(fetch.spooled_pages >= 50 && fetch.pages == fetch.requests + fetch.spooled_pages, "{fetch:?}");
+    // What the last of the three had written down was not asked for again.
+    assert!(fetch.spooled_pages >= 20 && fetch.pages == fetch.requests + fetch.spooled_pages, "{fetch:?}");
     assert!(!folder.path().join("_taskloom/spool.ndjson.zst").exists());
 }
 
@@ -297,8 +297,7 @@ fn a_delivery_brings_its_tasks_and_who_belongs_to_it() {
     let simulator = simulator(Faults::default(), 0);
     let folder = tempfile::tempdir().unwrap();
     let delivery = &STORE.deliveries()[0];
-    let mut wanted = query(vec![Selector::Delivery(vec![parameter("delivery_id", &delivery.id)])]);
-    wanted.expand.push("delivery".to_owned());
+    let wanted = query(vec![Selector::Delivery(vec![parameter("delivery_id", &delivery.id)])]);
     let report = export(api(&simulator.url(), wanted, 8), folder.path()).unwrap();
     let (tasks, beside) = content(folder.path());
     assert_eq!(tasks.len() as u64, delivery.task_count);

@@ -32,6 +32,12 @@ pub struct Request {
     pub has_token: bool,
 }
 
+/// Lists tasks.
+const TASKS: &str = "/v2/tasks";
+
+/// Tells of delivered tasks which delivery they came with.
+const DELIVERED: &str = "/v2/delivery/tasks";
+
 /// How wide the slices are that are never split, in microseconds: a few of the overlap on both sides.
 const NARROW: i64 = 16 * OVERLAP;
 
@@ -62,8 +68,8 @@ struct Slice {
 
 #[derive(Clone, Debug)]
 enum Kind {
-    /// Tasks of a selector: of a status, and in a slice, if these are said.
-    Tasks { of: Parameter, status: Option<String>, slice: Option<Slice>, is_splittable: bool },
+    /// Tasks of a selector, or what is told of those that were delivered: of a status, and in a slice, if these are said.
+    Tasks { path: &'static str, of: Parameter, status: Option<String>, slice: Option<Slice>, is_splittable: bool },
     /// Anything else is walked from its first page to its last.
     Other { path: &'static str, parameters: Vec<Parameter>, makes_chains: bool },
 }
@@ -150,10 +156,14 @@ impl Frontier {
 
     /// The chains of a project: its tasks, and what is listed beside them.
     fn project(&mut self, of: Parameter) {
-        for path in ["/v2/batches", "/v2/deliveries", "/v2/delivery/tasks"] {
+        for path in ["/v2/batches", "/v2/deliveries"] {
             self.add(Kind::Other { path, parameters: vec![of.clone()], makes_chains: false });
         }
         self.tasks(&of);
+        if !self.query.skips_delivery_tasks {
+            let is_splittable = self.wanted > 1;
+            self.add(Kind::Tasks { path: DELIVERED, of, status: None, slice: self.bounds(), is_splittable });
+        }
     }
 
     fn batch(&mut self, of: Parameter) {
@@ -163,10 +173,7 @@ impl Frontier {
 
     /// The first chains for the tasks of a selector: one, or one a status.
     fn tasks(&mut self, of: &Parameter) {
-        let slice = self
-            .query
-            .has_times()
-            .then_some(Slice { after: self.query.completed_after, before: self.query.completed_before });
+        let slice = self.bounds();
         let mut statuses: Vec<_> = self.query.statuses.iter().cloned().map(Some).collect();
         if statuses.is_empty() {
             statuses.push(None);
@@ -175,8 +182,14 @@ impl Frontier {
             // Only completed tasks are known to have a time.
             let has_time = slice.is_some() || status.as_deref().is_none_or(|status| status == COMPLETED);
             let is_splittable = has_time && self.wanted > 1;
-            self.add(Kind::Tasks { of: of.clone(), status, slice, is_splittable });
+            self.add(Kind::Tasks { path: TASKS, of: of.clone(), status, slice, is_splittable });
         }
+    }
+
+    /// The times that are asked for.
+    fn bounds(&self) -> Option<Slice> {
+        let (after, before) = (self.query.completed_after, self.query.completed_before);
+        self.query.has_times().then_some(Slice { after, before })
     }
 
     fn add(&mut self, kind: Kind) {
@@ -205,24 +218,24 @@ impl Frontier {
 
     fn request(&self, id: ChainId, chain: &Chain) -> Request {
         let (path, mut parameters) = match &chain.kind {
-            Kind::Tasks { of, status, slice, .. } => {
+            Kind::Tasks { path, of, status, slice, .. } => {
                 let mut parameters = vec![of.clone()];
                 parameters.extend(status.iter().map(|status| parameter("status", status)));
                 let Slice { after, before } = slice.unwrap_or_default();
                 let times = [("completed_after", after), ("completed_before", before)];
                 let times = times.into_iter().filter_map(|(name, time)| Some(parameter(name, write_instant(time?)?)));
                 parameters.extend(times);
-                ("/v2/tasks", parameters)
+                (*path, parameters)
             }
             Kind::Other { path, parameters, .. } => (*path, parameters.clone()),
         };
         match path {
-            "/v2/tasks" | "/v2/delivery" => {
-                parameters.extend(self.query.details());
+            TASKS | "/v2/delivery" => {
+                parameters.extend(self.query.details(path == "/v2/delivery"));
                 parameters.push(parameter("limit", self.page_size.to_string()));
             }
-            "/v2/task" => parameters.extend(self.query.details()),
-            "/v2/batches" | "/v2/delivery/tasks" => parameters.push(parameter("limit", "100")),
+            "/v2/task" => parameters.extend(self.query.details(false)),
+            "/v2/batches" | DELIVERED => parameters.push(parameter("limit", "100")),
             _ => {}
         }
         parameters.extend(chain.token.iter().map(|token| parameter("next_token", token)));
@@ -242,7 +255,9 @@ impl Frontier {
         chain.take(glance).map_err(|reason| Error::Circle { reason })?;
         let makes_chains = matches!(chain.kind, Kind::Other { makes_chains: true, .. });
         let unknown = match &chain.kind {
-            Kind::Tasks { of, status: None, is_splittable: true, .. } if glance.has_unknown_status => Some(of.clone()),
+            Kind::Tasks { path: TASKS, of, status: None, is_splittable: true, .. } if glance.has_unknown_status => {
+                Some(of.clone())
+            }
             _ => None,
         };
         if let Some(of) = unknown.filter(|_| !self.query.has_times()) {
@@ -277,7 +292,7 @@ impl Frontier {
     /// Walks a selector without any status, once: the statuses that are walked are not all that there are.
     fn walk_whole(&mut self, of: Parameter) {
         if self.walked.insert(of.clone()) {
-            self.add(Kind::Tasks { of, status: None, slice: None, is_splittable: false });
+            self.add(Kind::Tasks { path: TASKS, of, status: None, slice: None, is_splittable: false });
         }
     }
 
@@ -319,7 +334,7 @@ impl Frontier {
     /// The chains that are to stand for one, if splitting it is worth while: there are too few chains, and not much is fetched again.
     fn parts(&self, id: ChainId, seen: Option<(i64, i64)>) -> Option<Vec<Kind>> {
         let chain = self.chains.get(&id)?;
-        let Kind::Tasks { of, status, slice, is_splittable: true } = &chain.kind else { return None };
+        let Kind::Tasks { path, of, status, slice, is_splittable: true } = &chain.kind else { return None };
         let is_cheap = chain.pages <= 1 || (self.wasted_pages + chain.pages) * 100 <= self.pages * WASTE_PERCENT;
         let missing = self.wanted.saturating_sub(self.chains.len() - 1);
         if missing < 2 || !is_cheap {
@@ -329,13 +344,13 @@ impl Frontier {
         let slices = bounds.split(self.now, missing.min(MOST_PARTS), seen)?;
         let part = |slice: Slice| {
             let slice = Some(slice.within(bounds));
-            Kind::Tasks { of: of.clone(), status: status.clone(), slice, is_splittable: true }
+            Kind::Tasks { path, of: of.clone(), status: status.clone(), slice, is_splittable: true }
         };
         let mut parts: Vec<_> = slices.into_iter().map(part).collect();
-        if slice.is_none() && status.is_none() {
+        if *path == TASKS && slice.is_none() && status.is_none() {
             parts.extend(OPEN_STATUSES.iter().map(|word| {
                 let status = Some((*word).to_owned());
-                Kind::Tasks { of: of.clone(), status, slice: None, is_splittable: false }
+                Kind::Tasks { path, of: of.clone(), status, slice: None, is_splittable: false }
             }));
         }
         Some(parts)

@@ -13,6 +13,9 @@ pub struct Query {
     pub completed_after: Option<i64>,
     /// Only tasks that were completed before this.
     pub completed_before: Option<i64>,
+    /// Leave out which task came with which delivery: the API tells it only together with the whole task once more.
+    #[serde(default)]
+    pub skips_delivery_tasks: bool,
     /// What comes as an object instead of an id: `project`, `batch`, `delivery`.
     pub expand: Vec<String>,
     /// What comes beside the bare task: `annotation_details`, `attachment_details`, `model_parameters`, `submissions`.
@@ -60,9 +63,10 @@ impl Query {
         self.completed_after.is_some() || self.completed_before.is_some()
     }
 
-    /// `expand` and `opts` as parameters.
-    pub(super) fn details(&self) -> impl Iterator<Item = Parameter> + '_ {
-        let expand = self.expand.iter().map(|word| parameter("expand", word));
+    /// `expand` and `opts` as parameters. Only an answer about a delivery has one to expand.
+    pub(super) fn details(&self, is_of_delivery: bool) -> impl Iterator<Item = Parameter> + '_ {
+        let expand = self.expand.iter().filter(move |word| is_of_delivery || *word != "delivery");
+        let expand = expand.map(|word| parameter("expand", word));
         expand.chain(self.opts.iter().map(|word| parameter("opts", word)))
     }
 }

@@ -1,0 +1,138 @@
+//! `taskloom demo`.
+
+use std::io::{self, Write};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::Utc;
+use clap::Args;
+
+use super::flatten;
+use super::voice::Voice;
+use crate::config::{Memory, RunConfig, Source};
+use crate::error::{Error, Result};
+use crate::partition::{DateGrain, Layout};
+use crate::simulate::{Fault, Faults, SimulateOptions, Simulator, Store};
+use crate::source::api::query::{EXPANDABLE, OPTS};
+use crate::source::api::{ApiConfig, Key, Patience, Plan, Query, Selector};
+
+/// Show it all: export from a simulated API, then ask.
+///
+/// Serves generated tasks as the Scale API would, with some latency and some faults, exports them over HTTP into a lake, and prints three
+/// questions to ask of it. Needs no key and no network.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  taskloom demo
+  taskloom demo --tasks 10000 --out /tmp/demo")]
+pub(super) struct DemoArgs {
+    /// How many tasks
+    #[arg(long, value_name = "N", default_value_t = 3_000)]
+    tasks: u64,
+    /// Folder of the lake; a lake that is there is replaced
+    #[arg(long, value_name = "DIR", default_value = "taskloom-demo")]
+    out: PathBuf,
+}
+
+const KEY: &str = "test_demo";
+
+pub(super) fn run(args: DemoArgs, voice: Voice) -> Result<u8> {
+    let store = Store::generated(args.tasks, 0)?;
+    let projects = store.project_ids().len();
+    let simulator = Simulator::start(Arc::new(store), options(), SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
+    say(voice, &format!("{} serves {} tasks of {projects} projects\n\n", simulator.url(), args.tasks))?;
+    let config = RunConfig {
+        source: Source::Api(Box::new(api(&simulator)?)),
+        out: args.out.clone(),
+        is_overwrite: true,
+        layout: Layout { date_grain: DateGrain::Month, ..Layout::default() },
+        threads: flatten::all_cores(),
+        memory: Memory::default(),
+        compression_level: Default::default(),
+        max_rejects: None,
+    };
+    flatten::weave(config, false, voice)?;
+    simulator.stop();
+    say(voice, &questions(&args.out.display().to_string()))?;
+    Ok(0)
+}
+
+/// A usual day: 20 milliseconds away, and one request of twenty fails.
+fn options() -> SimulateOptions {
+    let kinds = Fault::ALL.into_iter().filter(|kind| *kind != Fault::Stall).collect();
+    let faults = Faults { rate: 0.05, kinds, retry_after_seconds: 0, ..Faults::default() };
+    SimulateOptions {
+        faults,
+        latency: Duration::from_millis(20),
+        token: Some(KEY.to_owned()),
+        ..SimulateOptions::default()
+    }
+}
+
+fn api(simulator: &Simulator) -> Result<ApiConfig> {
+    let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+    let query =
+        Query { of: vec![Selector::AllProjects], expand: words(&EXPANDABLE), opts: words(&OPTS), ..Query::default() };
+    let url = simulator.url();
+    let invalid = || Error::Client { reason: format!("expected an address, found {url}") };
+    let concurrency = 8;
+    Ok(ApiConfig {
+        url: url.parse().map_err(|_| invalid())?,
+        key: Key::new(KEY).ok_or_else(invalid)?,
+        // Another address each time: what an earlier demo left is of no use.
+        plan: Plan::new(url.clone(), query, Utc::now().timestamp_micros(), 100, concurrency),
+        is_restart: true,
+        concurrency,
+        patience: Patience { first_wait: Duration::from_millis(20), ..Patience::default() },
+        max_requests_per_second: None,
+        connect_timeout: Duration::from_secs(10),
+        read_timeout: Duration::from_secs(60),
+        keeps_raw: false,
+        allows_count_mismatch: false,
+    })
+}
+
+fn say(voice: Voice, text: &str) -> Result<()> {
+    if voice.is_quiet() {
+        return Ok(());
+    }
+    io::stdout().write_all(text.as_bytes()).map_err(Error::Output)
+}
+
+/// Three questions, ready to paste into a shell.
+fn questions(lake: &str) -> String {
+    let program = std::env::args().next().unwrap_or_else(|| "taskloom".to_owned());
+    let (program, lake) = (quoted(&program), quoted(lake));
+    QUESTIONS.replace("{program}", &program).replace("{lake}", &lake)
+}
+
+/// A word of a shell.
+fn quoted(word: &str) -> String {
+    let is_plain = |character: char| character.is_ascii_alphanumeric() || "/._-".contains(character);
+    if word.chars().all(is_plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
+}
+
+const QUESTIONS: &str = r#"
+The lake is in {lake}. Three questions, to paste:
+
+# DuckDB: which models follow instructions best?
+({program} sql --engine duckdb {lake} && echo "
+  SELECT source_id, count(*) AS ratings, round(avg(value_number), 2) AS mean
+  FROM message_annotations
+  JOIN messages USING (task_id, thread_index, turn_index, message_index)
+  WHERE key = 'instruction_following' AND value_number IS NOT NULL
+  GROUP BY ALL ORDER BY mean DESC, source_id LIMIT 5;") | duckdb
+
+# Polars: how long are answers?
+({program} sql --engine polars {lake} && echo '
+print(messages.group_by("role").agg(
+    pl.len(), pl.col("text").str.len_chars().mean().alias("mean_characters")
+).sort("role").collect())') | python3 -
+
+# Spark: how many tasks are in which state?
+({program} sql --engine spark {lake} && echo '
+spark.sql("SELECT project, status, count(*) AS tasks FROM tasks "
+          "GROUP BY ALL ORDER BY ALL").show()') | python3 -
+"#;
