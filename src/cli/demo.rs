@@ -83,6 +83,7 @@ fn api(simulator: &Simulator) -> Result<ApiConfig> {
         key: Key::new(KEY).ok_or_else(invalid)?,
         // Another address each time: what an earlier demo left is of no use.
         plan: Plan::new(url.clone(), query, Utc::now().timestamp_micros(), 100, concurrency),
+        is_compressed: false,
         is_restart: true,
         concurrency,
         patience: Patience { first_wait: Duration::from_millis(20), ..Patience::default() },

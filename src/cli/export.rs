@@ -158,16 +158,17 @@ pub(super) fn run(args: ExportArgs, voice: Voice) -> Result<u8> {
     }
     let config = ApiConfig {
         key: key(args.api.api_key_file.as_deref())?,
-        url: args.api.api_url,
         plan,
         concurrency,
         patience: Patience { retries: args.api.retries, retry_for: args.api.retry_for, ..Patience::default() },
         max_requests_per_second: args.api.max_requests_per_second,
         connect_timeout: args.api.connect_timeout,
         read_timeout: args.api.read_timeout,
+        is_compressed: !is_loopback(&args.api.api_url),
         is_restart: args.restart,
         keeps_raw: args.keep_raw,
         allows_count_mismatch: args.allow_count_mismatch,
+        url: args.api.api_url,
     };
     args.lake.weave(Source::Api(Box::new(config)), voice)
 }
@@ -176,14 +177,17 @@ fn usage(flag: &'static str, expected: &str, found: impl Into<String>) -> Error 
     Error::Usage { flag, expected: expected.to_owned(), found: found.into() }
 }
 
-/// The key goes to other hosts only encrypted.
-fn check_address(url: &Url, allows_http: bool) -> Result<()> {
-    let is_loopback = match url.host() {
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
         Some(Host::Domain(name)) => name == "localhost",
         Some(Host::Ipv4(address)) => address.is_loopback(),
         Some(Host::Ipv6(address)) => address.is_loopback(),
         None => false,
-    };
+    }
+}
+
+/// The key goes to other hosts only encrypted.
+fn check_address(url: &Url, allows_http: bool) -> Result<()> {
     // What stands before the host may be a secret.
     let shown = format!("{}://{}", url.scheme(), url.host_str().unwrap_or_default());
     if !url.username().is_empty() || url.password().is_some() {
@@ -195,7 +199,7 @@ fn check_address(url: &Url, allows_http: bool) -> Result<()> {
     }
     match url.scheme() {
         "https" => Ok(()),
-        "http" if is_loopback || allows_http => Ok(()),
+        "http" if is_loopback(url) || allows_http => Ok(()),
         "http" => Err(usage("--api-url", "https://, since the key would go unencrypted; --allow-http sends it", shown)),
         _ => Err(usage("--api-url", "an address that begins with https://", shown)),
     }

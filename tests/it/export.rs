@@ -61,6 +61,7 @@ fn api(url: &str, query: Query, concurrency: usize) -> ApiConfig {
         max_requests_per_second: None,
         connect_timeout: Duration::from_secs(5),
         read_timeout: Duration::from_millis(500),
+        is_compressed: concurrency > 1,
         is_restart: false,
         keeps_raw: false,
         allows_count_mismatch: false,

@@ -85,7 +85,7 @@ impl Client {
             .connect_timeout(config.connect_timeout)
             .read_timeout(config.read_timeout)
             .redirect(redirect::Policy::custom(same_host))
-            .gzip(true)
+            .gzip(config.is_compressed)
             .build()
             .map_err(failed)?;
         Ok(Client {

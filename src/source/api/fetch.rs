@@ -8,7 +8,7 @@ use bytes::Bytes;
 use tokio::sync::mpsc::Sender;
 use tokio::task::JoinSet;
 
-use super::client::{Answer, Client};
+use super::client::{Answer, Client, name};
 use super::frontier::{ChainId, Frontier, Request};
 use super::glance::Glance;
 use crate::error::{Error, Result};
@@ -75,6 +75,12 @@ impl Fetcher {
         while asked.len() < self.concurrency {
             let Some(request) = self.frontier.next_request() else { break };
             let client = Arc::clone(&self.client);
+            tracing::debug!(
+                request = name(&request),
+                in_flight = asked.len(),
+                chains = self.frontier.chain_count(),
+                "asking"
+            );
             asked.spawn(async move {
                 let answer = client.get(&request).await;
                 (request, answer)

@@ -47,11 +47,18 @@ const OVERLAP: i64 = 1_000_000;
 /// Scale is younger than this: the first slices lie evenly between here and now. What is older lies in a slice of its own.
 const EARLIEST: i64 = 1_451_606_400_000_000;
 
-/// A chain is split into at most so many slices.
+/// A chain is split into at least and at most so many slices.
+const LEAST_PARTS: usize = 3;
 const MOST_PARTS: usize = 16;
 
 /// Pages that are fetched again because their chain was split, of a hundred.
 const WASTE_PERCENT: u64 = 10;
+
+/// The same where there are fewer chains than requests that could be in the air: then they cost no time.
+const IDLE_WASTE_PERCENT: u64 = 15;
+
+/// A chain of so few pages is split whatever the others have cost.
+const FEW_PAGES: u64 = 2;
 
 /// A chain that brings nothing new so many times goes in a circle.
 const MOST_STALE_PAGES: u32 = 3;
@@ -93,7 +100,9 @@ pub struct Frontier {
     /// When the export began, in microseconds.
     now: i64,
     page_size: u8,
-    /// Chains that are wanted at a time.
+    /// Requests at a time.
+    concurrency: usize,
+    /// Chains that are wanted at a time, so that each request has one.
     wanted: usize,
     chains: BTreeMap<ChainId, Chain>,
     /// Chains that wait to be asked, in their order.
@@ -117,6 +126,7 @@ impl Frontier {
             query,
             now,
             page_size,
+            concurrency,
             wanted: if concurrency > 1 { concurrency + concurrency / 2 } else { 1 },
             chains: BTreeMap::new(),
             ready: VecDeque::new(),
@@ -331,17 +341,22 @@ impl Frontier {
         self.task_count
     }
 
-    /// The chains that are to stand for one, if splitting it is worth while: there are too few chains, and not much is fetched again.
+    /// The chains that are to stand for one, if splitting it is worth while: there are too few chains, and not much of it is fetched again.
     fn parts(&self, id: ChainId, seen: Option<(i64, i64)>) -> Option<Vec<Kind>> {
         let chain = self.chains.get(&id)?;
         let Kind::Tasks { path, of, status, slice, is_splittable: true } = &chain.kind else { return None };
-        let is_cheap = chain.pages <= 1 || (self.wasted_pages + chain.pages) * 100 <= self.pages * WASTE_PERCENT;
-        let missing = self.wanted.saturating_sub(self.chains.len() - 1);
-        if missing < 2 || !is_cheap {
+        // Listings are short: what counts are chains of tasks.
+        let long = self.chains.values().filter(|chain| matches!(chain.kind, Kind::Tasks { .. })).count();
+        let is_whole = *slice == self.bounds();
+        let is_young = chain.pages <= FEW_PAGES && long < if is_whole { self.wanted * 2 } else { self.wanted };
+        let waste_percent = if long < self.concurrency { IDLE_WASTE_PERCENT } else { WASTE_PERCENT };
+        let is_cheap = (self.wasted_pages + chain.pages) * 100 <= self.pages * waste_percent;
+        if !(is_young || is_cheap && long < self.wanted) {
             return None;
         }
+        let parts = self.wanted.div_ceil(long.max(1)).clamp(LEAST_PARTS, MOST_PARTS);
         let bounds = slice.unwrap_or_default();
-        let slices = bounds.split(self.now, missing.min(MOST_PARTS), seen)?;
+        let slices = bounds.split(self.now, parts, seen)?;
         let part = |slice: Slice| {
             let slice = Some(slice.within(bounds));
             Kind::Tasks { path, of: of.clone(), status: status.clone(), slice, is_splittable: true }

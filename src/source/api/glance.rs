@@ -18,7 +18,8 @@ pub struct Glance {
     /// Hash of each item's id.
     #[serde(skip)]
     pub ids: Vec<u64>,
-    /// When the first and the last of the tasks on the page were completed, in microseconds since 1970.
+    /// When the first and the last of the tasks on the page were completed, in microseconds since 1970. `None` where the page is in the
+    /// order of these times, and so tells only of its end of the query.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub completed: Option<(i64, i64)>,
     /// True if a task has a status that the API is not known to have.
@@ -49,28 +50,30 @@ impl Glance {
         let members =
             members.ok_or_else(|| format!("expected a whole JSON object, found one torn at {} bytes", body.len()))?;
         let mut glance = Glance::default();
+        let mut times = Vec::new();
         for (key, value) in &members {
             match *key {
                 b"\"next_token\"" => glance.next_token = text(value).filter(|token| !token.is_empty()),
                 b"\"delivery\"" => glance.task_count = number(value, b"\"task_count\""),
-                key if LISTS.contains(&key) => glance.list(key, value),
+                key if LISTS.contains(&key) => glance.list(key, value, &mut times),
                 _ => {}
             }
         }
         if !members.iter().any(|(key, _)| LISTS.contains(key)) {
             // A single object: one task, one project, one batch.
-            glance.item(b"", whole);
+            glance.item(b"", whole, &mut times);
         }
+        glance.completed = spread(&times);
         Ok(glance)
     }
 
-    fn list(&mut self, key: &[u8], value: &[u8]) {
+    fn list(&mut self, key: &[u8], value: &[u8], times: &mut Vec<i64>) {
         for element in scan::elements(value).unwrap_or_default() {
-            self.item(key, element);
+            self.item(key, element, times);
         }
     }
 
-    fn item(&mut self, list: &[u8], item: &[u8]) {
+    fn item(&mut self, list: &[u8], item: &[u8], times: &mut Vec<i64>) {
         self.items += 1;
         let mut id = item;
         for (key, value) in scan::members(item).unwrap_or_default() {
@@ -78,7 +81,9 @@ impl Glance {
                 b"\"task_id\"" => id = value,
                 b"\"id\"" if id == item => id = value,
                 b"\"status\"" if list == b"\"tasks\"" => self.status(value),
-                b"\"completed_at\"" if list == b"\"tasks\"" => self.completed_at(value),
+                b"\"completed_at\"" if list == b"\"tasks\"" => {
+                    times.extend(text(value).and_then(|time| parse_instant(&time)));
+                }
                 _ => {}
             }
         }
@@ -88,17 +93,17 @@ impl Glance {
         self.ids.push(xxh3_64(id));
     }
 
-    fn completed_at(&mut self, value: &[u8]) {
-        if let Some(at) = text(value).and_then(|time| parse_instant(&time)) {
-            let (first, last) = self.completed.unwrap_or((at, at));
-            self.completed = Some((first.min(at), last.max(at)));
-        }
-    }
-
     fn status(&mut self, value: &[u8]) {
         let is_known = |word: &str| word == COMPLETED || OPEN_STATUSES.contains(&word);
         self.has_unknown_status |= !text(value).is_some_and(|word| is_known(&word));
     }
+}
+
+/// The first and the last of times that are in no order.
+pub(super) fn spread(times: &[i64]) -> Option<(i64, i64)> {
+    let is_in_order = times.is_sorted() || times.is_sorted_by(|one, next| one >= next);
+    let ends = times.iter().min().zip(times.iter().max());
+    ends.filter(|_| !is_in_order).map(|(first, last)| (*first, *last))
 }
 
 fn text(value: &[u8]) -> Option<String> {
@@ -148,6 +153,12 @@ mod tests {
         let page = |status: &str| glance(&format!(r#"{{"tasks": [{{"task_id": "a", "status": {status}}}]}}"#));
         assert!(!page(r#""completed""#).has_unknown_status && !page(r#""pending""#).has_unknown_status);
         assert!(page(r#""archived""#).has_unknown_status && page("5").has_unknown_status);
+    }
+
+    #[test]
+    fn times_tell_of_a_query_where_they_are_in_no_order() {
+        assert_eq!(spread(&[2, 1, 5, 3]), Some((1, 5)));
+        assert_eq!((spread(&[1, 2, 2, 5]), spread(&[5, 2, 1]), spread(&[])), (None, None, None));
     }
 
     #[test]

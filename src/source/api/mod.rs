@@ -61,6 +61,8 @@ pub struct ApiConfig {
     pub connect_timeout: Duration,
     /// Without a byte.
     pub read_timeout: Duration,
+    /// Have answers compressed: not from this machine, where it costs more than it saves.
+    pub is_compressed: bool,
     /// Drop what an earlier run received.
     pub is_restart: bool,
     /// Keep what was received, in `_taskloom/raw`.

@@ -1,0 +1,147 @@
+"""Times exports from the simulated API, as processes: taskloom, Scale's own client, and a plain Python loop.
+
+    python benches/export_runs.py clients      the same tasks by all three, in turn; taskloom also flattens and writes them
+    python benches/export_runs.py latency      how near taskloom comes to one page for each request and latency
+
+The simulated API runs on the same machine, so its work counts against all of them. Needs `scaleapi`; builds nothing.
+"""
+import argparse
+import json
+import os
+import pathlib
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import contextmanager
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+TASKLOOM = os.environ.get("TASKLOOM_BIN", str(ROOT / "target/release/taskloom"))
+
+# Page after page of every project; each task parsed and written as a line.
+PLAIN = """
+import json, os, sys, urllib3
+pool, url = urllib3.PoolManager(headers={"Authorization": "Bearer " + os.environ["SCALE_API_KEY"]}), os.environ["SCALE_API_URL"]
+get = lambda path, **fields: json.loads(pool.request("GET", url + path, fields=fields).data)
+opts = ["annotation_details", "attachment_details", "model_parameters", "submissions"]
+with open(sys.argv[1], "w") as out:
+    for project in get("/v2/projects")["projects"]:
+        token = ""
+        while token is not None:
+            fields = [("project_id", project["id"]), ("limit", "100"), *(("opts", opt) for opt in opts)]
+            page = json.loads(pool.request("GET", url + "/v2/tasks", fields=fields + [("next_token", token)] * bool(token)).data)
+            out.writelines(json.dumps(task) + "\\n" for task in page["tasks"])
+            token = page.get("next_token") or None
+"""
+
+SCALEAPI = """
+import os, sys
+from scaleapi.api_client.v2 import ApiClient, Configuration, V2Api
+api = V2Api(ApiClient(Configuration(host=os.environ["SCALE_API_URL"], access_token=os.environ["SCALE_API_KEY"])))
+opts = ["annotation_details", "attachment_details", "model_parameters", "submissions"]
+with open(sys.argv[1], "w") as out:
+    for project in api.get_projects().projects:
+        token = None
+        while True:
+            page = api.get_tasks(project_id=project.id, limit=100, next_token=token, opts=opts)
+            out.writelines(task.to_json() + "\\n" for task in page.tasks)
+            token = page.next_token
+            if not token:
+                break
+"""
+
+
+@contextmanager
+def simulator(*flags: str):
+    """Serves while the block runs, and tells the block's processes where."""
+    server = subprocess.Popen([TASKLOOM, "simulate", "--port", "0", *flags], stdout=subprocess.PIPE, encoding="utf-8")
+    settings = server.stdout.readline().removeprefix("export ").split()
+    os.environ.update(setting.split("=", 1) for setting in settings)
+    try:
+        yield
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def seconds(command: list[str]) -> float:
+    start = time.monotonic()
+    done = subprocess.run(command, stdout=subprocess.DEVNULL)
+    if done.returncode != 0:
+        sys.exit(f"exit status {done.returncode}: {' '.join(command[:3])}")
+    return time.monotonic() - start
+
+
+def export(lake: pathlib.Path, *flags: str) -> list[str]:
+    shutil.rmtree(lake, ignore_errors=True)
+    return [TASKLOOM, "export", "--all-projects", "--out", str(lake), "--quiet", *flags]
+
+
+def readable_by_scaleapi(path: pathlib.Path, count: int) -> None:
+    """Scale's client fails on every attachment, and on labels in a list of their own."""
+    from scaleapi.api_client.v2 import Task
+
+    def is_readable(line: bytes) -> bool:
+        try:
+            return Task.from_dict(json.loads(line)) is not None
+        except (ValueError, TypeError):
+            return False
+
+    made = subprocess.run([TASKLOOM, "generate", "--tasks", str(count)], stdout=subprocess.PIPE, check=True).stdout
+    path.write_bytes(b"".join(line for line in made.splitlines(keepends=True) if is_readable(line)))
+
+
+def clients(folder: pathlib.Path, runs: int, tasks: int) -> None:
+    source, out = folder / "tasks.ndjson", str(folder / "out.ndjson")
+    readable_by_scaleapi(source, tasks)
+    count = sum(1 for _ in source.open("rb"))
+    python = [sys.executable, "-c"]
+    figures: dict[str, list[float]] = {"taskloom": [], "a Python loop": [], "scaleapi": []}
+    with simulator("--from", str(source)):
+        for _ in range(runs):
+            figures["taskloom"].append(seconds(export(folder / "lake", "--skip-delivery-tasks")))
+            figures["a Python loop"].append(seconds([*python, PLAIN, out]))
+            with open(out, "rb") as lines:
+                assert sum(1 for _ in lines) == count
+            figures["scaleapi"].append(seconds([*python, SCALEAPI, out]))
+    size = source.stat().st_size
+    print(f"{count:,} tasks of {size / count / 1000:.0f} KB, {os.cpu_count()} cores, medians of {runs} runs in turn\n")
+    print("| who | wall s | tasks/s | times as fast |\n| --- | --- | --- | --- |")
+    for name, row in figures.items():
+        ratio = statistics.median(own / other for own, other in zip(row, figures["taskloom"]))
+        wall = statistics.median(row)
+        print(f"| {name} | {wall:.2f} | {count / wall:,.0f} | {'' if name == 'taskloom' else f'{ratio:.1f}'} |")
+
+
+def latency(folder: pathlib.Path, runs: int, tasks: int) -> None:
+    pages_a_second, page_size, ms = [], 10, 50
+    with simulator("--tasks", str(tasks), "--latency", str(ms)):
+        for _ in range(runs):
+            flags = ["--skip-delivery-tasks", "--page-size", str(page_size), "--json"]
+            start = time.monotonic()
+            done = subprocess.run(export(folder / "lake", *flags), stdout=subprocess.PIPE, check=True)
+            requests = json.loads(done.stdout)["fetch"]["requests"]
+            pages_a_second.append(requests / (time.monotonic() - start))
+    print(f"{tasks:,} tasks, {page_size} a page, {ms} ms latency, 8 requests at a time, medians of {runs} runs\n")
+    found, possible = statistics.median(pages_a_second), 8 / (ms / 1000)
+    print(f"{found:.0f} requests/s of at most {possible:.0f}: {found / possible:.0%}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["clients", "latency"])
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--tasks", type=int)
+    parser.add_argument("--folder", default="/dev/shm" if pathlib.Path("/dev/shm").is_dir() else None)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
+        if arguments.what == "clients":
+            clients(pathlib.Path(folder), arguments.runs, arguments.tasks or 4_000)
+        else:
+            latency(pathlib.Path(folder), arguments.runs, arguments.tasks or 16_000)
+
+
+if __name__ == "__main__":
+    main()
