@@ -117,14 +117,16 @@ def clients(folder: pathlib.Path, runs: int, tasks: int) -> None:
 
 def latency(folder: pathlib.Path, runs: int, tasks: int) -> None:
     pages_a_second, page_size, ms = [], 10, 50
-    with simulator("--tasks", str(tasks), "--latency", str(ms)):
+    source = folder / "tasks.ndjson"
+    subprocess.run([TASKLOOM, "generate", "--tasks", str(tasks), "--task-bytes", "4000", "--out", str(source)], check=True)
+    with simulator("--from", str(source), "--latency", str(ms)):
         for _ in range(runs):
             flags = ["--skip-delivery-tasks", "--page-size", str(page_size), "--json"]
             start = time.monotonic()
             done = subprocess.run(export(folder / "lake", *flags), stdout=subprocess.PIPE, check=True)
             requests = json.loads(done.stdout)["fetch"]["requests"]
             pages_a_second.append(requests / (time.monotonic() - start))
-    print(f"{tasks:,} tasks, {page_size} a page, {ms} ms latency, 8 requests at a time, medians of {runs} runs\n")
+    print(f"{tasks:,} tasks of 4 KB, {page_size} a page, {ms} ms latency, 8 requests at a time, medians of {runs} runs\n")
     found, possible = statistics.median(pages_a_second), 8 / (ms / 1000)
     print(f"{found:.0f} requests/s of at most {possible:.0f}: {found / possible:.0%}")
 
@@ -140,7 +142,7 @@ def main() -> None:
         if arguments.what == "clients":
             clients(pathlib.Path(folder), arguments.runs, arguments.tasks or 4_000)
         else:
-            latency(pathlib.Path(folder), arguments.runs, arguments.tasks or 16_000)
+            latency(pathlib.Path(folder), arguments.runs, arguments.tasks or 40_000)
 
 
 if __name__ == "__main__":

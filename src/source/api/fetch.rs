@@ -63,7 +63,8 @@ impl Fetcher {
                 }
                 Some(answered) = asked.join_next() => {
                     let Ok((request, answer)) = answered else { return Err(Error::Reader) };
-                    let arrival = self.take(&request, answer?)?;
+                    let is_behind = to.capacity() == 0 && !waiting.is_empty();
+                    let arrival = self.take(&request, answer?, is_behind)?;
                     waiting_bytes += arrival.bytes();
                     waiting.push_back(arrival);
                 }
@@ -89,9 +90,10 @@ impl Fetcher {
         self.counts.chains.store(self.frontier.chain_count() as u64, Relaxed);
     }
 
-    fn take(&mut self, request: &Request, answer: Answer) -> Result<Arrival> {
+    fn take(&mut self, request: &Request, answer: Answer, is_behind: bool) -> Result<Arrival> {
         match answer {
-            Answer::Page(body, glance) => {
+            Answer::Page(body, mut glance) => {
+                glance.is_behind = is_behind;
                 self.frontier.received(request.chain, &glance)?;
                 self.counts.pages.fetch_add(1, Relaxed);
                 if let Some(count) = self.frontier.task_count() {

@@ -54,8 +54,8 @@ const MOST_PARTS: usize = 16;
 /// Pages that are fetched again because their chain was split, of a hundred.
 const WASTE_PERCENT: u64 = 10;
 
-/// The same where there are fewer chains than requests that could be in the air: then they cost no time.
-const IDLE_WASTE_PERCENT: u64 = 15;
+/// The same of one chain alone, while most requests have nothing to do.
+const IDLE_WASTE_PERCENT: u64 = 33;
 
 /// A chain of so few pages is split whatever the others have cost.
 const FEW_PAGES: u64 = 2;
@@ -286,7 +286,7 @@ impl Frontier {
     fn go_on(&mut self, id: ChainId, glance: &Glance) {
         if glance.next_token.is_none() {
             self.chains.remove(&id);
-        } else if let Some(parts) = self.parts(id, glance.completed) {
+        } else if let Some(parts) = self.parts(id, glance.completed).filter(|_| !glance.is_behind) {
             self.wasted_pages += self.chains.remove(&id).map_or(0, |chain| chain.pages);
             let (last, parts) = parts.into_iter().partition(Kind::is_open_ended);
             self.last.extend::<Vec<_>>(last);
@@ -346,12 +346,19 @@ impl Frontier {
         let chain = self.chains.get(&id)?;
         let Kind::Tasks { path, of, status, slice, is_splittable: true } = &chain.kind else { return None };
         // Listings are short: what counts are chains of tasks.
-        let long = self.chains.values().filter(|chain| matches!(chain.kind, Kind::Tasks { .. })).count();
-        let is_whole = *slice == self.bounds();
-        let is_young = chain.pages <= FEW_PAGES && long < if is_whole { self.wanted * 2 } else { self.wanted };
-        let waste_percent = if long < self.concurrency { IDLE_WASTE_PERCENT } else { WASTE_PERCENT };
-        let is_cheap = (self.wasted_pages + chain.pages) * 100 <= self.pages * waste_percent;
-        if !(is_young || is_cheap && long < self.wanted) {
+        let of_tasks = |chain: &&Chain| matches!(chain.kind, Kind::Tasks { .. });
+        let long = self.chains.values().filter(of_tasks).count();
+        let is_whole = |chain: &Chain| matches!(&chain.kind, Kind::Tasks { slice, .. } if *slice == self.bounds());
+        let whole = self.chains.values().filter(|chain| is_whole(chain)).count();
+        let has_room = if is_whole(chain) { whole < self.wanted * 2 } else { long < self.concurrency };
+        let is_young = chain.pages <= FEW_PAGES && has_room;
+        // With most requests idle, a lone chain at the end would take longest: then more may come twice.
+        let is_cheap = if long * 2 <= self.concurrency {
+            chain.pages * 100 <= self.pages * IDLE_WASTE_PERCENT
+        } else {
+            (self.wasted_pages + chain.pages) * 100 <= self.pages * WASTE_PERCENT && long < self.wanted
+        };
+        if !(is_young || is_cheap) {
             return None;
         }
         let parts = self.wanted.div_ceil(long.max(1)).clamp(LEAST_PARTS, MOST_PARTS);

@@ -25,6 +25,9 @@ pub struct Glance {
     /// True if a task has a status that the API is not known to have.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub has_unknown_status: bool,
+    /// True if the pipeline was behind when the page came: then more chains would gain nothing.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub is_behind: bool,
     /// Ids of the projects that are listed.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub projects: Vec<String>,
