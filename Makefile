@@ -33,14 +33,16 @@ lint:
 	cargo clippy --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps
 
-# How fast each room is, the peak memory of whole runs, and whole runs against DuckDB and Polars, with a chart. Takes about 15
-# minutes, more than half of them to build, and 4 GB of memory for its files.
+# How fast each room is, the peak memory of whole runs, and whole runs against DuckDB and Polars, with a chart; exports against
+# Scale's client. Takes about 20 minutes, half of them to build, and 4 GB of memory for its files.
 bench: export TASKLOOM_BIN := $(or $(CARGO_TARGET_DIR),target)/release/taskloom
 bench: $(STAMP)
 	cargo build --release
 	cargo bench --bench rooms
 	$(PYTHON) benches/whole_runs.py memory
 	$(PYTHON) benches/whole_runs.py compare --chart benches/whole_runs.svg
+	$(PYTHON) benches/export_runs.py latency
+	$(PYTHON) benches/export_runs.py clients
 
 clean:
 	cargo clean
