@@ -8,7 +8,7 @@ use anstyle::{AnsiColor, Style};
 use bytesize::ByteSize;
 use clap::{Args, ValueEnum};
 use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 use tracing_subscriber::EnvFilter;
 
 use crate::error::Error;
@@ -140,7 +140,7 @@ const STEPS: u64 = 10_000;
 fn style(counts: Counts) -> ProgressStyle {
     let template = match counts.total_bytes {
         Some(_) => "{prefix:10} {wide_bar} {percent:>3}%  {msg}  ETA {eta}",
-        None => "{prefix:10} {msg}  {elapsed}",
+        None => "{prefix:10} {wide_msg} {elapsed}",
     };
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
@@ -154,23 +154,30 @@ fn draw(bar: &ProgressBar, counts: Counts, elapsed: Duration) {
     let read = ByteSize(counts.read_bytes).display().iec();
     let speed = grouped((counts.tasks as f64 / elapsed.as_secs_f64()) as u64);
     bar.set_message(match counts.total_bytes {
-        None if counts.requests > 0 => fetching(counts, &speed),
+        None if counts.requests > 0 => fetching(counts, elapsed),
         Some(total) => format!("{read}/{}  {speed} tasks/s", ByteSize(total).display().iec()),
         None => format!("{read}  {} tasks  {speed} tasks/s", grouped(counts.tasks)),
     });
     bar.set_position((done(counts) * STEPS as f64) as u64);
 }
 
-/// How a fetch goes.
-fn fetching(counts: Counts, speed: &str) -> String {
+/// How a fetch goes, the most important first: a narrow terminal cuts the rest off.
+fn fetching(counts: Counts, elapsed: Duration) -> String {
+    let a_second = |count: u64| grouped((count as f64 / elapsed.as_secs_f64()) as u64);
     let of = counts.expected_tasks.map_or(String::new(), |expected| format!("/{}", grouped(expected)));
-    let mut parts = vec![format!("{}{of} tasks  {speed} tasks/s", grouped(counts.tasks))];
-    parts.push(format!("{} pages  {} chains", grouped(counts.pages), counts.chains));
+    let mut parts = vec![format!("{}{of} tasks {}/s", grouped(counts.tasks), a_second(counts.tasks))];
+    if let Some(expected) = counts.expected_tasks.filter(|_| counts.tasks > 0) {
+        let left = elapsed.as_secs_f64() / counts.tasks as f64 * expected.saturating_sub(counts.tasks) as f64;
+        parts.push(format!("ETA {}", HumanDuration(Duration::from_secs(left as u64))));
+    }
+    parts.push(format!("{} chains", counts.chains));
+    parts.push(format!("{} pages", grouped(counts.pages)));
+    parts.push(format!("{} requests/s", a_second(counts.requests)));
+    if counts.is_slowed {
+        parts.insert(1, "rate-limited".to_owned());
+    }
     if counts.retries > 0 {
         parts.push(format!("{} retries", grouped(counts.retries)));
-    }
-    if counts.is_slowed {
-        parts.push("slowed".to_owned());
     }
     parts.join("  ")
 }
