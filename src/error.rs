@@ -195,7 +195,7 @@ pub enum Error {
     #[error("can't write the output")]
     Output(#[source] io::Error),
     /// Somebody stopped the run.
-    #[error("stopped: nothing of this run is visible")]
+    #[error("stopped: nothing of this run is visible. Given again, an export goes on from here")]
     Interrupted {
         /// The signal that said so.
         signal: i32,
@@ -330,7 +330,9 @@ fn hint(status: u16) -> &'static str {
         400 => ". A parameter is wrong, or a name or an id that does not exist",
         401 => ". Look at SCALE_API_KEY or --api-key-file: the key begins with live_ or test_",
         402 | 403 => ". The key's account may not use this; ask your contact at Scale",
-        404 => ". Look whether the id or the name is right, and whether the key is of the same account",
+        404 => {
+            ". Look whether the id or the name is right, the key of the same account, and --api-url the API's address"
+        }
         _ => "",
     }
 }

@@ -63,7 +63,7 @@ pub(super) struct ExportArgs {
 #[command(next_help_heading = "Which tasks")]
 struct WantedArgs {
     /// Tasks of every project of the key's account
-    #[arg(long, group = "source")]
+    #[arg(long, group = "source", conflicts_with_all = ["project_id", "project_name"])]
     all_projects: bool,
     /// Tasks of this project; may be given more than once
     #[arg(long, value_name = "ID", group = "source")]
@@ -228,8 +228,18 @@ impl WantedArgs {
             let found = format!("{} and {}", self.completed_after.as_deref().unwrap_or_default(), shown(before));
             return Err(usage("--completed-after", "a time before --completed-before", found));
         }
+        let of = self.selectors()?;
+        let is_named = |selector: &Selector| matches!(selector, Selector::Delivery(_) | Selector::TaskId(_));
+        if of.iter().any(is_named) && (!self.status.is_empty() || completed_before.is_some()) {
+            let found = "them beside a delivery or a task";
+            return Err(usage(
+                "--status, --completed-after, --completed-before",
+                "filters beside projects or batches",
+                found,
+            ));
+        }
         Ok(Query {
-            of: self.selectors()?,
+            of,
             statuses: self.status.clone(),
             completed_after,
             completed_before,

@@ -462,3 +462,16 @@ fn a_key_must_be_given_and_not_as_a_flag() {
     assert!(!export("live_\u{1}canary").contains("canary"));
     assert!(!Path::new("unused").exists());
 }
+
+#[test]
+fn filters_that_would_do_nothing_are_refused() {
+    for which in [["--task-id", "t"], ["--delivery-id", "d"]] {
+        for filter in [["--status", "error"], ["--completed-after", "2025-01-01"], ["--completed-before", "2025-01-01"]]
+        {
+            let command = [&["export", "--out", "unused", "--dry-run"][..], &which, &filter].concat();
+            lakes::taskloom().args(command).assert().code(2);
+        }
+    }
+    let both = ["export", "--out", "unused", "--dry-run", "--all-projects", "--project-id", "p"];
+    lakes::taskloom().args(both).assert().code(2);
+}
