@@ -226,7 +226,7 @@ pub enum Error {
     },
     /// The pages of a query don't come to an end.
     #[error(
-        "the API's pages go in a circle: {reason}. Nothing was committed; `--concurrency 1` walks the query as one chain"
+        "the API's pages go in a circle: {reason}. Nothing was committed; `--restart --concurrency 1` walks the query as one chain"
     )]
     Circle {
         /// What was found.
@@ -260,7 +260,7 @@ pub enum Error {
     /// A delivery brought another number of tasks than it says.
     #[error(
         "the delivery says that it has {expected} tasks, {found} came ({rejected} of them rejects): nothing was committed. \
-         --allow-count-mismatch commits what came"
+         --allow-count-mismatch commits what came, --restart asks anew"
     )]
     CountMismatch {
         /// What the delivery says.

@@ -78,10 +78,10 @@ struct WantedArgs {
     #[arg(long, value_name = "NAME", group = "source", conflicts_with_all = ["all_projects", "project_id", "project_name"])]
     batch_name: Vec<String>,
     /// Tasks of this delivery
-    #[arg(long, value_name = "ID", group = "source", conflicts_with_all = ["all_projects", "batch_id", "batch_name", "task_id"])]
+    #[arg(long, value_name = "ID", group = "source", conflicts_with_all = ["all_projects", "project_id", "project_name", "batch_id", "batch_name", "task_id", "task_ids_from"])]
     delivery_id: Option<String>,
     /// Tasks of the delivery of this name, of the one project given
-    #[arg(long, value_name = "NAME", group = "source", conflicts_with_all = ["all_projects", "delivery_id"])]
+    #[arg(long, value_name = "NAME", group = "source", conflicts_with_all = ["all_projects", "delivery_id", "batch_id", "batch_name", "task_id", "task_ids_from"])]
     delivery_name: Option<String>,
     /// This task; may be given more than once
     #[arg(long, value_name = "ID", group = "source")]
@@ -152,12 +152,15 @@ pub(super) fn run(args: ExportArgs, voice: Voice) -> Result<u8> {
     let query = args.wanted.query(now)?;
     let asked = args.wanted.words(&args.api.api_url)?;
     let (page_size, concurrency) = (args.api.page_size, usize::from(args.api.concurrency));
-    let plan = Plan::new(asked, query, now.timestamp_micros(), page_size, concurrency);
+    let mut plan = Plan::new(asked, query, now.timestamp_micros(), page_size, concurrency);
     if args.dry_run {
         return print_requests(&plan, &args.api.api_url);
     }
+    let key = key(args.api.api_key_file.as_deref())?;
+    // What test data brought is not gone on with for live data.
+    plan.asked = format!("{} with a {} key", plan.asked, key.kind());
     let config = ApiConfig {
-        key: key(args.api.api_key_file.as_deref())?,
+        key,
         plan,
         concurrency,
         patience: Patience { retries: args.api.retries, retry_for: args.api.retry_for, ..Patience::default() },
@@ -289,7 +292,7 @@ impl WantedArgs {
 
     /// What tells whether a run may go on with the pages of another one: all that decides which tasks come, and how, as it was typed.
     fn words(&self, url: &Url) -> Result<String> {
-        let mut words = vec![url.origin().ascii_serialization()];
+        let mut words = vec![format!("{}{}", url.origin().ascii_serialization(), url.path())];
         words.extend(self.selectors()?.iter().map(|selector| {
             match selector {
                 Selector::AllProjects => "--all-projects".to_owned(),

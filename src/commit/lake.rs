@@ -27,7 +27,7 @@ pub struct Snapshot {
     pub version: u64,
     /// Checksum of its record; empty before the first commit.
     pub checksum: String,
-    /// The spool whose pages the version was made of, if it was an export.
+    /// The spool that was committed last, in this version or an earlier one.
     pub spool: Option<String>,
     /// How its tasks became partitions.
     pub layout: Layout,
@@ -155,7 +155,8 @@ impl Lake {
             }
             snapshot.files.extend(record.add.into_iter().map(|file| (file.path.clone(), file)));
             (snapshot.version, snapshot.checksum, snapshot.layout) = (version, checksum, record.layout);
-            snapshot.spool = record.spool;
+            // A version that is no export leaves a spool that is committed as committed as it was.
+            snapshot.spool = record.spool.or(snapshot.spool);
         }
         Ok(snapshot)
     }

@@ -113,11 +113,11 @@ impl Drift {
     fn observe_words(&mut self, table: &'static Table, column: &Column, batch: &RecordBatch, places: &Places<'_>) {
         let Some(words) = text(batch, column.name) else { return };
         let path = column.path_in(table.object).unwrap_or(column.name);
-        let mut last_known = "";
+        let mut last_known = None;
         for (row, word) in words.iter().enumerate() {
-            let Some(word) = word.filter(|word| *word != last_known) else { continue };
+            let Some(word) = word.filter(|word| last_known != Some(*word)) else { continue };
             if let Some(known) = column.words.iter().find(|known| **known == word) {
-                last_known = known;
+                last_known = Some(*known);
             } else {
                 let found = word.chars().take(LONGEST_WORD).collect();
                 self.add(&Spot { table, places, row }, path.to_owned(), What::UnknownWord, found, None);

@@ -41,6 +41,16 @@ impl Key {
         value.set_sensitive(true);
         (!key.trim().is_empty()).then_some(Key(value))
     }
+
+    /// What may be told of it: whether it is for live or for test data.
+    pub fn kind(&self) -> &'static str {
+        let key = self.0.as_bytes().strip_prefix(b"Bearer ").unwrap_or_default();
+        match (key.starts_with(b"live_"), key.starts_with(b"test_")) {
+            (true, _) => "live",
+            (_, true) => "test",
+            _ => "other",
+        }
+    }
 }
 
 impl fmt::Debug for Key {
@@ -117,7 +127,7 @@ impl Client {
                 Err(Failure::Again { reason, after, is_complaint }) => (reason, after, is_complaint),
             };
             let wait = waits.next().unwrap_or(LONGEST_WAIT).max(after.unwrap_or_default());
-            if attempts > self.patience.retries || started.elapsed() + wait > self.patience.retry_for {
+            if attempts > self.patience.retries || started.elapsed().saturating_add(wait) > self.patience.retry_for {
                 let seconds = started.elapsed().as_secs();
                 return Err(Error::GaveUp { request: name(request), attempts, seconds, reason });
             }
@@ -152,11 +162,11 @@ impl Client {
             return Err(refused(request, status, after, &body));
         }
         let torn = |reason| Failure::Again { reason, after: None, is_complaint: false };
-        let mut glance = Glance::of(&body).map_err(torn)?;
+        let mut glance = Glance::of(&body, expected(request.path)).map_err(torn)?;
         self.pace.ease();
         add(&self.counts.bytes, body.len() as u64);
         let Some(page) = as_page(request, &body) else { return Ok((body, glance)) };
-        glance = Glance { next_token: glance.next_token, ..Glance::of(&page).map_err(torn)? };
+        glance = Glance { next_token: glance.next_token, ..Glance::of(&page, listed(request.path)).map_err(torn)? };
         Ok((page, glance))
     }
 }
@@ -198,6 +208,26 @@ fn refused(request: &Request, status: StatusCode, after: Option<Duration>, body:
         return Failure::Token;
     }
     Failure::Final(Error::Api { request: name(request), status: code, message: message(status, body) })
+}
+
+/// The member that an answer of an endpoint must have.
+fn expected(path: &str) -> &'static str {
+    match path {
+        "/v2/task" => "task_id",
+        "/v2/project" | "/v2/batch" => "id",
+        path => listed(path),
+    }
+}
+
+/// The member of a page that lists what was asked for.
+fn listed(path: &str) -> &'static str {
+    match path {
+        "/v2/project" | "/v2/projects" => "projects",
+        "/v2/batch" | "/v2/batches" => "batches",
+        "/v2/deliveries" => "deliveries",
+        "/v2/delivery/tasks" => "docs",
+        _ => "tasks",
+    }
 }
 
 /// A single project or batch as a page that lists it, and memberships with the project that they were asked for: so that a page tells by

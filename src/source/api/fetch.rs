@@ -50,7 +50,7 @@ impl Fetcher {
                 self.ask(&mut asked);
             }
             if asked.is_empty() && waiting.is_empty() {
-                return Ok(self.frontier);
+                return if self.frontier.is_done() { Ok(self.frontier) } else { Err(Error::Reader) };
             }
             tokio::select! {
                 // Without a receiver the run is over, and why is said elsewhere.

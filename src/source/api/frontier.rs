@@ -44,6 +44,9 @@ const NARROW: i64 = 16 * OVERLAP;
 /// How far a slice reaches into its neighbours, in microseconds: more than any rounding of a time.
 const OVERLAP: i64 = 1_000_000;
 
+/// How far clocks may differ, in microseconds: what was completed later than so long ago lies in the slice that is asked last.
+const SKEW: i64 = 600 * 1_000_000;
+
 /// Scale is younger than this: the first slices lie evenly between here and now. What is older lies in a slice of its own.
 const EARLIEST: i64 = 1_451_606_400_000_000;
 
@@ -62,6 +65,9 @@ const FEW_PAGES: u64 = 2;
 
 /// A chain that brings nothing new so many times goes in a circle.
 const MOST_STALE_PAGES: u32 = 3;
+
+/// Ids of a chain that are remembered, to notice a circle: pages of tasks are not bounded, memory is.
+const MOST_IDS: usize = 100_000;
 
 /// A chain whose token expires so often without coming further is given up.
 const MOST_RESTARTS: u32 = 5;
@@ -105,8 +111,11 @@ pub struct Frontier {
     /// Chains that are wanted at a time, so that each request has one.
     wanted: usize,
     chains: BTreeMap<ChainId, Chain>,
-    /// Chains that wait to be asked, in their order.
+    /// Chains that wait to be asked, in their order, and those that are asked.
     ready: VecDeque<ChainId>,
+    asked: HashSet<ChainId>,
+    /// Projects whose chains were begun.
+    begun: HashSet<Parameter>,
     next_chain: ChainId,
     pages: u64,
     wasted_pages: u64,
@@ -130,6 +139,8 @@ impl Frontier {
             wanted: if concurrency > 1 { concurrency + concurrency / 2 } else { 1 },
             chains: BTreeMap::new(),
             ready: VecDeque::new(),
+            asked: HashSet::new(),
+            begun: HashSet::new(),
             next_chain: 0,
             pages: 0,
             wasted_pages: 0,
@@ -166,6 +177,10 @@ impl Frontier {
 
     /// The chains of a project: its tasks, and what is listed beside them.
     fn project(&mut self, of: Parameter) {
+        // A listing of projects that begins anew names them again.
+        if !self.begun.insert(of.clone()) {
+            return;
+        }
         for path in ["/v2/batches", "/v2/deliveries"] {
             self.add(Kind::Other { path, parameters: vec![of.clone()], makes_chains: false });
         }
@@ -216,6 +231,7 @@ impl Frontier {
         loop {
             let id = self.ready.pop_front()?;
             if let Some(chain) = self.chains.get(&id) {
+                self.asked.insert(id);
                 return Some(self.request(id, chain));
             }
         }
@@ -254,7 +270,9 @@ impl Frontier {
 
     /// A chain whose answer is told without its having been asked, because an earlier run did, must not be asked for that too.
     fn unready(&mut self, id: ChainId) {
-        self.ready.retain(|ready| *ready != id);
+        if !self.asked.remove(&id) {
+            self.ready.retain(|ready| *ready != id);
+        }
     }
 
     /// Takes in a page of a chain.
@@ -369,7 +387,7 @@ impl Frontier {
             Kind::Tasks { path, of: of.clone(), status: status.clone(), slice, is_splittable: true }
         };
         let mut parts: Vec<_> = slices.into_iter().map(part).collect();
-        if *path == TASKS && slice.is_none() && status.is_none() {
+        if slice.is_none() && status.is_none() {
             parts.extend(OPEN_STATUSES.iter().map(|word| {
                 let status = Some((*word).to_owned());
                 Kind::Tasks { path, of: of.clone(), status, slice: None, is_splittable: false }
@@ -388,6 +406,9 @@ impl Kind {
 impl Chain {
     fn take(&mut self, glance: &Glance) -> std::result::Result<(), String> {
         self.pages += 1;
+        if self.ids.len() > MOST_IDS {
+            self.ids.clear();
+        }
         let before = self.ids.len();
         self.ids.extend(&glance.ids);
         // A page from the spool comes without its ids.
@@ -415,7 +436,7 @@ impl Slice {
     /// where it is too narrow.
     fn split(self, now: i64, parts: usize, seen: Option<(i64, i64)>) -> Option<Vec<Slice>> {
         let after = self.after.unwrap_or(EARLIEST);
-        let before = self.before.unwrap_or(now.max(after));
+        let before = self.before.unwrap_or((now - SKEW).max(after));
         if before - after < NARROW {
             return None;
         }

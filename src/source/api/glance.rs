@@ -40,8 +40,9 @@ pub struct Glance {
 const LISTS: [&[u8]; 5] = [b"\"tasks\"", b"\"projects\"", b"\"batches\"", b"\"deliveries\"", b"\"docs\""];
 
 impl Glance {
-    /// Looks at the body of an answer; says what is wrong where it is no whole JSON object. What is inside a task is not judged here.
-    pub fn of(body: &[u8]) -> Result<Glance, String> {
+    /// Looks at the body of an answer; says what is wrong where it is no whole JSON object, or has not the member that it is asked for.
+    /// What is inside a task is not judged here.
+    pub fn of(body: &[u8], expected: &str) -> Result<Glance, String> {
         let start = scan::skip_white_space(body, 0);
         let whole = body.get(start..).unwrap_or_default();
         if whole.first() != Some(&b'{') {
@@ -52,6 +53,13 @@ impl Glance {
         let members = scan::members(whole).filter(|_| end.is_some());
         let members =
             members.ok_or_else(|| format!("expected a whole JSON object, found one torn at {} bytes", body.len()))?;
+        let quoted = format!("\"{expected}\"");
+        let found = members.iter().rev().find(|(key, _)| *key == quoted.as_bytes()).map(|(_, value)| *value);
+        let is_list = LISTS.contains(&quoted.as_bytes());
+        if found.is_none_or(|value| is_list && value != b"null" && !value.starts_with(b"[")) {
+            let what = if is_list { "a list" } else { "a member" };
+            return Err(format!("expected an object with {what} `{expected}`, found one without"));
+        }
         let mut glance = Glance::default();
         let mut times = Vec::new();
         for (key, value) in &members {
@@ -124,7 +132,16 @@ mod tests {
     use super::*;
 
     fn glance(body: &str) -> Glance {
-        Glance::of(body.as_bytes()).unwrap()
+        Glance::of(body.as_bytes(), "tasks").unwrap()
+    }
+
+    #[test]
+    fn an_object_without_what_was_asked_for_is_no_answer() {
+        for body in [r#"{"message": "busy"}"#, r#"{"tasks": {}}"#, r#"{"tasks": "none"}"#, r#"{"projects": []}"#] {
+            assert!(Glance::of(body.as_bytes(), "tasks").is_err(), "{body}");
+        }
+        assert!(Glance::of(br#"{"status": "x"}"#, "task_id").is_err());
+        assert_eq!(glance(r#"{"tasks": null}"#).items, 0);
     }
 
     #[test]
@@ -141,7 +158,7 @@ mod tests {
         for body in
             ["", "  ", "<html>", "[]", "null", r#"{"tasks": ["#, r#"{"tasks": [{}]"#, r#"{"tasks": [{"task_id": "a"#]
         {
-            assert!(Glance::of(body.as_bytes()).is_err(), "{body}");
+            assert!(Glance::of(body.as_bytes(), "tasks").is_err(), "{body}");
         }
     }
 
@@ -166,7 +183,8 @@ mod tests {
 
     #[test]
     fn projects_and_counts_of_deliveries_are_told() {
-        assert_eq!(glance(r#"{"projects": [{"id": "a"}, {"id": "b"}]}"#).projects, ["a", "b"]);
+        let listed = Glance::of(br#"{"projects": [{"id": "a"}, {"id": "b"}]}"#, "projects").unwrap();
+        assert_eq!(listed.projects, ["a", "b"]);
         assert_eq!(glance(r#"{"delivery": {"id": "d", "task_count": 7}, "tasks": []}"#).task_count, Some(7));
         assert_eq!(glance(r#"{"delivery": "d", "tasks": []}"#).task_count, None);
     }

@@ -66,6 +66,9 @@ impl Query {
     /// `expand` and `opts` as parameters. Only an answer about a delivery has one to expand.
     pub(super) fn details(&self, is_of_delivery: bool) -> impl Iterator<Item = Parameter> + '_ {
         let expand = self.expand.iter().filter(move |word| is_of_delivery || *word != "delivery");
+        // A delivery's own object tells how many tasks it has.
+        let is_missing = is_of_delivery && !self.expand.iter().any(|word| word == "delivery");
+        let expand = expand.map(String::as_str).chain(is_missing.then_some("delivery"));
         let expand = expand.map(|word| parameter("expand", word));
         expand.chain(self.opts.iter().map(|word| parameter("opts", word)))
     }

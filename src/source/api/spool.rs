@@ -6,7 +6,7 @@
 
 use std::fs::{File, TryLockError};
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -22,7 +22,8 @@ use crate::json::redact;
 /// One of the sixteen magic numbers of skippable frames.
 const MAGIC: [u8; 4] = [0x5d, 0x2a, 0x4d, 0x18];
 
-/// The version of what stands in the skippable frames, and of how the frontier makes chains of it.
+/// The version of what stands in the skippable frames, and of how the frontier makes chains of it: whoever changes what the frontier
+/// decides changes this too, so that no spool is gone on with by other rules.
 const FORMAT: u32 = 1;
 
 /// zstd's level: pages must not wait for it.
@@ -107,6 +108,11 @@ impl Spool {
             Err(TryLockError::Error(error)) => return Err(Error::file("lock", path)(error)),
             Ok(()) => {}
         }
+        // The run that held it may have put it away meanwhile, under another name.
+        let in_place = path.metadata().map(|metadata| metadata.ino()).ok();
+        if in_place != Some(file.metadata().map_err(failed("read"))?.ino()) {
+            return Err(Error::SpoolBusy { path: path.to_owned() });
+        }
         if is_restart {
             file.set_len(0).map_err(failed("empty"))?;
         }
@@ -115,7 +121,6 @@ impl Spool {
             // The run that committed them ended before it could put them away.
             found = Found::default();
         }
-        file.set_len(found.end).map_err(failed("cut off the torn end of"))?;
         let mut spool = Spool { path: path.to_owned(), file, plan, entries: Vec::new(), unsynced_bytes: 0 };
         match found.plan {
             None => spool.begin().map_err(failed("write"))?,
@@ -123,7 +128,10 @@ impl Spool {
                 let pages = found.entries.len() as u64;
                 return Err(Error::SpoolOfOther { path: path.to_owned(), pages, other: other.asked });
             }
-            Some(plan) => (spool.plan, spool.entries) = (plan, found.entries),
+            Some(plan) => {
+                spool.file.set_len(found.end).map_err(failed("cut off the torn end of"))?;
+                (spool.plan, spool.entries) = (plan, found.entries);
+            }
         }
         spool.file.seek(SeekFrom::End(0)).map_err(failed("read"))?;
         Ok(spool)
@@ -341,6 +349,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("spool");
         filled(&path);
+        // A torn end is cut off by who goes on, not by who is refused.
+        File::options().append(true).open(&path).unwrap().write_all(b"torn").unwrap();
+        let before = std::fs::read(&path).unwrap();
+        let refused = Spool::open(&path, plan("b"), false, None).unwrap_err().to_string();
+        assert!(refused.contains("--restart"), "{refused}");
+        assert_eq!(std::fs::read(&path).unwrap(), before);
         let held = Spool::open(&path, Plan { began_at: 8, ..plan("a") }, false, None).unwrap();
         assert_eq!(held.plan().began_at, 7);
         assert!(matches!(Spool::open(&path, plan("a"), false, None), Err(Error::SpoolBusy { .. })));

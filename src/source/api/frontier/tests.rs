@@ -265,3 +265,22 @@ fn the_same_pages_make_the_same_chains() {
     assert_eq!(asked.iter().collect::<BTreeSet<_>>().len(), asked.len());
     assert_eq!(asked.len(), second.chain_count());
 }
+
+#[test]
+fn projects_that_are_listed_again_are_begun_once() {
+    let mut query = query(&[]);
+    query.of = vec![Selector::AllProjects];
+    let mut frontier = Frontier::new(query, NOW, 100, 8);
+    let list = |ids: &[&str], token: Option<&str>| Glance {
+        projects: ids.iter().map(|id| (*id).to_owned()).collect(),
+        items: 1,
+        next_token: token.map(str::to_owned),
+        ..Glance::default()
+    };
+    let chain = frontier.next_request().unwrap().chain;
+    frontier.received(chain, &list(&["a"], Some("next"))).unwrap();
+    let begun = frontier.chain_count();
+    frontier.expired(chain).unwrap();
+    frontier.received(chain, &list(&["a"], Some("next"))).unwrap();
+    assert_eq!(frontier.chain_count(), begun);
+}
