@@ -50,8 +50,6 @@ pub struct Fetch {
     pub chains: AtomicU64,
     /// Milliseconds for which requests waited because the API had too much, added up.
     pub waited_ms: AtomicU64,
-    /// Bytes received, decompressed.
-    pub bytes: AtomicU64,
     /// How many tasks there will be; 0 where it is not known.
     pub expected_tasks: AtomicU64,
 }

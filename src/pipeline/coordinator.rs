@@ -94,10 +94,8 @@ impl<'w> Coordinator<'w> {
                 (feed, spares, None)
             }
             Source::Api(config) => {
-                let (pages, fetched) = {
-                    let spool = (context.spool.as_path(), context.committed_spool.as_deref());
-                    api::fetch(config, spool, memory.page_bytes(), &context.progress)?
-                };
+                let spool = (context.spool.as_path(), context.committed_spool.as_deref());
+                let (pages, fetched) = api::fetch(config, spool, memory.page_bytes(), &context.progress)?;
                 (Feed::Thread(pages), Spares::default(), Some(fetched))
             }
         };

@@ -16,7 +16,6 @@ use super::glance::Glance;
 use super::pace::Pace;
 use super::{ApiConfig, Patience};
 use crate::error::{Error, Result};
-use crate::json::text::write_string;
 use crate::progress::Fetch;
 
 /// Speaks to the API.
@@ -111,12 +110,7 @@ impl Client {
     /// Sends a request until it is answered, or patience ends.
     pub async fn get(&self, request: &Request) -> Result<Answer> {
         let started = Instant::now();
-        let waits = ExponentialBuilder::default()
-            .with_min_delay(self.patience.first_wait)
-            .with_max_delay(LONGEST_WAIT.max(self.patience.first_wait))
-            .with_jitter()
-            .without_max_times();
-        let mut waits = waits.build();
+        let mut waits = waits(self.patience.first_wait);
         let mut attempts = 0;
         loop {
             attempts += 1;
@@ -152,7 +146,7 @@ impl Client {
         add(&self.counts.waited_ms, waited.as_millis() as u64);
         add(&self.counts.requests, 1);
         let mut url = self.base.clone();
-        url.set_path(&(self.base.path().trim_end_matches('/').to_owned() + request.path));
+        url.set_path(&(self.base.path().trim_end_matches('/').to_owned() + request.endpoint.path()));
         let asked = self.http.get(url).query(&request.parameters).header(AUTHORIZATION, self.key.clone());
         let response = asked.send().await.map_err(again)?;
         let status = response.status();
@@ -162,13 +156,21 @@ impl Client {
             return Err(refused(request, status, after, &body));
         }
         let torn = |reason| Failure::Again { reason, after: None, is_complaint: false };
-        let mut glance = Glance::of(&body, expected(request.path)).map_err(torn)?;
+        let glance = Glance::of(&body, request.endpoint).map_err(torn)?;
         self.pace.ease();
-        add(&self.counts.bytes, body.len() as u64);
-        let Some(page) = as_page(request, &body) else { return Ok((body, glance)) };
-        glance = Glance { next_token: glance.next_token, ..Glance::of(&page, listed(request.path)).map_err(torn)? };
-        Ok((page, glance))
+        Ok((request.endpoint.as_page(&request.parameters, body), glance))
     }
+}
+
+/// Growing waits without end.
+fn waits(first: Duration) -> impl Iterator<Item = Duration> {
+    let longest = LONGEST_WAIT.max(first);
+    ExponentialBuilder::default()
+        .with_min_delay(first)
+        .with_max_delay(longest)
+        .with_jitter()
+        .without_max_times()
+        .build()
 }
 
 fn add(counter: &AtomicU64, by: u64) {
@@ -176,11 +178,13 @@ fn add(counter: &AtomicU64, by: u64) {
 }
 
 fn again(error: reqwest::Error) -> Failure {
+    let is_final = error.is_redirect() || error.is_builder();
     // The address holds the query, which is nobody's business.
-    if error.is_redirect() || error.is_builder() {
-        return Failure::Final(Error::Client { reason: chain(&error.without_url()) });
+    let reason = chain(&error.without_url());
+    if is_final {
+        return Failure::Final(Error::Client { reason });
     }
-    Failure::Again { reason: chain(&error.without_url()), after: None, is_complaint: false }
+    Failure::Again { reason, after: None, is_complaint: false }
 }
 
 /// An error with its causes in one line.
@@ -208,48 +212,6 @@ fn refused(request: &Request, status: StatusCode, after: Option<Duration>, body:
         return Failure::Token;
     }
     Failure::Final(Error::Api { request: name(request), status: code, message: message(status, body) })
-}
-
-/// The member that an answer of an endpoint must have.
-fn expected(path: &str) -> &'static str {
-    match path {
-        "/v2/task" => "task_id",
-        "/v2/project" | "/v2/batch" => "id",
-        path => listed(path),
-    }
-}
-
-/// The member of a page that lists what was asked for.
-fn listed(path: &str) -> &'static str {
-    match path {
-        "/v2/project" | "/v2/projects" => "projects",
-        "/v2/batch" | "/v2/batches" => "batches",
-        "/v2/deliveries" => "deliveries",
-        "/v2/delivery/tasks" => "docs",
-        _ => "tasks",
-    }
-}
-
-/// A single project or batch as a page that lists it, and memberships with the project that they were asked for: so that a page tells by
-/// itself what it is.
-fn as_page(request: &Request, body: &[u8]) -> Option<Bytes> {
-    let page = match request.path {
-        "/v2/project" => [b"{\"projects\":[", body, b"]}"].concat(),
-        "/v2/batch" => [b"{\"batches\":[", body, b"]}"].concat(),
-        "/v2/delivery/tasks" => {
-            let (_, project) = request.parameters.iter().find(|(name, _)| name == "project_id")?;
-            let (_, members) = body.split_at_checked(memchr::memchr(b'{', body)? + 1)?;
-            let mut page = b"{\"project\":".to_vec();
-            let mut quoted = String::new();
-            write_string(project, &mut quoted);
-            page.extend_from_slice(quoted.as_bytes());
-            page.push(b',');
-            page.extend_from_slice(members);
-            page
-        }
-        _ => return None,
-    };
-    Some(page.into())
 }
 
 /// What an error body says.
@@ -288,7 +250,8 @@ pub fn name(request: &Request) -> String {
         .iter()
         .filter(|(name, _)| !matches!(name.as_str(), "next_token" | "expand" | "opts" | "limit"));
     let shown = shown.map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>();
-    if shown.is_empty() { request.path.to_owned() } else { format!("{}?{}", request.path, shown.join("&")) }
+    let path = request.endpoint.path();
+    if shown.is_empty() { path.to_owned() } else { format!("{path}?{}", shown.join("&")) }
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ pub(super) enum Arrival {
 }
 
 /// Pages that wait for the spool: while there are so many, or so many bytes, nothing more is asked for.
-pub(super) const QUEUED_ARRIVALS: usize = 16;
+const QUEUED_ARRIVALS: usize = 16;
 
 /// What is in the air.
 pub(super) struct Fetcher {
@@ -63,7 +63,7 @@ impl Fetcher {
                 }
                 Some(answered) = asked.join_next() => {
                     let Ok((request, answer)) = answered else { return Err(Error::Reader) };
-                    let is_behind = to.capacity() == 0 && !waiting.is_empty();
+                    let is_behind = waiting.len() >= QUEUED_ARRIVALS / 2;
                     let arrival = self.take(&request, answer?, is_behind)?;
                     waiting_bytes += arrival.bytes();
                     waiting.push_back(arrival);

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::endpoint::Endpoint;
 use super::query::{COMPLETED, OPEN_STATUSES};
 use crate::json::scan;
 use crate::time::parse_instant;
@@ -36,72 +37,53 @@ pub struct Glance {
     pub task_count: Option<u64>,
 }
 
-/// The members that list something.
-const LISTS: [&[u8]; 5] = [b"\"tasks\"", b"\"projects\"", b"\"batches\"", b"\"deliveries\"", b"\"docs\""];
-
 impl Glance {
-    /// Looks at the body of an answer; says what is wrong where it is no whole JSON object, or has not the member that it is asked for.
-    /// What is inside a task is not judged here.
-    pub fn of(body: &[u8], expected: &str) -> Result<Glance, String> {
+    /// Looks at the answer of an endpoint; says what is wrong where it is no whole JSON object, or has not what was asked for. What is
+    /// inside a task is not judged here.
+    pub fn of(body: &[u8], endpoint: Endpoint) -> Result<Glance, String> {
         let start = scan::skip_white_space(body, 0);
         let whole = body.get(start..).unwrap_or_default();
         if whole.first() != Some(&b'{') {
             let beginning = String::from_utf8_lossy(whole.get(..40).unwrap_or(whole)).into_owned();
             return Err(format!("expected a JSON object, found {beginning:?}"));
         }
+        let torn = || format!("expected a whole JSON object, found one torn at {} bytes", body.len());
         let end = scan::value_end(whole, 0);
-        let members = scan::members(whole).filter(|_| end.is_some());
-        let members =
-            members.ok_or_else(|| format!("expected a whole JSON object, found one torn at {} bytes", body.len()))?;
-        let quoted = format!("\"{expected}\"");
-        let found = members.iter().rev().find(|(key, _)| *key == quoted.as_bytes()).map(|(_, value)| *value);
-        let is_list = LISTS.contains(&quoted.as_bytes());
-        if found.is_none_or(|value| is_list && value != b"null" && !value.starts_with(b"[")) {
-            let what = if is_list { "a list" } else { "a member" };
-            return Err(format!("expected an object with {what} `{expected}`, found one without"));
-        }
+        let members = scan::members(whole).filter(|_| end.is_some()).ok_or_else(torn)?;
+        let missing = |what: &str| format!("expected an object with {what}, found one without");
         let mut glance = Glance::default();
-        let mut times = Vec::new();
-        for (key, value) in &members {
-            match *key {
-                b"\"next_token\"" => glance.next_token = text(value).filter(|token| !token.is_empty()),
-                b"\"delivery\"" => glance.task_count = number(value, b"\"task_count\""),
-                key if LISTS.contains(&key) => glance.list(key, value, &mut times),
-                _ => {}
-            }
-        }
-        if !members.iter().any(|(key, _)| LISTS.contains(key)) {
-            // A single object: one task, one project, one batch.
-            glance.item(b"", whole, &mut times);
-        }
-        glance.completed = spread(&times);
+        let Some(list) = endpoint.list() else {
+            let id = endpoint.id();
+            member(&members, id).ok_or_else(|| missing(&format!("a member `{id}`")))?;
+            glance.items(endpoint, &[whole]);
+            return Ok(glance);
+        };
+        let listed = member(&members, list).filter(|value| *value == b"null" || value.starts_with(b"["));
+        let listed = listed.ok_or_else(|| missing(&format!("a list `{list}`")))?;
+        glance.items(endpoint, &scan::elements(listed).unwrap_or_default());
+        glance.next_token = member(&members, "next_token").and_then(text).filter(|token| !token.is_empty());
+        let delivery = member(&members, "delivery").and_then(scan::members);
+        glance.task_count = delivery.and_then(|delivery| serde_json::from_slice(member(&delivery, "task_count")?).ok());
         Ok(glance)
     }
 
-    fn list(&mut self, key: &[u8], value: &[u8], times: &mut Vec<i64>) {
-        for element in scan::elements(value).unwrap_or_default() {
-            self.item(key, element, times);
-        }
-    }
-
-    fn item(&mut self, list: &[u8], item: &[u8], times: &mut Vec<i64>) {
-        self.items += 1;
-        let mut id = item;
-        for (key, value) in scan::members(item).unwrap_or_default() {
-            match key {
-                b"\"task_id\"" => id = value,
-                b"\"id\"" if id == item => id = value,
-                b"\"status\"" if list == b"\"tasks\"" => self.status(value),
-                b"\"completed_at\"" if list == b"\"tasks\"" => {
-                    times.extend(text(value).and_then(|time| parse_instant(&time)));
+    fn items(&mut self, endpoint: Endpoint, items: &[&[u8]]) {
+        let mut times = Vec::new();
+        for item in items {
+            let members = scan::members(item).unwrap_or_default();
+            let id = member(&members, endpoint.id());
+            self.ids.push(xxh3_64(id.unwrap_or(item)));
+            match endpoint {
+                Endpoint::Tasks | Endpoint::Delivery => {
+                    member(&members, "status").into_iter().for_each(|status| self.status(status));
+                    times.extend(member(&members, "completed_at").and_then(text).and_then(|time| parse_instant(&time)));
                 }
+                Endpoint::Project | Endpoint::Projects => self.projects.extend(id.and_then(text)),
                 _ => {}
             }
         }
-        if list == b"\"projects\"" {
-            self.projects.extend(text(id));
-        }
-        self.ids.push(xxh3_64(id));
+        self.items = items.len() as u64;
+        self.completed = spread(&times);
     }
 
     fn status(&mut self, value: &[u8]) {
@@ -117,13 +99,13 @@ pub(super) fn spread(times: &[i64]) -> Option<(i64, i64)> {
     ends.filter(|_| !is_in_order).map(|(first, last)| (*first, *last))
 }
 
-fn text(value: &[u8]) -> Option<String> {
-    serde_json::from_slice(value).ok()
+/// The value of a key; the last one where there are several, as everywhere.
+fn member<'a>(members: &[(&[u8], &'a [u8])], key: &str) -> Option<&'a [u8]> {
+    let is_key = |quoted: &[u8]| quoted.get(1..quoted.len().saturating_sub(1)) == Some(key.as_bytes());
+    members.iter().rev().find(|(quoted, _)| is_key(quoted)).map(|(_, value)| *value)
 }
 
-fn number(object: &[u8], name: &[u8]) -> Option<u64> {
-    let members = scan::members(object)?;
-    let (_, value) = members.into_iter().find(|(key, _)| *key == name)?;
+fn text(value: &[u8]) -> Option<String> {
     serde_json::from_slice(value).ok()
 }
 
@@ -132,15 +114,15 @@ mod tests {
     use super::*;
 
     fn glance(body: &str) -> Glance {
-        Glance::of(body.as_bytes(), "tasks").unwrap()
+        Glance::of(body.as_bytes(), Endpoint::Tasks).unwrap()
     }
 
     #[test]
     fn an_object_without_what_was_asked_for_is_no_answer() {
         for body in [r#"{"message": "busy"}"#, r#"{"tasks": {}}"#, r#"{"tasks": "none"}"#, r#"{"projects": []}"#] {
-            assert!(Glance::of(body.as_bytes(), "tasks").is_err(), "{body}");
+            assert!(Glance::of(body.as_bytes(), Endpoint::Tasks).is_err(), "{body}");
         }
-        assert!(Glance::of(br#"{"status": "x"}"#, "task_id").is_err());
+        assert!(Glance::of(br#"{"status": "x"}"#, Endpoint::Task).is_err());
         assert_eq!(glance(r#"{"tasks": null}"#).items, 0);
     }
 
@@ -158,7 +140,7 @@ mod tests {
         for body in
             ["", "  ", "<html>", "[]", "null", r#"{"tasks": ["#, r#"{"tasks": [{}]"#, r#"{"tasks": [{"task_id": "a"#]
         {
-            assert!(Glance::of(body.as_bytes(), "tasks").is_err(), "{body}");
+            assert!(Glance::of(body.as_bytes(), Endpoint::Tasks).is_err(), "{body}");
         }
     }
 
@@ -183,9 +165,12 @@ mod tests {
 
     #[test]
     fn projects_and_counts_of_deliveries_are_told() {
-        let listed = Glance::of(br#"{"projects": [{"id": "a"}, {"id": "b"}]}"#, "projects").unwrap();
+        let listed = Glance::of(br#"{"projects": [{"id": "a"}, {"id": "b"}]}"#, Endpoint::Projects).unwrap();
         assert_eq!(listed.projects, ["a", "b"]);
-        assert_eq!(glance(r#"{"delivery": {"id": "d", "task_count": 7}, "tasks": []}"#).task_count, Some(7));
-        assert_eq!(glance(r#"{"delivery": "d", "tasks": []}"#).task_count, None);
+        let one = Glance::of(br#"{"id": "a", "name": "A"}"#, Endpoint::Project).unwrap();
+        assert_eq!((one.projects, one.items), (vec!["a".to_owned()], 1));
+        let count = |body: &str| Glance::of(body.as_bytes(), Endpoint::Delivery).unwrap().task_count;
+        assert_eq!(count(r#"{"delivery": {"id": "d", "task_count": 7}, "tasks": []}"#), Some(7));
+        assert_eq!(count(r#"{"delivery": "d", "tasks": []}"#), None);
     }
 }

@@ -7,15 +7,19 @@
 //!      └──── facts ────┘
 //! ```
 //!
-//! `frontier` says what to ask, `client` asks until it is answered, `glance` finds in a page what the frontier must know, `pace` slows
-//! all down together, `fetch` keeps requests in the air, `spool` writes pages to disk before they go on.
+//! `frontier` says what to ask: it keeps the `chain`s of pages, each of an `endpoint` and perhaps of a `slice` of time. `client` asks until
+//! it is answered, `glance` finds in a page what the frontier must know, `pace` slows all down together, `fetch` keeps requests in the
+//! air, `spool` writes pages to disk before they go on.
 
+mod chain;
 mod client;
+mod endpoint;
 mod fetch;
 pub mod frontier;
 mod glance;
 mod pace;
 pub mod query;
+mod slice;
 mod spool;
 
 use std::num::NonZeroU32;
@@ -33,10 +37,11 @@ use super::pages::Page;
 use crate::error::{Error, Result};
 use crate::progress::Progress;
 use client::Client;
-use fetch::{Arrival, Fetcher, QUEUED_ARRIVALS};
+use fetch::{Arrival, Fetcher};
 use spool::{Event, Spool};
 
 pub use client::{Key, name};
+pub use endpoint::Endpoint;
 pub use frontier::{Frontier, Request};
 pub use glance::Glance;
 pub use query::{Query, Selector};
@@ -171,7 +176,7 @@ pub fn fetch(
 }
 
 fn start(fetcher: Fetcher, spool: Spool) -> (Incoming, Fetched) {
-    let (arrivals, arrived) = mpsc::channel(QUEUED_ARRIVALS);
+    let (arrivals, arrived) = mpsc::channel(1);
     let (sender, pages) = bounded(QUEUED_PAGES);
     let (stop, stopped) = oneshot::channel();
     let (ended, end) = oneshot::channel();

@@ -2,7 +2,9 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 
+use super::super::chain::MOST_RESTARTS;
 use super::super::glance::spread;
+use super::super::slice::EARLIEST;
 use super::*;
 use crate::time::parse_instant;
 
@@ -45,7 +47,7 @@ impl Api {
     /// The ids of a page, and where the next one begins.
     fn page(&self, request: &Request) -> (Vec<u64>, Glance) {
         let mut glance = Glance::default();
-        if request.path != "/v2/tasks" {
+        if request.endpoint != Endpoint::Tasks {
             return (Vec::new(), glance);
         }
         let from = request.parameters.iter().find(|(name, _)| name == "next_token");

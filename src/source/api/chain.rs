@@ -1,0 +1,107 @@
+//! One chain of pages, each of which tells where the next one begins.
+
+use std::collections::HashSet;
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::endpoint::Endpoint;
+use super::glance::Glance;
+use super::query::{Parameter, parameter};
+use super::slice::Slice;
+use crate::time::write_instant;
+
+/// What a chain walks.
+#[derive(Clone, Debug)]
+pub(super) enum Kind {
+    /// Tasks of a selector, or what is told of those that were delivered: of a status, and in a slice, if these are said.
+    Tasks { endpoint: Endpoint, of: Parameter, status: Option<String>, slice: Option<Slice>, is_splittable: bool },
+    /// Anything else is walked from its first page to its last.
+    Other { endpoint: Endpoint, parameters: Vec<Parameter>, makes_chains: bool },
+}
+
+/// A chain, and how far it is walked.
+#[derive(Debug)]
+pub(super) struct Chain {
+    pub kind: Kind,
+    pub token: Option<String>,
+    /// Pages since it began, or began anew.
+    pub pages: u64,
+    most_pages: u64,
+    restarts: u32,
+    stale_pages: u32,
+    tokens: HashSet<u64>,
+    ids: HashSet<u64>,
+}
+
+/// A chain that brings nothing new so many times goes in a circle.
+const MOST_STALE_PAGES: u32 = 3;
+
+/// Ids of a chain that are remembered, to notice a circle: pages of tasks are not bounded, memory is.
+const MOST_IDS: usize = 100_000;
+
+/// A chain whose token expires so often without coming further is given up.
+pub(super) const MOST_RESTARTS: u32 = 5;
+
+impl Kind {
+    /// True where tasks that are completed later than now are meant too.
+    pub(super) fn is_open_ended(&self) -> bool {
+        matches!(self, Kind::Tasks { slice: Some(Slice { before: None, .. }), .. })
+    }
+
+    /// The endpoint, and the parameters that say whose things are meant.
+    pub(super) fn asked(&self) -> (Endpoint, Vec<Parameter>) {
+        match self {
+            Kind::Tasks { endpoint, of, status, slice, .. } => {
+                let Slice { after, before } = slice.unwrap_or_default();
+                let times = [("completed_after", after), ("completed_before", before)];
+                let times = times.into_iter().filter_map(|(name, time)| Some(parameter(name, write_instant(time?)?)));
+                let status = status.iter().map(|status| parameter("status", status));
+                (*endpoint, [of.clone()].into_iter().chain(status).chain(times).collect())
+            }
+            Kind::Other { endpoint, parameters, .. } => (*endpoint, parameters.clone()),
+        }
+    }
+}
+
+impl Chain {
+    pub(super) fn new(kind: Kind) -> Chain {
+        let (tokens, ids) = (HashSet::new(), HashSet::new());
+        Chain { kind, token: None, pages: 0, most_pages: 0, restarts: 0, stale_pages: 0, tokens, ids }
+    }
+
+    /// Takes in a page; says what is wrong where the pages go in a circle.
+    pub(super) fn take(&mut self, glance: &Glance) -> Result<(), String> {
+        self.pages += 1;
+        if self.ids.len() > MOST_IDS {
+            self.ids.clear();
+        }
+        let before = self.ids.len();
+        self.ids.extend(&glance.ids);
+        // A page from the spool comes without its ids.
+        let is_unknown = glance.ids.is_empty() && glance.items > 0;
+        let is_stale = self.ids.len() == before && !is_unknown;
+        self.stale_pages = if is_stale { self.stale_pages + 1 } else { 0 };
+        self.token = glance.next_token.clone();
+        let Some(token) = &self.token else { return Ok(()) };
+        if !self.tokens.insert(xxh3_64(token.as_bytes())) {
+            return Err(format!("page {} points to a page that was read before", self.pages));
+        }
+        if self.stale_pages >= MOST_STALE_PAGES {
+            let last = self.pages;
+            return Err(format!("{MOST_STALE_PAGES} pages in a row brought nothing new, the last is page {last}"));
+        }
+        Ok(())
+    }
+
+    /// Begins anew, because its token works no more; says so where that happens over and over.
+    pub(super) fn restart(&mut self) -> Result<(), String> {
+        let restarts = if self.pages > self.most_pages { 0 } else { self.restarts + 1 };
+        if restarts >= MOST_RESTARTS {
+            let reached = self.pages;
+            return Err(format!("its token expired {MOST_RESTARTS} times before it came further than page {reached}"));
+        }
+        let most_pages = self.most_pages.max(self.pages);
+        *self = Chain { restarts, most_pages, ..Chain::new(self.kind.clone()) };
+        Ok(())
+    }
+}
