@@ -195,7 +195,7 @@ pub enum Error {
     #[error("can't write the output")]
     Output(#[source] io::Error),
     /// Somebody stopped the run.
-    #[error("stopped: nothing of this run is visible. Given again, an export goes on from here")]
+    #[error("stopped: nothing of this run is visible")]
     Interrupted {
         /// The signal that said so.
         signal: i32,

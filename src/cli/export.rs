@@ -173,7 +173,11 @@ pub(super) fn run(args: ExportArgs, voice: Voice) -> Result<u8> {
         allows_count_mismatch: args.allow_count_mismatch,
         url: args.api.api_url,
     };
-    args.lake.weave(Source::Api(Box::new(config)), voice)
+    let ended = args.lake.weave(Source::Api(Box::new(config)), voice);
+    if let Err(Error::Interrupted { .. }) = ended {
+        voice.warn("what was received is kept: the same command goes on from there");
+    }
+    ended
 }
 
 fn usage(flag: &'static str, expected: &str, found: impl Into<String>) -> Error {

@@ -1,4 +1,4 @@
-//! Puts the rooms together: pages in, a committed version out. The only place that knows of threads and queues.
+//! Puts the rooms together: pages in, a committed version out. Behind the source, the only place that knows of threads and queues.
 
 mod coordinator;
 mod part;

@@ -1,7 +1,6 @@
 //! What there is to serve, and where it is found.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
 use rayon::prelude::*;
@@ -94,21 +93,6 @@ impl Store {
             for record in page.records() {
                 let text = page.bytes.get(record.range).unwrap_or_default();
                 load::read(text, &mut drafts).map_err(|misfit| no_task(&input.name(), record.line, misfit))?;
-            }
-        }
-        Ok(Store::of(drafts))
-    }
-
-    /// The tasks of a stream, one a line.
-    ///
-    /// # Errors
-    /// As [`Store::from_file`].
-    pub fn from_reader(lines: impl Read) -> Result<Store> {
-        let mut drafts = Vec::new();
-        for (index, line) in BufReader::new(lines).split(b'\n').enumerate() {
-            let line = line.map_err(|source| Error::Input { input: "-".to_owned(), source })?;
-            if !line.trim_ascii().is_empty() {
-                load::read(&line, &mut drafts).map_err(|misfit| no_task("-", index as u64 + 1, misfit))?;
             }
         }
         Ok(Store::of(drafts))

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
@@ -17,7 +18,7 @@ use taskloom::generate::{GenerateOptions, generate};
 use taskloom::pipeline;
 use taskloom::progress::Progress;
 use taskloom::report::Report;
-use taskloom::simulate::{Fault, Faults, SimulateOptions, Simulator, Store};
+use taskloom::simulate::{Fault, Faults, RequestSeen, SimulateOptions, Simulator, Store};
 use taskloom::source::api::query::{EXPANDABLE, OPTS, parameter};
 use taskloom::source::api::{ApiConfig, Key, Patience, Plan, Query, Selector};
 
@@ -142,15 +143,15 @@ fn many_chains_bring_what_one_chain_brings() {
     }
 }
 
-/// Exports with faults of some kinds, and compares with the undisturbed walk.
-fn is_undisturbed_by(kinds: &[Fault], rate: f64, seed: u64) -> u64 {
+/// Exports with faults of some kinds, and compares with the undisturbed walk. Gives the further attempts, and what the API saw.
+fn is_undisturbed_by(kinds: &[Fault], rate: f64, seed: u64) -> (u64, Vec<RequestSeen>) {
     let stall = Duration::from_millis(700);
     let faults = Faults { rate, kinds: kinds.to_vec(), stall, retry_after_seconds: 0 };
     let simulator = simulator(faults, seed);
     let folder = tempfile::tempdir().unwrap();
     let report = export(api(&simulator.url(), query(vec![Selector::AllProjects]), 8), folder.path()).unwrap();
     assert!(content(folder.path()) == *WALKED, "{kinds:?} {rate} {seed}");
-    report.fetch.unwrap().retries
+    (report.fetch.unwrap().retries, simulator.log())
 }
 
 #[test]
@@ -158,8 +159,12 @@ fn each_kind_of_fault_is_borne() {
     for kind in Fault::ALL {
         // A stalled request takes its time.
         let rate = if kind == Fault::Stall { 0.03 } else { 0.3 };
-        let retries = is_undisturbed_by(&[kind], rate, 1);
-        assert!(retries > 0 || kind == Fault::ExpiredToken, "{kind:?}");
+        let (retries, seen) = is_undisturbed_by(&[kind], rate, 1);
+        if kind == Fault::ExpiredToken {
+            assert!(seen.iter().any(|request| request.status == 400));
+        } else {
+            assert!(retries > 0, "{kind:?}");
+        }
     }
 }
 
@@ -423,17 +428,28 @@ fn the_program_shows_no_secret_anywhere() {
     let simulator = Simulator::start(store, options, "127.0.0.1:0".parse().unwrap()).unwrap();
     let lake = folder.path().join("lake");
     let mut said = Vec::new();
-    for (key, flags) in
-        [(KEY, ["-vv", "--json"]), ("test_canary_wrong", ["-vv", "--restart"]), (KEY, ["-q", "--overwrite"])]
-    {
+    let wrong = "test_canary_wrong";
+    for (key, flags, status) in [
+        (KEY, ["-vv", "--json", "--restart"], 0),
+        (wrong, ["-vv", "--restart", "--overwrite"], 1),
+        (KEY, ["-q", "--keep-raw", "--overwrite"], 0),
+    ] {
         let run = lakes::taskloom()
             .args(["export", "--project-id", "p", "--log-format", "json", "--out", lake.to_str().unwrap()])
             .args(flags)
             .envs([("SCALE_API_KEY", key), ("SCALE_API_URL", simulator.url().as_str()), ("RUST_LOG", "trace")])
             .output()
             .unwrap();
+        assert_eq!(run.status.code(), Some(status), "{}", String::from_utf8_lossy(&run.stderr));
         said.extend([run.stdout, run.stderr]);
     }
+    // What is kept of the tasks themselves holds addresses as they came, for its owner alone; but no token.
+    let raw = walkdir::WalkDir::new(lake.join("_taskloom/raw")).into_iter().map(std::result::Result::unwrap);
+    let raw = raw.filter(|entry| entry.file_type().is_file()).last().unwrap();
+    assert_eq!(raw.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    let kept = String::from_utf8(zstd::decode_all(std::fs::File::open(raw.path()).unwrap()).unwrap()).unwrap();
+    assert!(kept.contains("canary_signature") && !kept.contains("canary_token"));
+    std::fs::remove_file(raw.path()).unwrap();
     let own = walkdir::WalkDir::new(lake.join("_taskloom")).into_iter().map(std::result::Result::unwrap);
     let own = own.filter(|entry| entry.file_type().is_file());
     said.extend(own.map(|entry| std::fs::read(entry.path()).unwrap()));
@@ -463,6 +479,7 @@ fn a_key_must_be_given_and_not_as_a_flag() {
     };
     assert!(export("").contains("SCALE_API_KEY"));
     assert!(!export("live_\u{1}canary").contains("canary"));
+    lakes::taskloom().args(["export", "--all-projects", "--out", "unused", "--api-key", "k"]).assert().code(2);
     assert!(!Path::new("unused").exists());
 }
 
