@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use bumpalo::Bump;
+use memchr::memmem;
 
 use super::scan;
 use super::text::{self, Escape, Stop};
@@ -31,6 +32,10 @@ const MOST_LEVELS: usize = 256;
 /// The end of the first thing that looks like the key: plain, with some of its characters as `\u` escapes, with any number of
 /// backslashes before these (JSON inside JSON strings), or in UTF-16.
 fn find_key(bytes: &[u8]) -> Option<usize> {
+    let is_plain = memmem::find(bytes, b"\\u00").is_none() && !bytes.contains(&0);
+    if is_plain {
+        return memmem::find(bytes, SECRET_KEY.as_bytes()).map(|start| start + SECRET_KEY.len());
+    }
     let mut start = 0;
     // Nearly all places are passed by this search.
     while let Some(next) = memchr::memchr2(b'w', b'\\', bytes.get(start..)?) {

@@ -111,48 +111,180 @@ pub fn skip_white_space(bytes: &[u8], at: usize) -> usize {
 /// The members of an object as pieces of text: each key in its quotes, and its value. `None` where it is no object or is torn.
 pub fn members(object: &[u8]) -> Option<Vec<(&[u8], &[u8])>> {
     let mut members = Vec::with_capacity(16);
-    let mut at = open(object, b'{')?;
-    while object.get(at)? != &b'}' {
-        let key_end = value_end(object, at)?;
-        let colon = skip_white_space(object, key_end);
-        if object.get(at)? != &b'"' || object.get(colon)? != &b':' {
-            return None;
-        }
-        let value_at = skip_white_space(object, colon + 1);
-        let end = value_end(object, value_at).filter(|end| *end > value_at)?;
-        members.push((object.get(at..key_end)?, object.get(value_at..end)?));
-        at = next(object, end, b'}')?;
-    }
-    is_last(object, at).then_some(members)
+    let mut walk = Walk::of(object);
+    walk.object(|key, value| {
+        members.push((key, value.pass()?));
+        Some(())
+    })?;
+    walk.is_at_end().then_some(members)
 }
 
 /// The elements of an array as pieces of text. `None` where it is no array or is torn.
 pub fn elements(array: &[u8]) -> Option<Vec<&[u8]>> {
     let mut elements = Vec::new();
-    let mut at = open(array, b'[')?;
-    while array.get(at)? != &b']' {
-        let end = value_end(array, at).filter(|end| *end > at)?;
-        elements.push(array.get(at..end)?);
-        at = next(array, end, b']')?;
+    let mut walk = Walk::of(array);
+    walk.array(|element| {
+        elements.push(element.pass()?);
+        Some(())
+    })?;
+    walk.is_at_end().then_some(elements)
+}
+
+/// A walk through the values of a text in one pass: who walks says of each value whether to pass over it or to go inside.
+/// A walk that gave `None` is at no value any more.
+#[derive(Clone, Copy, Debug)]
+pub struct Walk<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Walk<'a> {
+    /// Stands before the value that a text holds.
+    pub fn of(bytes: &'a [u8]) -> Walk<'a> {
+        Walk { bytes, at: skip_white_space(bytes, 0) }
     }
-    is_last(array, at).then_some(elements)
-}
 
-fn open(bytes: &[u8], bracket: u8) -> Option<usize> {
-    let at = skip_white_space(bytes, 0);
-    (bytes.get(at) == Some(&bracket)).then(|| skip_white_space(bytes, at + 1))
-}
+    /// The first byte of the value.
+    pub fn peek(&self) -> Option<u8> {
+        self.bytes.get(self.at).copied()
+    }
 
-/// From the end of one entry to the start of the next, or to the closing bracket.
-fn next(bytes: &[u8], end: usize, close: u8) -> Option<usize> {
-    let at = skip_white_space(bytes, end);
-    match bytes.get(at)? {
-        b',' => Some(skip_white_space(bytes, at + 1)).filter(|at| bytes.get(*at) != Some(&close)),
-        byte if *byte == close => Some(at),
-        _ => None,
+    /// True behind the last value of the text.
+    pub fn is_at_end(&self) -> bool {
+        skip_white_space(self.bytes, self.at) == self.bytes.len()
+    }
+
+    /// Passes over the value; gives its text. `None` where it is torn, or there is none.
+    pub fn pass(&mut self) -> Option<&'a [u8]> {
+        let end = value_end(self.bytes, self.at).filter(|end| *end > self.at)?;
+        let value = self.bytes.get(self.at..end);
+        self.at = end;
+        value
+    }
+
+    /// Goes through an object; gives its text. The closure gets each key in its quotes and must walk over its value, or give `None` to
+    /// end here.
+    pub fn object(&mut self, mut member: impl FnMut(&'a [u8], &mut Walk<'a>) -> Option<()>) -> Option<&'a [u8]> {
+        self.list((b'{', b'}'), |walk| {
+            let key = walk.pass().filter(|key| key.first() == Some(&b'"'))?;
+            walk.at = skip_white_space(walk.bytes, walk.at);
+            (walk.peek()? == b':').then_some(())?;
+            walk.step();
+            member(key, walk)
+        })
+    }
+
+    /// Goes through an array; gives its text. The closure must walk over each element, or give `None` to end here.
+    pub fn array(&mut self, element: impl FnMut(&mut Walk<'a>) -> Option<()>) -> Option<&'a [u8]> {
+        self.list((b'[', b']'), element)
+    }
+
+    fn list(
+        &mut self,
+        (open, close): (u8, u8),
+        mut entry: impl FnMut(&mut Walk<'a>) -> Option<()>,
+    ) -> Option<&'a [u8]> {
+        let start = self.at;
+        (self.peek()? == open).then_some(())?;
+        self.step();
+        let mut byte = self.peek()?;
+        while byte != close {
+            entry(self)?;
+            self.at = skip_white_space(self.bytes, self.at);
+            byte = self.peek()?;
+            match byte {
+                b',' => self.step(),
+                _ if byte != close => return None,
+                _ => {}
+            }
+        }
+        self.at += 1;
+        self.bytes.get(start..self.at)
+    }
+
+    /// Over one byte and the white space behind it.
+    fn step(&mut self) {
+        self.at = skip_white_space(self.bytes, self.at + 1);
     }
 }
 
-fn is_last(bytes: &[u8], close: usize) -> bool {
-    skip_white_space(bytes, close + 1) == bytes.len()
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::Value;
+
+    use super::*;
+
+    /// JSON with all that could be taken for its structure in its strings.
+    fn json() -> impl Strategy<Value = Value> {
+        let text = r#"[a"\\{}\[\],: \n]{0,8}"#;
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i32>().prop_map(Value::from),
+            text.prop_map(Value::from)
+        ];
+        leaf.prop_recursive(4, 32, 4, move |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                prop::collection::btree_map(text, inner, 0..4).prop_map(|map| Value::Object(map.into_iter().collect())),
+            ]
+        })
+    }
+
+    fn read(piece: &[u8]) -> Value {
+        serde_json::from_slice(piece).unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn members_and_elements_are_those_that_a_parser_finds(value in json(), is_pretty: bool) {
+            let text = if is_pretty { serde_json::to_string_pretty(&value) } else { serde_json::to_string(&value) }.unwrap();
+            let members = members(text.as_bytes());
+            let found = members.map(|members| members.iter().map(|(key, value)| (read(key), read(value))).collect::<Vec<_>>());
+            let expected = value.as_object().map(|map| {
+                map.iter().map(|(key, value)| (Value::from(key.as_str()), value.clone())).collect::<Vec<_>>()
+            });
+            prop_assert_eq!(found, expected);
+            let elements = elements(text.as_bytes());
+            let found = elements.map(|elements| elements.into_iter().map(read).collect::<Vec<_>>());
+            prop_assert_eq!(found.as_ref(), value.as_array());
+        }
+
+        #[test]
+        fn a_torn_text_has_neither(value in json(), cut: prop::sample::Index) {
+            let text = serde_json::to_string(&value).unwrap();
+            let torn = &text.as_bytes()[..cut.index(text.len())];
+            prop_assert!(members(torn).is_none() && elements(torn).is_none());
+        }
+    }
+
+    #[test]
+    fn what_is_no_list_is_told() {
+        for text in
+            ["{,}", "[,]", "[1,]", r#"{"a":1,}"#, "[1 2]", r#"{"a" 1}"#, r#"{"a":}"#, "{1:2}", "[1]x", "[1}", ""]
+        {
+            assert!(members(text.as_bytes()).is_none() && elements(text.as_bytes()).is_none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_walk_goes_inside_and_passes_over_in_one_pass() {
+        let mut walk = Walk::of(br#" {"a": [1, {"b": "]"}], "c": 2} "#);
+        let mut seen = Vec::new();
+        let whole = walk.object(|key, value| {
+            if key != br#""a""# {
+                seen.push(value.pass()?);
+                return Some(());
+            }
+            value.array(|element| {
+                seen.push(element.pass()?);
+                Some(())
+            })?;
+            Some(())
+        });
+        assert_eq!(whole, Some(br#"{"a": [1, {"b": "]"}], "c": 2}"#.as_slice()));
+        assert_eq!(seen, [b"1".as_slice(), br#"{"b": "]"}"#, b"2"]);
+        assert!(walk.is_at_end());
+    }
 }

@@ -119,13 +119,13 @@ impl<'a> Scope<'a> {
         }
     }
 
-    /// Where a piece of the record begins. Pieces are asked for in their order, so lines are counted once.
+    /// Where a piece of the record begins. Pieces are asked for nearly in their order, so lines are counted from the last one.
     fn at(self, piece: &[u8]) -> Origin {
         let offset = (piece.as_ptr() as usize).saturating_sub(self.record.as_ptr() as usize);
         let (counted, line) = self.counted.get();
-        let (from, line) = if counted <= offset { (counted, line) } else { (0, self.origin.line) };
-        let passed = self.record.get(from..offset).unwrap_or_default();
-        let line = line + memchr::memchr_iter(b'\n', passed).count() as u64;
+        let between = self.record.get(counted.min(offset)..counted.max(offset)).unwrap_or_default();
+        let lines = memchr::memchr_iter(b'\n', between).count() as u64;
+        let line = if counted <= offset { line + lines } else { line - lines };
         self.counted.set((offset, line));
         Origin { input: self.origin.input, line, byte: self.origin.byte + offset as u64 }
     }

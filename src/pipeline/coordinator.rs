@@ -95,8 +95,9 @@ impl<'w> Coordinator<'w> {
             }
             Source::Api(config) => {
                 let spool = (context.spool.as_path(), context.committed_spool.as_deref());
-                let (pages, fetched) = api::fetch(config, spool, memory.page_bytes(), &context.progress)?;
-                (Feed::Thread(pages), Spares::default(), Some(fetched))
+                let spares = Spares::default();
+                let (pages, fetched) = api::fetch(config, spool, memory.page_bytes(), &spares, &context.progress)?;
+                (Feed::Thread(pages), spares, Some(fetched))
             }
         };
         Ok(Coordinator {

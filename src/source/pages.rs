@@ -93,14 +93,15 @@ impl Default for Spares {
 }
 
 impl Spares {
-    /// Gives a page's buffer back. Unusually large ones are let go.
+    /// Gives a page's buffer back. Small ones are no gain, and unusually large ones are let go.
     pub fn give(&self, page: Page) {
-        if (PAGE_BYTES..=2 * PAGE_BYTES).contains(&page.bytes.capacity()) {
+        if (PAGE_BYTES..=4 * PAGE_BYTES).contains(&page.bytes.capacity()) {
             let _ = self.give.try_send(page.bytes);
         }
     }
 
-    fn take(&self) -> Vec<u8> {
+    /// An empty buffer.
+    pub fn take(&self) -> Vec<u8> {
         let mut buffer = self.buffers.try_recv().unwrap_or_default();
         buffer.clear();
         buffer

@@ -32,6 +32,28 @@ fn a_reject_tells_where_what_and_why() {
 }
 
 #[test]
+fn lines_are_right_in_a_page_of_many_lines() {
+    // What is expanded stands behind the beginning of its task, in any order.
+    let task = |id: &str, time: &str| {
+        let project = "\"project\": {\n\"id\":\n\"p\"}";
+        let batch = "\"batch\":\n{\n\"id\": \"b\"}";
+        format!("{{\n{batch},\n\n{project},\n\"created_at\": \"{time}\",\n\"task_id\": \"{id}\"\n}}")
+    };
+    let (good, bad) = ("2025-01-01T00:00:00Z", "yesterday");
+    let tasks = [task("good", good), task("first", bad), task("better", good), task("second", bad)].join(",\n");
+    let page = format!("{{\n\"tasks\": [\n{tasks}\n]\n}}\n");
+    let folder = tempfile::tempdir().unwrap();
+    let (report, _) = flatten_text(page.clone().into_bytes(), folder.path());
+    for (reject, id) in rejects(&report).iter().zip(["first", "second"]) {
+        assert_eq!(reject["task_id"], id);
+        let start = page.find(&task(id, bad)).unwrap();
+        assert_eq!(reject["byte"], start);
+        assert_eq!(reject["line"], page[..start].matches('\n').count() + 1);
+    }
+    assert_eq!(rejects(&report).len(), 2);
+}
+
+#[test]
 fn whatever_is_no_task_is_a_reject() {
     let deep = format!(r#"{{"task_id": "t", "metadata": {}1{}}}"#, "[".repeat(128), "]".repeat(128));
     let cases: [(&[u8], &str); 14] = [

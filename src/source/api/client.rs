@@ -6,9 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, SystemTime};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
-use bytes::Bytes;
 use reqwest::header::{AUTHORIZATION, HeaderValue, RETRY_AFTER};
-use reqwest::{StatusCode, Url, redirect};
+use reqwest::{Response, StatusCode, Url, redirect};
 use tokio::time::Instant;
 
 use super::frontier::Request;
@@ -17,6 +16,7 @@ use super::pace::Pace;
 use super::{ApiConfig, Patience};
 use crate::error::{Error, Result};
 use crate::progress::Fetch;
+use crate::source::Spares;
 
 /// Speaks to the API.
 #[derive(Debug)]
@@ -27,6 +27,7 @@ pub struct Client {
     patience: Patience,
     pace: Pace,
     counts: Arc<Fetch>,
+    spares: Spares,
 }
 
 /// An API key, which is never shown.
@@ -62,7 +63,7 @@ impl fmt::Debug for Key {
 #[derive(Debug)]
 pub enum Answer {
     /// A page.
-    Page(Bytes, Glance),
+    Page(Vec<u8>, Glance),
     /// The token is not known any more: the chain must begin anew.
     Expired,
 }
@@ -77,6 +78,15 @@ enum Failure {
     Again { reason: String, after: Option<Duration>, is_complaint: bool },
 }
 
+/// A shorter body gets a buffer of its own.
+const SMALL_BYTES: u64 = 64 << 10;
+
+/// Longer bodies get buffers of a multiple of this.
+const ROUND_BYTES: usize = 1 << 20;
+
+/// What a response says of its length is believed up to here.
+const MOST_RESERVED_BYTES: u64 = 64 << 20;
+
 /// Redirects that are followed.
 const MOST_REDIRECTS: usize = 5;
 
@@ -85,7 +95,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 impl Client {
     /// Sets up the connections; sends nothing yet.
-    pub fn new(config: &ApiConfig, counts: &Arc<Fetch>) -> Result<Client> {
+    pub fn new(config: &ApiConfig, counts: &Arc<Fetch>, spares: Spares) -> Result<Client> {
         let failed = |error: reqwest::Error| Error::Client { reason: chain(&error) };
         // One provider for the process; another part of it may have chosen one before.
         let _ = rustls::crypto::ring::default_provider().install_default();
@@ -104,6 +114,7 @@ impl Client {
             patience: config.patience,
             pace: Pace::new(config.max_requests_per_second),
             counts: Arc::clone(counts),
+            spares,
         })
     }
 
@@ -115,7 +126,7 @@ impl Client {
         loop {
             attempts += 1;
             let (reason, after, is_complaint) = match self.attempt(request).await {
-                Ok((body, glance)) => return Ok(Answer::Page(body, glance)),
+                Ok(page) => return Ok(page),
                 Err(Failure::Token) => return Ok(Answer::Expired),
                 Err(Failure::Final(error)) => return Err(error),
                 Err(Failure::Again { reason, after, is_complaint }) => (reason, after, is_complaint),
@@ -141,7 +152,7 @@ impl Client {
         }
     }
 
-    async fn attempt(&self, request: &Request) -> std::result::Result<(Bytes, Glance), Failure> {
+    async fn attempt(&self, request: &Request) -> std::result::Result<Answer, Failure> {
         let waited = self.pace.turn().await;
         add(&self.counts.waited_ms, waited.as_millis() as u64);
         add(&self.counts.requests, 1);
@@ -151,14 +162,28 @@ impl Client {
         let response = asked.send().await.map_err(again)?;
         let status = response.status();
         let after = response.headers().get(RETRY_AFTER).and_then(retry_after);
-        let body = response.bytes().await.map_err(again)?;
+        let body = self.body(response).await.map_err(again)?;
         if !status.is_success() {
             return Err(refused(request, status, after, &body));
         }
         let torn = |reason| Failure::Again { reason, after: None, is_complaint: false };
         let glance = Glance::of(&body, request.endpoint).map_err(torn)?;
         self.pace.ease();
-        Ok((request.endpoint.as_page(&request.parameters, body), glance))
+        Ok(Answer::Page(request.endpoint.as_page(&request.parameters, body), glance))
+    }
+
+    async fn body(&self, mut response: Response) -> reqwest::Result<Vec<u8>> {
+        let length = response.content_length().unwrap_or(0).min(MOST_RESERVED_BYTES);
+        // A small body needs no buffer of a page.
+        let is_small = (1..SMALL_BYTES).contains(&length);
+        let mut body = if is_small { Vec::new() } else { self.spares.take() };
+        // Room for the line break at its end, and rounded up, so that the buffer also fits the next page, which is about as large.
+        let room = length as usize + 1;
+        body.reserve(if is_small { room } else { room.next_multiple_of(ROUND_BYTES) });
+        while let Some(chunk) = response.chunk().await? {
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body)
     }
 }
 

@@ -1,7 +1,5 @@
 //! The endpoints that an export asks: their paths, their parameters, and what their answers hold.
 
-use bytes::Bytes;
-
 use super::query::{Parameter, Query, parameter};
 use crate::json::text::write_string;
 
@@ -78,20 +76,20 @@ impl Endpoint {
 
     /// An answer as a page that tells by itself what it is: a project or a batch becomes a page that lists it, and a list of memberships
     /// names the project that it was asked for.
-    pub(super) fn as_page(self, parameters: &[Parameter], body: Bytes) -> Bytes {
+    pub(super) fn as_page(self, parameters: &[Parameter], body: Vec<u8>) -> Vec<u8> {
         match self {
-            Endpoint::Project => [b"{\"projects\":[", body.as_ref(), b"]}"].concat().into(),
-            Endpoint::Batch => [b"{\"batches\":[", body.as_ref(), b"]}"].concat().into(),
+            Endpoint::Project => [b"{\"projects\":[", body.as_slice(), b"]}"].concat(),
+            Endpoint::Batch => [b"{\"batches\":[", body.as_slice(), b"]}"].concat(),
             Endpoint::DeliveryTasks => of_project(parameters, &body).unwrap_or(body),
             _ => body,
         }
     }
 }
 
-fn of_project(parameters: &[Parameter], body: &[u8]) -> Option<Bytes> {
+fn of_project(parameters: &[Parameter], body: &[u8]) -> Option<Vec<u8>> {
     let (_, project) = parameters.iter().find(|(name, _)| name == "project_id")?;
     let (_, members) = body.split_at_checked(memchr::memchr(b'{', body)? + 1)?;
     let mut quoted = String::new();
     write_string(project, &mut quoted);
-    Some([b"{\"project\":", quoted.as_bytes(), b",", members].concat().into())
+    Some([b"{\"project\":", quoted.as_bytes(), b",", members].concat())
 }

@@ -4,7 +4,6 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use bytes::Bytes;
 use tokio::sync::mpsc::Sender;
 use tokio::task::JoinSet;
 
@@ -18,13 +17,16 @@ use crate::progress::Fetch;
 #[derive(Debug)]
 pub(super) enum Arrival {
     /// A page of a chain.
-    Page(ChainId, Glance, Bytes),
+    Page(ChainId, Glance, Vec<u8>),
     /// A chain begins anew.
     Expired(ChainId),
 }
 
 /// Pages that wait for the spool: while there are so many, or so many bytes, nothing more is asked for.
 const QUEUED_ARRIVALS: usize = 16;
+
+/// While so many pages wait for the spool, the requests are not what takes the time.
+const PAGES_BEHIND: usize = 2;
 
 /// What is in the air.
 pub(super) struct Fetcher {
@@ -63,7 +65,7 @@ impl Fetcher {
                 }
                 Some(answered) = asked.join_next() => {
                     let Ok((request, answer)) = answered else { return Err(Error::Reader) };
-                    let is_behind = waiting.len() >= QUEUED_ARRIVALS / 2;
+                    let is_behind = waiting.len() >= PAGES_BEHIND;
                     let arrival = self.take(&request, answer?, is_behind)?;
                     waiting_bytes += arrival.bytes();
                     waiting.push_back(arrival);

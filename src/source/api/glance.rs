@@ -5,7 +5,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::endpoint::Endpoint;
 use super::query::{COMPLETED, OPEN_STATUSES};
-use crate::json::scan;
+use crate::json::scan::{self, Walk};
 use crate::time::parse_instant;
 
 /// The facts of one answer. They go into the spool with it.
@@ -41,55 +41,121 @@ impl Glance {
     /// Looks at the answer of an endpoint; says what is wrong where it is no whole JSON object, or has not what was asked for. What is
     /// inside a task is not judged here.
     pub fn of(body: &[u8], endpoint: Endpoint) -> Result<Glance, String> {
-        let start = scan::skip_white_space(body, 0);
-        let whole = body.get(start..).unwrap_or_default();
-        if whole.first() != Some(&b'{') {
-            let beginning = String::from_utf8_lossy(whole.get(..40).unwrap_or(whole)).into_owned();
+        let mut walk = Walk::of(body);
+        if walk.peek() != Some(b'{') {
+            let beginning = String::from_utf8_lossy(body.get(..40).unwrap_or(body)).into_owned();
             return Err(format!("expected a JSON object, found {beginning:?}"));
         }
-        let torn = || format!("expected a whole JSON object, found one torn at {} bytes", body.len());
-        let end = scan::value_end(whole, 0);
-        let members = scan::members(whole).filter(|_| end.is_some()).ok_or_else(torn)?;
-        let missing = |what: &str| format!("expected an object with {what}, found one without");
         let mut glance = Glance::default();
-        let Some(list) = endpoint.list() else {
-            let id = endpoint.id();
-            member(&members, id).ok_or_else(|| missing(&format!("a member `{id}`")))?;
-            glance.items(endpoint, &[whole]);
-            return Ok(glance);
+        let found = match endpoint.list() {
+            Some(list) => glance.page(&mut walk, list, endpoint.id()),
+            None => Item::object(&mut walk, endpoint.id()).map(|item| item.id.is_some().then(|| vec![item])),
         };
-        let listed = member(&members, list).filter(|value| *value == b"null" || value.starts_with(b"["));
-        let listed = listed.ok_or_else(|| missing(&format!("a list `{list}`")))?;
-        glance.items(endpoint, &scan::elements(listed).unwrap_or_default());
-        glance.next_token = member(&members, "next_token").and_then(text).filter(|token| !token.is_empty());
-        let delivery = member(&members, "delivery").and_then(scan::members);
-        glance.task_count = delivery.and_then(|delivery| serde_json::from_slice(member(&delivery, "task_count")?).ok());
+        let Some(items) = found.filter(|_| walk.is_at_end()) else {
+            return Err(format!("expected a whole JSON object, found one torn at {} bytes", body.len()));
+        };
+        let items = items.ok_or_else(|| match endpoint.list() {
+            Some(list) => format!("expected an object with a list `{list}`, found one without"),
+            None => format!("expected an object with a member `{}`, found one without", endpoint.id()),
+        })?;
+        glance.items(endpoint, &items);
         Ok(glance)
     }
 
-    fn items(&mut self, endpoint: Endpoint, items: &[&[u8]]) {
+    /// Reads a page; gives the items of its list, if it has that. `None` where it is torn.
+    fn page<'a>(&mut self, walk: &mut Walk<'a>, list: &str, id: &str) -> Option<Option<Vec<Item<'a>>>> {
+        let mut listed = None;
+        walk.object(|key, value| {
+            match name(key) {
+                name if name == list.as_bytes() => listed = Item::listed(value, id)?,
+                b"next_token" => self.next_token = text(value.pass()?).filter(|token| !token.is_empty()),
+                b"delivery" => self.task_count = task_count(value.pass()?),
+                _ => drop(value.pass()?),
+            }
+            Some(())
+        })?;
+        Some(listed)
+    }
+
+    fn items(&mut self, endpoint: Endpoint, items: &[Item<'_>]) {
         let mut times = Vec::new();
         for item in items {
-            let members = scan::members(item).unwrap_or_default();
-            let id = member(&members, endpoint.id());
-            self.ids.push(xxh3_64(id.unwrap_or(item)));
+            self.ids.push(xxh3_64(item.id.unwrap_or(item.whole)));
             match endpoint {
                 Endpoint::Tasks | Endpoint::Delivery => {
-                    member(&members, "status").into_iter().for_each(|status| self.status(status));
-                    times.extend(member(&members, "completed_at").and_then(text).and_then(|time| parse_instant(&time)));
+                    self.has_unknown_status |= item.status.is_some_and(|status| !is_known_status(status));
+                    times.extend(item.completed_at.and_then(text).and_then(|time| parse_instant(&time)));
                 }
-                Endpoint::Project | Endpoint::Projects => self.projects.extend(id.and_then(text)),
+                Endpoint::Project | Endpoint::Projects => self.projects.extend(item.id.and_then(text)),
                 _ => {}
             }
         }
         self.items = items.len() as u64;
         self.completed = spread(&times);
     }
+}
 
-    fn status(&mut self, value: &[u8]) {
-        let is_known = |word: &str| word == COMPLETED || OPEN_STATUSES.contains(&word);
-        self.has_unknown_status |= !text(value).is_some_and(|word| is_known(&word));
+/// What is seen of one item, as pieces of its text.
+#[derive(Default)]
+struct Item<'a> {
+    whole: &'a [u8],
+    id: Option<&'a [u8]>,
+    status: Option<&'a [u8]>,
+    completed_at: Option<&'a [u8]>,
+}
+
+impl<'a> Item<'a> {
+    /// The items of a list, or of `null`. `Some(None)` where this is neither, `None` where it is torn.
+    fn listed(walk: &mut Walk<'a>, id: &str) -> Option<Option<Vec<Item<'a>>>> {
+        let mut items = Vec::new();
+        let mut inside = *walk;
+        let list = inside.array(|item| {
+            items.push(Item::any(item, id)?);
+            Some(())
+        });
+        if list.is_some() {
+            *walk = inside;
+            return Some(Some(items));
+        }
+        let list = walk.pass()?;
+        Some((list == b"null" || list.starts_with(b"[")).then(Vec::new))
     }
+
+    /// An element of a list. One that can't be read is an item too.
+    fn any(walk: &mut Walk<'a>, id: &str) -> Option<Item<'a>> {
+        let mut inside = *walk;
+        if let Some(item) = Item::object(&mut inside, id) {
+            *walk = inside;
+            return Some(item);
+        }
+        Some(Item { whole: walk.pass()?, ..Item::default() })
+    }
+
+    /// An object. Of duplicate keys the last counts, as everywhere.
+    fn object(walk: &mut Walk<'a>, id: &str) -> Option<Item<'a>> {
+        let mut item = Item::default();
+        item.whole = walk.object(|key, value| {
+            let value = Some(value.pass()?);
+            match name(key) {
+                name if name == id.as_bytes() => item.id = value,
+                b"status" => item.status = value,
+                b"completed_at" => item.completed_at = value,
+                _ => {}
+            }
+            Some(())
+        })?;
+        Some(item)
+    }
+}
+
+fn task_count(delivery: &[u8]) -> Option<u64> {
+    let members = scan::members(delivery)?;
+    let (_, count) = members.into_iter().rev().find(|(key, _)| name(key) == b"task_count")?;
+    serde_json::from_slice(count).ok()
+}
+
+fn is_known_status(status: &[u8]) -> bool {
+    text(status).is_some_and(|word| word == COMPLETED || OPEN_STATUSES.contains(&word.as_str()))
 }
 
 /// The first and the last of times that are in no order.
@@ -99,10 +165,9 @@ pub(super) fn spread(times: &[i64]) -> Option<(i64, i64)> {
     ends.filter(|_| !is_in_order).map(|(first, last)| (*first, *last))
 }
 
-/// The value of a key; the last one where there are several, as everywhere.
-fn member<'a>(members: &[(&[u8], &'a [u8])], key: &str) -> Option<&'a [u8]> {
-    let is_key = |quoted: &[u8]| quoted.get(1..quoted.len().saturating_sub(1)) == Some(key.as_bytes());
-    members.iter().rev().find(|(quoted, _)| is_key(quoted)).map(|(_, value)| *value)
+/// A key without its quotes.
+fn name(key: &[u8]) -> &[u8] {
+    key.get(1..key.len().saturating_sub(1)).unwrap_or_default()
 }
 
 fn text(value: &[u8]) -> Option<String> {

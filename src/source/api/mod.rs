@@ -33,7 +33,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use tokio::sync::{mpsc, oneshot};
 use url::Url;
 
-use super::pages::Page;
+use super::pages::{Page, Spares};
 use crate::error::{Error, Result};
 use crate::progress::Progress;
 use client::Client;
@@ -154,9 +154,13 @@ pub fn fetch(
     config: &ApiConfig,
     (spool, committed): (&Path, Option<&str>),
     held_bytes: usize,
+    spares: &Spares,
     progress: &Arc<Progress>,
 ) -> Result<(Incoming, Fetched)> {
-    let spool = Spool::open(spool, config.plan.clone(), config.is_restart, committed)?;
+    let mut spool = Spool::open(spool, config.plan.clone(), config.is_restart, committed)?;
+    if config.keeps_raw {
+        spool.keep()?;
+    }
     let counts = progress.fetch();
     let plan = spool.plan();
     let mut frontier = Frontier::new(plan.query.clone(), plan.began_at, plan.page_size, plan.concurrency);
@@ -170,7 +174,7 @@ pub fn fetch(
     if !spool.entries().is_empty() {
         tracing::info!(pages = spool.entries().len(), "going on with an unfinished export");
     }
-    let client = Arc::new(Client::new(config, &counts)?);
+    let client = Arc::new(Client::new(config, &counts, spares.clone())?);
     let fetcher = Fetcher { client, frontier, concurrency: config.concurrency, held_bytes, counts };
     Ok(start(fetcher, spool))
 }
@@ -233,8 +237,7 @@ impl Outlet {
         while let Some(arrival) = arrived.blocking_recv() {
             match arrival {
                 Arrival::Page(chain, glance, body) => {
-                    let line = self.spool.append(chain, glance, &body)?;
-                    drop(body);
+                    let line = self.spool.append(chain, glance, body)?;
                     self.hand_out(line)?;
                 }
                 Arrival::Expired(chain) => self.spool.note_expired(chain)?,

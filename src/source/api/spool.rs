@@ -4,6 +4,8 @@
 //! skippable frame, which decompressors pass over, with what the frontier must know of the page. The first skippable frame holds the
 //! query. What a torn write left at the end is cut off.
 
+use std::borrow::Cow;
+use std::fmt;
 use std::fs::{File, TryLockError};
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -12,6 +14,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 use zstd::bulk::Compressor;
+use zstd::zstd_safe::compress_bound;
 
 use super::frontier::ChainId;
 use super::glance::Glance;
@@ -26,8 +29,9 @@ const MAGIC: [u8; 4] = [0x5d, 0x2a, 0x4d, 0x18];
 /// decides changes this too, so that no spool is gone on with by other rules.
 const FORMAT: u32 = 1;
 
-/// zstd's level: pages must not wait for it.
-const LEVEL: i32 = 1;
+/// zstd's level for pages that go after the commit, and for pages that are kept.
+const LEVEL: i32 = -3;
+const LEVEL_OF_KEPT: i32 = 3;
 
 /// Bytes after which what was written is brought onto the disk.
 const SYNC_BYTES: u64 = 64 << 20;
@@ -85,6 +89,32 @@ pub struct Spool {
     /// What an earlier run left.
     entries: Vec<Entry>,
     unsynced_bytes: u64,
+    frames: Frames,
+}
+
+/// Makes zstd frames. Context and buffer are used again: fresh ones would have to be cleared by the system for each page.
+struct Frames {
+    compressor: Compressor<'static>,
+    frame: Vec<u8>,
+}
+
+impl Frames {
+    fn new() -> io::Result<Frames> {
+        Ok(Frames { compressor: Compressor::new(LEVEL)?, frame: Vec::new() })
+    }
+
+    fn make(&mut self, line: &[u8]) -> io::Result<&[u8]> {
+        self.frame.clear();
+        self.frame.reserve(compress_bound(line.len()));
+        self.compressor.compress_to_buffer(line, &mut self.frame)?;
+        Ok(&self.frame)
+    }
+}
+
+impl fmt::Debug for Frames {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Frames(..)")
+    }
 }
 
 impl Plan {
@@ -121,7 +151,8 @@ impl Spool {
             // The run that committed them ended before it could put them away.
             found = Found::default();
         }
-        let mut spool = Spool { path: path.to_owned(), file, plan, entries: Vec::new(), unsynced_bytes: 0 };
+        let frames = Frames::new().map_err(failed("compress"))?;
+        let mut spool = Spool { path: path.to_owned(), file, plan, entries: Vec::new(), unsynced_bytes: 0, frames };
         match found.plan {
             None => spool.begin().map_err(failed("write"))?,
             Some(other) if other.asked != spool.plan.asked || other.format != FORMAT => {
@@ -143,6 +174,11 @@ impl Spool {
         let frame = skippable(&self.plan)?;
         self.file.write_all(&frame)?;
         self.file.sync_all()
+    }
+
+    /// The pages to come will be kept, so that it is worth while to compress them more.
+    pub fn keep(&mut self) -> Result<()> {
+        self.frames.compressor.set_compression_level(LEVEL_OF_KEPT).map_err(Error::file("compress", &self.path))
     }
 
     /// The plan that is in force: that of the first run.
@@ -167,35 +203,33 @@ impl Spool {
     }
 
     /// Appends a page, as one line, without its secrets. Gives the line.
-    pub fn append(&mut self, chain: ChainId, glance: Glance, body: &[u8]) -> Result<Vec<u8>> {
-        let (redacted, _) = redact(body);
-        let line = one_line(redacted.into_owned());
+    pub fn append(&mut self, chain: ChainId, glance: Glance, body: Vec<u8>) -> Result<Vec<u8>> {
+        let redacted = match redact(&body) {
+            (Cow::Borrowed(_), _) => None,
+            (Cow::Owned(redacted), _) => Some(redacted),
+        };
+        let line = one_line(redacted.unwrap_or(body));
         self.append_page(chain, glance, &line).map_err(Error::file("write", &self.path))?;
         Ok(line)
     }
 
     fn append_page(&mut self, chain: ChainId, glance: Glance, line: &[u8]) -> io::Result<()> {
-        let frame = Compressor::new(LEVEL)?.compress(line)?;
-        let event = Event::Page { glance, bytes: frame.len() as u64, checksum: xxh3_64(&frame) };
-        let mut written = skippable(&Entry { chain, event })?;
-        written.extend_from_slice(&frame);
-        self.write(&written)
-    }
-
-    /// Notes that a chain begins anew.
-    pub fn note_expired(&mut self, chain: ChainId) -> Result<()> {
-        let written = skippable(&Entry { chain, event: Event::Expired });
-        written.and_then(|bytes| self.write(&bytes)).map_err(Error::file("write", &self.path))
-    }
-
-    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.file.write_all(bytes)?;
-        self.unsynced_bytes += bytes.len() as u64;
+        let frame = self.frames.make(line)?;
+        let event = Event::Page { glance, bytes: frame.len() as u64, checksum: xxh3_64(frame) };
+        self.file.write_all(&skippable(&Entry { chain, event })?)?;
+        self.file.write_all(frame)?;
+        self.unsynced_bytes += frame.len() as u64;
         if self.unsynced_bytes >= SYNC_BYTES {
             self.unsynced_bytes = 0;
             self.file.sync_data()?;
         }
         Ok(())
+    }
+
+    /// Notes that a chain begins anew.
+    pub fn note_expired(&mut self, chain: ChainId) -> Result<()> {
+        let written = skippable(&Entry { chain, event: Event::Expired });
+        written.and_then(|entry| self.file.write_all(&entry)).map_err(Error::file("write", &self.path))
     }
 
     /// The lines of the pages that an earlier run left, in their order.
@@ -220,8 +254,9 @@ fn read_line(reader: &mut impl Read, entry: &Entry) -> io::Result<Option<Vec<u8>
 
 /// A page in one line: between JSON's values a line break is worth a space, and within strings there is none.
 fn one_line(mut body: Vec<u8>) -> Vec<u8> {
-    for byte in body.iter_mut().filter(|byte| matches!(**byte, b'\n' | b'\r')) {
-        *byte = b' ';
+    for byte in &mut body {
+        // Without a branch, so that it is done for many bytes at once.
+        *byte = if matches!(*byte, b'\n' | b'\r') { b' ' } else { *byte };
     }
     body.push(b'\n');
     body
@@ -298,7 +333,7 @@ mod tests {
         let mut spool = Spool::open(path, plan("a"), false, None).unwrap();
         for chain in 0..3 {
             let body = format!("{{\"tasks\": [\n{chain}],\r\n\"workspace_token\": \"secret\"}}");
-            spool.append(chain, Glance { items: 1, ..Glance::default() }, body.as_bytes()).unwrap();
+            spool.append(chain, Glance { items: 1, ..Glance::default() }, body.into_bytes()).unwrap();
         }
         spool.note_expired(2).unwrap();
         drop(spool);
@@ -316,7 +351,7 @@ mod tests {
             let mut spool = Spool::open(&path, plan("a"), false, None).unwrap();
             let before = spool.entries().len();
             counts.push(before);
-            spool.append(9, Glance::default(), b"{}").unwrap();
+            spool.append(9, Glance::default(), b"{}".to_vec()).unwrap();
             drop(spool);
             let spool = Spool::open(&path, plan("a"), false, None).unwrap();
             assert_eq!(spool.entries().len(), before + 1);
