@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::endpoint::Endpoint;
+use super::frontier::ChainId;
 use super::glance::Glance;
 use super::query::{Parameter, parameter};
 use super::slice::Slice;
@@ -23,6 +24,12 @@ pub(super) enum Kind {
 #[derive(Debug)]
 pub(super) struct Chain {
     pub kind: Kind,
+    /// The chain that was split first to make this one; its own number, if it was made of none.
+    pub root: ChainId,
+    /// Which share of the root's pages this one is thought to have.
+    pub share: f64,
+    /// When tasks of the chain were completed, as they came; until its first page, what was seen of the chain that it is a part of.
+    pub seen: Vec<i64>,
     pub token: Option<String>,
     /// Pages since it began, or began anew.
     pub pages: u64,
@@ -39,6 +46,9 @@ const MOST_STALE_PAGES: u32 = 3;
 /// Ids of a chain that are remembered, to notice a circle: pages of tasks are not bounded, memory is.
 const MOST_IDS: usize = 100_000;
 
+/// Times of a chain that are remembered.
+const MOST_SEEN: usize = 512;
+
 /// A chain whose token expires so often without coming further is given up.
 pub(super) const MOST_RESTARTS: u32 = 5;
 
@@ -46,6 +56,25 @@ impl Kind {
     /// True where tasks that are completed later than now are meant too.
     pub(super) fn is_open_ended(&self) -> bool {
         matches!(self, Kind::Tasks { slice: Some(Slice { before: None, .. }), .. })
+    }
+
+    /// Its slice, if it has one.
+    pub(super) fn slice(&self) -> Option<Slice> {
+        match self {
+            Kind::Tasks { slice, .. } => *slice,
+            Kind::Other { .. } => None,
+        }
+    }
+
+    /// The same of another status and slice.
+    pub(super) fn with(&self, status: Option<String>, slice: Option<Slice>, is_splittable: bool) -> Kind {
+        match self {
+            Kind::Tasks { endpoint, of, .. } => {
+                let (endpoint, of) = (*endpoint, of.clone());
+                Kind::Tasks { endpoint, of, status, slice, is_splittable }
+            }
+            Kind::Other { .. } => self.clone(),
+        }
     }
 
     /// The endpoint, and the parameters that say whose things are meant.
@@ -64,14 +93,37 @@ impl Kind {
 }
 
 impl Chain {
-    pub(super) fn new(kind: Kind) -> Chain {
-        let (tokens, ids) = (HashSet::new(), HashSet::new());
-        Chain { kind, token: None, pages: 0, most_pages: 0, restarts: 0, stale_pages: 0, tokens, ids }
+    pub(super) fn new(kind: Kind, root: ChainId, share: f64, seen: Vec<i64>) -> Chain {
+        Chain {
+            kind,
+            root,
+            share,
+            seen,
+            token: None,
+            pages: 0,
+            most_pages: 0,
+            restarts: 0,
+            stale_pages: 0,
+            tokens: HashSet::new(),
+            ids: HashSet::new(),
+        }
+    }
+
+    /// The root of a chain that may be split.
+    pub(super) fn splittable_root(&self) -> Option<ChainId> {
+        matches!(self.kind, Kind::Tasks { is_splittable: true, .. }).then_some(self.root)
     }
 
     /// Takes in a page; says what is wrong where the pages go in a circle.
     pub(super) fn take(&mut self, glance: &Glance) -> Result<(), String> {
+        if self.pages == 0 {
+            self.seen.clear();
+        }
         self.pages += 1;
+        self.seen.extend(&glance.completed);
+        if self.seen.len() > MOST_SEEN {
+            self.seen = self.seen.iter().copied().step_by(2).collect();
+        }
         if self.ids.len() > MOST_IDS {
             self.ids.clear();
         }
@@ -101,7 +153,8 @@ impl Chain {
             return Err(format!("its token expired {MOST_RESTARTS} times before it came further than page {reached}"));
         }
         let most_pages = self.most_pages.max(self.pages);
-        *self = Chain { restarts, most_pages, ..Chain::new(self.kind.clone()) };
+        let fresh = Chain::new(self.kind.clone(), self.root, self.share, std::mem::take(&mut self.seen));
+        *self = Chain { restarts, most_pages, ..fresh };
         Ok(())
     }
 }

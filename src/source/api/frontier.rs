@@ -2,20 +2,27 @@
 //!
 //! A chain of pages can only be walked one page after the other, so speed comes from many chains. A query starts as one chain. If it
 //! goes on after its first page, it is split: into slices of `completed_at`, which hold every task that has one, whatever its
-//! status, and a walk for each status that is not completed, for tasks that have none. A slice that is long is split again. Neighbouring
-//! slices overlap, so that it does not matter whether the API counts their borders in; tasks that come twice are one row in the end.
+//! status, and a walk for each status that is not completed, for tasks that have none. Neighbouring slices overlap, so that it does not
+//! matter whether the API counts their borders in; tasks that come twice are one row in the end.
+//!
+//! Slices are cut so that each holds about as many tasks as the others, as far as the pages that came tell. There are more of them than
+//! requests at a time. Those that wait for their turn are cut again when it comes, the smaller the less is left, so that all requests
+//! have work until the end: that costs nothing. A chain that is under way is split when requests have nothing to do: its pages come again.
 //!
 //! What is decided depends on what came and in which order alone: whoever tells the same pages again gets the same chains. So a change of
 //! what is decided, or of what a glance tells, changes the spool's `FORMAT` too.
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+mod split;
+
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 
 use super::chain::{Chain, Kind};
 use super::endpoint::Endpoint;
 use super::glance::Glance;
-use super::query::{COMPLETED, OPEN_STATUSES, Parameter, Query, Selector, parameter};
+use super::query::{COMPLETED, Parameter, Query, Selector, parameter};
 use super::slice::Slice;
 use crate::error::{Error, Result};
+use split::Root;
 
 /// A chain of pages, by its place among all chains of the run.
 pub type ChainId = u32;
@@ -33,19 +40,6 @@ pub struct Request {
     pub has_token: bool,
 }
 
-/// A chain is split into at least and at most so many slices.
-const LEAST_PARTS: usize = 3;
-const MOST_PARTS: usize = 16;
-
-/// Pages that are fetched again because their chain was split, of a hundred.
-const WASTE_PERCENT: u64 = 10;
-
-/// The same of one chain alone, while most requests have nothing to do.
-const IDLE_WASTE_PERCENT: u64 = 33;
-
-/// A chain of so few pages is split whatever the others have cost.
-const FEW_PAGES: u64 = 2;
-
 /// The chains that are not at their end.
 #[derive(Debug)]
 pub struct Frontier {
@@ -55,12 +49,14 @@ pub struct Frontier {
     page_size: u8,
     /// Requests at a time.
     concurrency: usize,
-    /// Chains that are wanted at a time, so that each request has one.
-    wanted: usize,
     chains: BTreeMap<ChainId, Chain>,
-    /// Chains that wait to be asked, in their order, and those that are asked.
+    /// Chains that are not begun.
+    waiting: VecDeque<ChainId>,
+    /// Chains that are walked: not more than requests at a time. And those of them whose next page is not asked for.
+    open: BTreeSet<ChainId>,
     ready: VecDeque<ChainId>,
-    asked: HashSet<ChainId>,
+    /// What is known of chains that were split.
+    roots: BTreeMap<ChainId, Root>,
     /// Projects whose chains were begun.
     begun: HashSet<Parameter>,
     next_chain: ChainId,
@@ -83,10 +79,11 @@ impl Frontier {
             now,
             page_size,
             concurrency,
-            wanted: if concurrency > 1 { concurrency + concurrency / 2 } else { 1 },
             chains: BTreeMap::new(),
+            waiting: VecDeque::new(),
+            open: BTreeSet::new(),
             ready: VecDeque::new(),
-            asked: HashSet::new(),
+            roots: BTreeMap::new(),
             begun: HashSet::new(),
             next_chain: 0,
             pages: 0,
@@ -98,6 +95,7 @@ impl Frontier {
         for selector in frontier.query.of.clone() {
             frontier.begin(&selector);
         }
+        frontier.open_more();
         frontier
     }
 
@@ -134,7 +132,7 @@ impl Frontier {
         }
         self.tasks(&of);
         if !self.query.skips_delivery_tasks {
-            let (endpoint, slice, is_splittable) = (Endpoint::DeliveryTasks, self.bounds(), self.wanted > 1);
+            let (endpoint, slice, is_splittable) = (Endpoint::DeliveryTasks, self.bounds(), self.concurrency > 1);
             self.add(Kind::Tasks { endpoint, of, status: None, slice, is_splittable });
         }
     }
@@ -154,7 +152,7 @@ impl Frontier {
         for status in statuses {
             // Only completed tasks are known to have a time.
             let has_time = slice.is_some() || status.as_deref().is_none_or(|status| status == COMPLETED);
-            let is_splittable = has_time && self.wanted > 1;
+            let is_splittable = has_time && self.concurrency > 1;
             self.add(Kind::Tasks { endpoint: Endpoint::Tasks, of: of.clone(), status, slice, is_splittable });
         }
     }
@@ -165,22 +163,45 @@ impl Frontier {
         self.query.has_times().then_some(Slice { after, before })
     }
 
+    /// A chain that was made of no other.
     fn add(&mut self, kind: Kind) {
         let id = self.next_chain;
+        self.enter(Chain::new(kind, id, 1.0, Vec::new()));
+        self.waiting.push_back(id);
+    }
+
+    fn enter(&mut self, chain: Chain) -> ChainId {
+        let id = self.next_chain;
         self.next_chain += 1;
-        self.chains.insert(id, Chain::new(kind));
-        self.ready.push_back(id);
+        self.chains.insert(id, chain);
+        id
+    }
+
+    /// Begins chains until there are as many as requests at a time.
+    fn open_more(&mut self) {
+        while self.open.len() < self.concurrency {
+            let Some(id) = self.waiting.pop_front() else { break };
+            if let Some(parts) = self.finer(id) {
+                self.chains.remove(&id);
+                let parts = parts.into_iter().map(|part| self.enter(part)).collect::<Vec<_>>();
+                parts.into_iter().rev().for_each(|part| self.waiting.push_front(part));
+                continue;
+            }
+            if let Some((root, share)) =
+                self.chains.get(&id).and_then(|chain| Some((chain.splittable_root()?, chain.share)))
+            {
+                self.roots.entry(root).or_default().share += share;
+            }
+            self.open.insert(id);
+            self.ready.push_back(id);
+        }
     }
 
     /// What to ask next, if anything is not asked yet.
     pub fn next_request(&mut self) -> Option<Request> {
-        loop {
-            let id = self.ready.pop_front()?;
-            if let Some(chain) = self.chains.get(&id) {
-                self.asked.insert(id);
-                return Some(self.request(id, chain));
-            }
-        }
+        let id = self.ready.pop_front()?;
+        let chain = self.chains.get(&id)?;
+        Some(self.request(id, chain))
     }
 
     /// The requests that would be sent now.
@@ -195,19 +216,16 @@ impl Frontier {
         Request { chain: id, endpoint, parameters, has_token: chain.token.is_some() }
     }
 
-    /// A chain whose answer is told without its having been asked, because an earlier run did, must not be asked for that too.
-    fn unready(&mut self, id: ChainId) {
-        if !self.asked.remove(&id) {
-            self.ready.retain(|ready| *ready != id);
-        }
-    }
-
     /// Takes in a page of a chain.
     pub fn received(&mut self, id: ChainId, glance: &Glance) -> Result<()> {
-        self.pages += 1;
-        self.unready(id);
+        // It was not asked for where an earlier run had the answer.
+        self.ready.retain(|ready| *ready != id);
         let Some(chain) = self.chains.get_mut(&id) else { return Ok(()) };
         chain.take(glance).map_err(|reason| Error::Circle { reason })?;
+        self.pages += 1;
+        if let Some(root) = chain.splittable_root() {
+            self.roots.entry(root).or_default().pages += 1;
+        }
         let makes_chains = matches!(chain.kind, Kind::Other { makes_chains: true, .. });
         let unknown = match &chain.kind {
             Kind::Tasks { of, status: None, is_splittable: true, .. } if glance.has_unknown_status => Some(of.clone()),
@@ -228,18 +246,35 @@ impl Frontier {
 
     fn go_on(&mut self, id: ChainId, glance: &Glance) {
         if glance.next_token.is_none() {
-            self.chains.remove(&id);
-        } else if let Some(parts) = self.parts(id, glance.completed).filter(|_| !glance.is_behind) {
-            self.wasted_pages += self.chains.remove(&id).map_or(0, |chain| chain.pages);
-            let (open_ended, parts): (Vec<_>, Vec<_>) = parts.into_iter().partition(Kind::is_open_ended);
-            self.open_ended.extend(open_ended);
-            parts.into_iter().for_each(|part| self.add(part));
+            self.remove(id);
+        } else if let Some(parts) = self.parts(id).filter(|_| !glance.is_behind) {
+            if let Some(chain) = self.remove(id) {
+                // Its pages come again with its parts.
+                self.wasted_pages += chain.pages;
+                let root = self.roots.entry(chain.root).or_default();
+                root.pages -= chain.pages.min(root.pages);
+                root.share -= chain.share;
+            }
+            for part in parts {
+                if part.kind.is_open_ended() {
+                    self.open_ended.push(part.kind);
+                } else {
+                    let part = self.enter(part);
+                    self.waiting.push_back(part);
+                }
+            }
         } else {
             self.ready.push_back(id);
         }
         if self.chains.is_empty() {
             std::mem::take(&mut self.open_ended).into_iter().for_each(|kind| self.add(kind));
         }
+        self.open_more();
+    }
+
+    fn remove(&mut self, id: ChainId) -> Option<Chain> {
+        self.open.remove(&id);
+        self.chains.remove(&id)
     }
 
     /// Walks a selector without any status, once: the statuses that are walked are not all that there are.
@@ -252,7 +287,7 @@ impl Frontier {
 
     /// The chain's token works no more: it begins anew. What it brought stays; its tasks just come again.
     pub fn expired(&mut self, id: ChainId) -> Result<()> {
-        self.unready(id);
+        self.ready.retain(|ready| *ready != id);
         let Some(chain) = self.chains.get_mut(&id) else { return Ok(()) };
         chain.restart().map_err(|reason| Error::Circle { reason })?;
         self.ready.push_back(id);
@@ -272,49 +307,6 @@ impl Frontier {
     /// How many tasks the delivery says that it has.
     pub fn task_count(&self) -> Option<u64> {
         self.task_count
-    }
-
-    /// The chains that are to stand for one, if splitting it is worth while.
-    fn parts(&self, id: ChainId, seen: Option<(i64, i64)>) -> Option<Vec<Kind>> {
-        let chain = self.chains.get(&id)?;
-        let Kind::Tasks { endpoint, of, status, slice, is_splittable: true } = &chain.kind else { return None };
-        // Listings are short: what counts are chains of tasks.
-        let long = self.chains.values().filter(|chain| matches!(chain.kind, Kind::Tasks { .. })).count();
-        if !self.is_worth_splitting(chain, long) {
-            return None;
-        }
-        let parts = self.wanted.div_ceil(long.max(1)).clamp(LEAST_PARTS, MOST_PARTS);
-        let kind = |status, slice, is_splittable| {
-            let (endpoint, of) = (*endpoint, of.clone());
-            Kind::Tasks { endpoint, of, status, slice, is_splittable }
-        };
-        let slices = slice.unwrap_or_default().split(self.now, parts, seen)?;
-        let mut parts: Vec<_> = slices.into_iter().map(|slice| kind(status.clone(), Some(slice), true)).collect();
-        if slice.is_none() && status.is_none() {
-            parts.extend(OPEN_STATUSES.map(|word| kind(Some(word.to_owned()), None, false)));
-        }
-        Some(parts)
-    }
-
-    /// Whether there are too few chains, and not much of this one would be fetched again.
-    fn is_worth_splitting(&self, chain: &Chain, long: usize) -> bool {
-        if chain.pages <= FEW_PAGES {
-            let whole = self.chains.values().filter(|chain| self.is_whole(chain)).count();
-            let has_room = if self.is_whole(chain) { whole < self.wanted * 2 } else { long < self.concurrency };
-            if has_room {
-                return true;
-            }
-        }
-        // With most requests idle, a lone chain at the end would take longest: then more may come twice.
-        if long * 2 <= self.concurrency {
-            return chain.pages * 100 <= self.pages * IDLE_WASTE_PERCENT;
-        }
-        long < self.wanted && (self.wasted_pages + chain.pages) * 100 <= self.pages * WASTE_PERCENT
-    }
-
-    /// True for a chain of all that a selector means, which could be split and is not.
-    fn is_whole(&self, chain: &Chain) -> bool {
-        matches!(&chain.kind, Kind::Tasks { slice, is_splittable: true, .. } if *slice == self.bounds())
     }
 }
 

@@ -19,10 +19,9 @@ pub struct Glance {
     /// Hash of each item's id.
     #[serde(skip)]
     pub ids: Vec<u64>,
-    /// When the first and the last of the tasks on the page were completed, in microseconds since 1970. `None` where the page is in the
-    /// order of these times, and so tells only of its end of the query.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub completed: Option<(i64, i64)>,
+    /// When some of the tasks on the page were completed, in microseconds since 1970, in the order of the page.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub completed: Vec<i64>,
     /// True if a task has a status that the API is not known to have.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub has_unknown_status: bool,
@@ -36,6 +35,9 @@ pub struct Glance {
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub task_count: Option<u64>,
 }
+
+/// Times that are told of one page: enough to see where tasks are.
+const MOST_TIMES: usize = 32;
 
 impl Glance {
     /// Looks at the answer of an endpoint; says what is wrong where it is no whole JSON object, or has not what was asked for. What is
@@ -91,7 +93,8 @@ impl Glance {
             }
         }
         self.items = items.len() as u64;
-        self.completed = spread(&times);
+        let step = times.len().div_ceil(MOST_TIMES).max(1);
+        self.completed = times.into_iter().step_by(step).collect();
     }
 }
 
@@ -158,13 +161,6 @@ fn is_known_status(status: &[u8]) -> bool {
     text(status).is_some_and(|word| word == COMPLETED || OPEN_STATUSES.contains(&word.as_str()))
 }
 
-/// The first and the last of times that are in no order.
-pub(super) fn spread(times: &[i64]) -> Option<(i64, i64)> {
-    let is_in_order = times.is_sorted() || times.is_sorted_by(|one, next| one >= next);
-    let ends = times.iter().min().zip(times.iter().max());
-    ends.filter(|_| !is_in_order).map(|(first, last)| (*first, *last))
-}
-
 /// A key without its quotes.
 fn name(key: &[u8]) -> &[u8] {
     key.get(1..key.len().saturating_sub(1)).unwrap_or_default()
@@ -223,9 +219,16 @@ mod tests {
     }
 
     #[test]
-    fn times_tell_of_a_query_where_they_are_in_no_order() {
-        assert_eq!(spread(&[2, 1, 5, 3]), Some((1, 5)));
-        assert_eq!((spread(&[1, 2, 2, 5]), spread(&[5, 2, 1]), spread(&[])), (None, None, None));
+    fn some_times_are_told_in_the_order_of_the_page() {
+        let task = |second: usize| format!(r#"{{"task_id": "a", "completed_at": "2025-01-01T00:00:{second:02}Z"}}"#);
+        let page = |seconds: &[usize]| {
+            let tasks = seconds.iter().map(|second| task(*second)).collect::<Vec<_>>().join(",");
+            glance(&format!(r#"{{"tasks": [{tasks}, {{"task_id": "b", "completed_at": null}}]}}"#)).completed
+        };
+        let seconds = |times: Vec<i64>| times.iter().map(|time| time / 1_000_000 % 60).collect::<Vec<_>>();
+        assert_eq!(seconds(page(&[2, 1, 5])), [2, 1, 5]);
+        let many = seconds(page(&(0..50).collect::<Vec<_>>()));
+        assert!(many.len() <= MOST_TIMES && many.is_sorted() && many.contains(&0) && many.contains(&48), "{many:?}");
     }
 
     #[test]
