@@ -94,20 +94,26 @@ def readable_by_scaleapi(path: pathlib.Path, count: int) -> None:
 
 
 def clients(folder: pathlib.Path, runs: int, tasks: int) -> None:
-    source, out = folder / "tasks.ndjson", str(folder / "out.ndjson")
+    source = folder / "tasks.ndjson"
     readable_by_scaleapi(source, tasks)
     count = sum(1 for _ in source.open("rb"))
+    print(f"{count:,} tasks of {source.stat().st_size / count / 1000:.0f} KB, {os.cpu_count()} cores, medians of {runs} runs in turn")
+    for ms in (0, 50):
+        clients_at(ms, source, folder, runs, count)
+
+
+def clients_at(ms: int, source: pathlib.Path, folder: pathlib.Path, runs: int, count: int) -> None:
+    out = str(folder / "out.ndjson")
     python = [sys.executable, "-c"]
     figures: dict[str, list[float]] = {"taskloom": [], "a Python loop": [], "scaleapi": []}
-    with simulator("--from", str(source)):
+    with simulator("--from", str(source), "--latency", str(ms)):
         for _ in range(runs):
             figures["taskloom"].append(seconds(export(folder / "lake", "--skip-delivery-tasks")))
             figures["a Python loop"].append(seconds([*python, PLAIN, out]))
             with open(out, "rb") as lines:
                 assert sum(1 for _ in lines) == count
             figures["scaleapi"].append(seconds([*python, SCALEAPI, out]))
-    size = source.stat().st_size
-    print(f"{count:,} tasks of {size / count / 1000:.0f} KB, {os.cpu_count()} cores, medians of {runs} runs in turn\n")
+    print(f"\nlatency {ms} ms\n")
     print("| who | wall s | tasks/s | times as fast |\n| --- | --- | --- | --- |")
     for name, row in figures.items():
         ratio = statistics.median(own / other for own, other in zip(row, figures["taskloom"]))

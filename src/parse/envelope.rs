@@ -8,8 +8,9 @@ use base64::Engine;
 use bumpalo::Bump;
 
 use super::reject::{Origin, Problem, Reject};
+use crate::json::scan::{self, Walk};
 use crate::json::tree::Document;
-use crate::json::{self, Value, scan};
+use crate::json::{self, Value};
 use crate::partition::{Key, Layout};
 use crate::table::Dataset;
 use crate::time::parse_instant;
@@ -93,7 +94,7 @@ impl<'a> Scope<'a> {
         if let Some(elements) = scan::elements(object).filter(|_| depth < MAX_DEPTH) {
             return elements.into_iter().for_each(|element| self.open(element, depth + 1, sink));
         }
-        let Some(head) = Head::of(object, self.arena) else {
+        let Some(head) = Head::of_record(object, self.arena) else {
             return self.reject(object, self.problem_of(object), sink);
         };
         if head.taskloom_reject.is_some() {
@@ -101,7 +102,7 @@ impl<'a> Scope<'a> {
         } else if head.task_id.is_some() {
             let _ = self.task(object, &head, sink);
         } else if head.is_page() {
-            self.page(object, &head, sink);
+            self.page(object, head, sink);
         } else {
             let problem =
                 Problem::here("expected a task with a `task_id` or a page with `tasks`, found an object with neither");
@@ -229,7 +230,7 @@ impl<'a> Scope<'a> {
         Ok(())
     }
 
-    fn page(self, page: &'a [u8], head: &Head<'a>, sink: &mut dyn Sink<'a>) {
+    fn page(self, page: &'a [u8], head: Head<'a>, sink: &mut dyn Sink<'a>) {
         let delivery = self.reference(head.delivery);
         let read = match head.delivery {
             Some(object) if object.starts_with(b"{") => self.dimension(Dataset::Deliveries, object, None, sink),
@@ -248,20 +249,20 @@ impl<'a> Scope<'a> {
             ("projects", Dataset::Projects, head.projects),
             ("docs", Dataset::DeliveryTasks, head.docs),
         ];
-        for (name, dataset, array) in listings {
-            let Some(array) = array.filter(|array| *array != b"null") else {
+        for (name, dataset, list) in listings {
+            let Some(list) = list.filter(|list| list.text != b"null") else {
                 continue;
             };
-            let Some(elements) = scan::elements(array) else {
-                let found = deep_parse(array, self.arena).map_or("broken JSON", |document| document.root.kind());
+            let Some(elements) = list.elements else {
+                let found = deep_parse(list.text, self.arena).map_or("broken JSON", |document| document.root.kind());
                 let problem = Problem::here(format!("expected an array, found {found}"));
                 self.reject(page, problem.inside(&json::tree::path_key(name)), sink);
                 continue;
             };
-            for element in elements {
+            for (element, own) in elements {
                 match dataset {
-                    Dataset::Tasks => self.listed_task(element, delivery, sink),
-                    Dataset::DeliveryTasks => self.delivered_task(element, head.project, sink),
+                    Dataset::Tasks => self.listed_task(element, own, delivery, sink),
+                    Dataset::DeliveryTasks => self.delivered_task(element, own, head.project, sink),
                     _ => self.listed(dataset, element, sink),
                 }
             }
@@ -274,8 +275,8 @@ impl<'a> Scope<'a> {
         }
     }
 
-    fn listed_task(self, element: &'a [u8], delivery: Option<&str>, sink: &mut dyn Sink<'a>) {
-        let Some(task) = Head::of(element, self.arena) else {
+    fn listed_task(self, element: &'a [u8], head: Option<Head<'a>>, delivery: Option<&str>, sink: &mut dyn Sink<'a>) {
+        let Some(task) = head else {
             return self.reject(element, self.problem_of(element), sink);
         };
         if self.task(element, &task, sink)
@@ -287,8 +288,13 @@ impl<'a> Scope<'a> {
 
     /// An entry of the listing of delivered tasks. What it tells of the delivery stands with the delivery, what it tells of the answers
     /// with the task.
-    fn delivered_task(self, element: &'a [u8], project: Option<&'a [u8]>, sink: &mut dyn Sink<'a>) {
-        let entry = Head::of(element, self.arena);
+    fn delivered_task(
+        self,
+        element: &'a [u8],
+        entry: Option<Head<'a>>,
+        project: Option<&'a [u8]>,
+        sink: &mut dyn Sink<'a>,
+    ) {
         // A task that is not delivered yet.
         if entry
             .as_ref()
@@ -358,11 +364,11 @@ struct Head<'a> {
     delivery: Option<&'a [u8]>,
     created_at: Option<&'a [u8]>,
     completed_at: Option<&'a [u8]>,
-    tasks: Option<&'a [u8]>,
-    projects: Option<&'a [u8]>,
-    batches: Option<&'a [u8]>,
-    deliveries: Option<&'a [u8]>,
-    docs: Option<&'a [u8]>,
+    tasks: Option<List<'a>>,
+    projects: Option<List<'a>>,
+    batches: Option<List<'a>>,
+    deliveries: Option<List<'a>>,
+    docs: Option<List<'a>>,
     delivery_id: Option<&'a [u8]>,
     taskloom_reject: Option<&'a [u8]>,
     raw: Option<&'a [u8]>,
@@ -372,48 +378,107 @@ struct Head<'a> {
     has_unknown: bool,
 }
 
-impl<'a> Head<'a> {
-    /// Of duplicate keys the last counts, as everywhere. `None` where this is no object or its brackets don't match.
-    fn of(object: &'a [u8], arena: &'a Bump) -> Option<Head<'a>> {
-        let mut head = Head::default();
-        for (key, value) in scan::members(object)? {
-            let slot = match plain_key(key, arena)? {
-                "task_id" => &mut head.task_id,
-                "id" => &mut head.id,
-                "project" => &mut head.project,
-                "batch" => &mut head.batch,
-                "delivery" => &mut head.delivery,
-                "created_at" => &mut head.created_at,
-                "completed_at" => &mut head.completed_at,
-                "tasks" => &mut head.tasks,
-                "projects" => &mut head.projects,
-                "batches" => &mut head.batches,
-                "deliveries" => &mut head.deliveries,
-                "docs" => &mut head.docs,
-                "delivery_id" => &mut head.delivery_id,
-                "taskloom_reject" => &mut head.taskloom_reject,
-                "raw" => &mut head.raw,
-                "raw_base64" => &mut head.raw_base64,
-                "raw_is_cut" => &mut head.raw_is_cut,
-                "next_token" => &mut head.next_token,
-                _ => {
-                    head.has_unknown = true;
-                    continue;
+/// What a page may list.
+struct List<'a> {
+    text: &'a [u8],
+    /// Each element, and its head if it is an object. `None` where this is no array, or nobody asked.
+    elements: Option<Vec<(&'a [u8], Option<Head<'a>>)>>,
+}
+
+impl<'a> List<'a> {
+    fn of(walk: &mut Walk<'a>, arena: &'a Bump, is_entered: bool) -> Option<List<'a>> {
+        let mut elements = Vec::new();
+        let mut inside = *walk;
+        let entered = is_entered.then(|| {
+            inside.array(|element| {
+                let mut object = *element;
+                if let Some((text, head)) = Head::read(&mut object, arena, false) {
+                    *element = object;
+                    elements.push((text, Some(head)));
+                } else {
+                    elements.push((element.pass()?, None));
                 }
-            };
-            *slot = Some(value);
+                Some(())
+            })
+        });
+        if let Some(text) = entered.flatten() {
+            *walk = inside;
+            return Some(List { text, elements: Some(elements) });
         }
-        Some(head)
+        Some(List { text: walk.pass()?, elements: None })
+    }
+}
+
+impl<'a> Head<'a> {
+    /// The head of an object; what it lists is passed over. `None` where this is no object or its brackets don't match.
+    fn of(object: &'a [u8], arena: &'a Bump) -> Option<Head<'a>> {
+        Head::whole(object, arena, false)
+    }
+
+    /// The same of a record, which may be a page: with the heads of what it lists.
+    fn of_record(object: &'a [u8], arena: &'a Bump) -> Option<Head<'a>> {
+        Head::whole(object, arena, true)
+    }
+
+    fn whole(object: &'a [u8], arena: &'a Bump, is_record: bool) -> Option<Head<'a>> {
+        let mut walk = Walk::of(object);
+        let (_, head) = Head::read(&mut walk, arena, is_record)?;
+        walk.is_at_end().then_some(head)
+    }
+
+    /// Of duplicate keys the last counts, as everywhere. Gives the text of the object too.
+    fn read(walk: &mut Walk<'a>, arena: &'a Bump, is_record: bool) -> Option<(&'a [u8], Head<'a>)> {
+        let mut head = Head::default();
+        let text = walk.object(|key, value| {
+            let key = plain_key(key, arena)?;
+            match head.list(key) {
+                Some(list) => *list = Some(List::of(value, arena, is_record)?),
+                None => head.take(key, value.pass()?),
+            }
+            Some(())
+        })?;
+        Some((text, head))
+    }
+
+    fn list(&mut self, key: &str) -> Option<&mut Option<List<'a>>> {
+        match key {
+            "tasks" => Some(&mut self.tasks),
+            "projects" => Some(&mut self.projects),
+            "batches" => Some(&mut self.batches),
+            "deliveries" => Some(&mut self.deliveries),
+            "docs" => Some(&mut self.docs),
+            _ => None,
+        }
+    }
+
+    fn take(&mut self, key: &str, value: &'a [u8]) {
+        let slot = match key {
+            "task_id" => &mut self.task_id,
+            "id" => &mut self.id,
+            "project" => &mut self.project,
+            "batch" => &mut self.batch,
+            "delivery" => &mut self.delivery,
+            "created_at" => &mut self.created_at,
+            "completed_at" => &mut self.completed_at,
+            "delivery_id" => &mut self.delivery_id,
+            "taskloom_reject" => &mut self.taskloom_reject,
+            "raw" => &mut self.raw,
+            "raw_base64" => &mut self.raw_base64,
+            "raw_is_cut" => &mut self.raw_is_cut,
+            "next_token" => &mut self.next_token,
+            _ => return self.has_unknown = true,
+        };
+        *slot = Some(value);
     }
 
     /// A page lists something. One without a list has nothing else in it either, or something would be lost.
     fn is_page(&self) -> bool {
-        let lists = [self.tasks, self.batches, self.deliveries, self.projects, self.docs];
-        let has_list = lists.iter().flatten().any(|list| *list != b"null");
+        let lists = [&self.tasks, &self.batches, &self.deliveries, &self.projects, &self.docs];
+        let has_list = lists.into_iter().flatten().any(|list| list.text != b"null");
         let others =
             [self.project, self.batch, self.created_at, self.completed_at, self.raw, self.raw_base64, self.raw_is_cut];
         let has_others = self.has_unknown || others.iter().any(Option::is_some);
-        let is_empty_page = !has_others && lists.iter().chain([&self.delivery]).any(Option::is_some);
+        let is_empty_page = !has_others && (self.delivery.is_some() || lists.into_iter().any(Option::is_some));
         self.id.is_none() && (has_list || is_empty_page)
     }
 }

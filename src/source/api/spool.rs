@@ -30,7 +30,7 @@ const MAGIC: [u8; 4] = [0x5d, 0x2a, 0x4d, 0x18];
 const FORMAT: u32 = 2;
 
 /// zstd's level for pages that go after the commit, and for pages that are kept.
-const LEVEL: i32 = -3;
+const LEVEL: i32 = -7;
 const LEVEL_OF_KEPT: i32 = 3;
 
 /// Bytes after which what was written is brought onto the disk.
