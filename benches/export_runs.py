@@ -146,7 +146,7 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
         if arguments.what == "clients":
-            clients(pathlib.Path(folder), arguments.runs, arguments.tasks or 4_000)
+            clients(pathlib.Path(folder), arguments.runs, arguments.tasks or 11_000)
         else:
             latency(pathlib.Path(folder), arguments.runs, arguments.tasks or 40_000)
 

@@ -182,8 +182,12 @@ impl Display for Report {
             self.version
         )?;
         if let Some(fetch) = &self.fetch {
-            let (pages, requests, retries) = (grouped(fetch.pages), grouped(fetch.requests), grouped(fetch.retries));
-            writeln!(formatter, "{pages} pages in {requests} requests, {retries} of them further attempts")?;
+            let (requests, retries) = (grouped(fetch.requests), grouped(fetch.retries));
+            writeln!(
+                formatter,
+                "pages: {}, requests: {requests}, of which further attempts: {retries}",
+                grouped(fetch.pages)
+            )?;
         }
         if self.tasks_read == 0 {
             writeln!(formatter, "the input held no tasks")?;

@@ -14,7 +14,7 @@ use super::voice::Voice;
 use crate::config::Source;
 use crate::error::{Error, Result};
 use crate::source::api::query::{EXPANDABLE, OPTS, parameter};
-use crate::source::api::{ApiConfig, Frontier, Key, Patience, Plan, Query, Selector, name};
+use crate::source::api::{ApiConfig, Frontier, Key, Patience, Plan, Query, Selector};
 use crate::time::parse_instant;
 
 /// Export tasks from the Scale API into a lake of Parquet tables.
@@ -345,8 +345,7 @@ fn print_requests(plan: &Plan, url: &Url) -> Result<u8> {
     let frontier = Frontier::new(plan.query.clone(), plan.began_at, plan.page_size, plan.concurrency);
     let mut out = io::stdout().lock();
     for request in frontier.requests() {
-        let line = format!("GET {}{}\n", url.as_str().trim_end_matches('/'), name(&request));
-        out.write_all(line.as_bytes()).map_err(Error::Output)?;
+        writeln!(out, "GET {}", request.url(url)).map_err(Error::Output)?;
     }
     Ok(0)
 }

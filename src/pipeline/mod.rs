@@ -53,13 +53,18 @@ pub fn run(config: RunConfig, progress: &Arc<Progress>) -> Result<Report> {
         let (has_from, has_grain) = parent.layout.words();
         return Err(Error::Layout { path: config.out, has_from, has_grain });
     }
+    let spool = lake.own("spool.ndjson.zst");
+    if matches!(config.source, Source::Files(_)) && spool.exists() {
+        let spool = spool.display();
+        tracing::warn!(%spool, "an unfinished export lies here: its command, with --overwrite, goes on with it after this run");
+    }
     let run = run_id();
     tracing::info!(run, lake = %config.out.display(), threads = config.threads, "starting");
     let context = Arc::new(Context {
         staging: lake.stage(&run)?,
         encoding: Encoding { compression_level: config.compression_level },
         parent: parent.checksum.clone(),
-        spool: lake.own("spool.ndjson.zst"),
+        spool,
         committed_spool: parent.spool.clone(),
         input_names: config.source.names(),
         progress: Arc::clone(progress),

@@ -466,7 +466,10 @@ fn a_dry_run_names_its_requests_and_sends_none() {
     let arguments = ["export", "--project-id", "p q", "--status", "completed", "--out", "unused", "--dry-run"];
     let assert = lakes::taskloom().args(arguments).env_remove("SCALE_API_URL").assert().success();
     let printed = String::from_utf8(assert.get_output().stdout.clone()).unwrap();
-    assert!(printed.contains("GET https://api.scale.com/v2/tasks?project_id=p q&status=completed"), "{printed}");
+    assert!(
+        printed.contains("GET https://api.scale.com/v2/tasks?project_id=p+q&status=completed&expand=project&"),
+        "{printed}"
+    );
     assert!(!Path::new("unused").exists());
 }
 

@@ -38,4 +38,4 @@ def test_the_printed_questions_can_be_pasted(printed, environment, engine, expec
 def test_the_demo_says_what_it_did(printed):
     assert re.search(r"serves 300 tasks of 4 projects", printed)
     assert re.search(r"^tasks +300 ", printed, re.MULTILINE)
-    assert re.search(r"\d+ pages in \d+ requests", printed)
+    assert re.search(r"pages: \d+, requests: \d+", printed)

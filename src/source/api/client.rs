@@ -1,8 +1,8 @@
 //! Requests, sent again until they are answered.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
@@ -28,6 +28,8 @@ pub struct Client {
     pace: Pace,
     counts: Arc<Fetch>,
     spares: Spares,
+    /// When it was last said that nothing comes.
+    complained: Mutex<Option<Instant>>,
 }
 
 /// An API key, which is never shown.
@@ -90,6 +92,9 @@ const MOST_RESERVED_BYTES: u64 = 64 << 20;
 /// Redirects that are followed.
 const MOST_REDIRECTS: usize = 5;
 
+/// Failures are borne in silence for so long.
+const QUIET: Duration = Duration::from_secs(30);
+
 /// The longest wait between two attempts, unless the API asks for more.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
@@ -115,6 +120,7 @@ impl Client {
             pace: Pace::new(config.max_requests_per_second),
             counts: Arc::clone(counts),
             spares,
+            complained: Mutex::new(None),
         })
     }
 
@@ -136,13 +142,9 @@ impl Client {
                 let seconds = started.elapsed().as_secs();
                 return Err(Error::GaveUp { request: name(request), attempts, seconds, reason });
             }
-            tracing::info!(
-                request = name(request),
-                attempts,
-                wait_ms = wait.as_millis() as u64,
-                reason,
-                "trying again"
-            );
+            let request_name = name(request);
+            tracing::info!(request = request_name, attempts, wait_ms = wait.as_millis() as u64, reason, "trying again");
+            self.complain(&request_name, started.elapsed(), &reason);
             self.counts.retries.fetch_add(1, Relaxed);
             if is_complaint {
                 self.pace.brake(wait);
@@ -152,13 +154,26 @@ impl Client {
         }
     }
 
+    /// Says now and then that nothing comes: who waits for the end of a long outage should know why.
+    fn complain(&self, request: &str, since: Duration, reason: &str) {
+        let mut last = self.complained.lock().unwrap_or_else(PoisonError::into_inner);
+        if since >= QUIET && last.is_none_or(|last| last.elapsed() >= QUIET) {
+            *last = Some(Instant::now());
+            let seconds = since.as_secs();
+            tracing::warn!(
+                request,
+                reason,
+                "no answer for {seconds} s; trying on for up to {}",
+                humantime::format_duration(self.patience.retry_for)
+            );
+        }
+    }
+
     async fn attempt(&self, request: &Request) -> std::result::Result<Answer, Failure> {
         let waited = self.pace.turn().await;
         add(&self.counts.waited_ms, waited.as_millis() as u64);
         add(&self.counts.requests, 1);
-        let mut url = self.base.clone();
-        url.set_path(&(self.base.path().trim_end_matches('/').to_owned() + request.endpoint.path()));
-        let asked = self.http.get(url).query(&request.parameters).header(AUTHORIZATION, self.key.clone());
+        let asked = self.http.get(request.url(&self.base)).header(AUTHORIZATION, self.key.clone());
         let response = asked.send().await.map_err(again)?;
         let status = response.status();
         let after = response.headers().get(RETRY_AFTER).and_then(retry_after);

@@ -16,6 +16,8 @@ mod split;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 
+use url::Url;
+
 use super::chain::{Chain, Kind};
 use super::endpoint::Endpoint;
 use super::glance::Glance;
@@ -38,6 +40,18 @@ pub struct Request {
     pub parameters: Vec<Parameter>,
     /// True if it goes on where a page ended.
     pub has_token: bool,
+}
+
+impl Request {
+    /// Where it goes, from the address of the API on.
+    pub fn url(&self, base: &Url) -> Url {
+        let mut url = base.clone();
+        url.set_path(&(base.path().trim_end_matches('/').to_owned() + self.endpoint.path()));
+        if !self.parameters.is_empty() {
+            url.query_pairs_mut().extend_pairs(&self.parameters);
+        }
+        url
+    }
 }
 
 /// The chains that are not at their end.

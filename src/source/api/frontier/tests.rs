@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::super::chain::MOST_RESTARTS;
 use super::super::query::OPEN_STATUSES;
 use super::super::slice::EARLIEST;
+use super::super::spool::FORMAT;
 use super::*;
 use crate::time::parse_instant;
 
@@ -213,6 +214,25 @@ fn wherever_the_tasks_are_requests_have_work_and_few_pages_come_twice() {
             }
         }
     }
+}
+
+#[test]
+fn what_is_asked_is_the_same_for_each_format_of_the_spool() {
+    let task = |id: u64| Task {
+        id,
+        status: if id.is_multiple_of(7) { "pending" } else { "completed" },
+        completed_at: (!id.is_multiple_of(7)).then(|| NOW - (id * id % 9_999_991) as i64 * 60_000_000),
+    };
+    let api = Api::new((0..5_000).map(task).collect(), 100, true);
+    let mut frontier = Frontier::new(query(&[]), NOW, 100, 8);
+    let mut asked = String::new();
+    while let Some(request) = frontier.next_request() {
+        asked += &format!("{} {}\n", request.chain, request.url(&"http://localhost".parse().unwrap()));
+        let (_, glance) = api.page(&request);
+        frontier.received(request.chain, &glance).unwrap();
+    }
+    // Who changes what is asked changes `FORMAT` too, so that no spool is gone on with by other rules; then these two numbers.
+    assert_eq!((FORMAT, xxhash_rust::xxh3::xxh3_64(asked.as_bytes())), (2, 9_317_668_679_849_766_041));
 }
 
 #[test]
