@@ -257,6 +257,15 @@ pub enum Error {
         /// The query that it is of.
         other: String,
     },
+    /// The pages that an earlier run received were received by another version of this program.
+    #[error(
+        "{path} holds pages of an unfinished export that another version of taskloom began: finish it with that one, or give --restart \
+         to drop them"
+    )]
+    SpoolOfVersion {
+        /// The spool.
+        path: PathBuf,
+    },
     /// A delivery brought another number of tasks than it says.
     #[error(
         "the delivery says that it has {expected} tasks, {found} came ({rejected} of them rejects): nothing was committed. \

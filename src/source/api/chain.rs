@@ -58,6 +58,14 @@ impl Kind {
         matches!(self, Kind::Tasks { slice: Some(Slice { before: None, .. }), .. })
     }
 
+    /// Whose tasks it walks.
+    pub(super) fn selector(&self) -> Option<&Parameter> {
+        match self {
+            Kind::Tasks { of, .. } => Some(of),
+            Kind::Other { .. } => None,
+        }
+    }
+
     /// Its slice, if it has one.
     pub(super) fn slice(&self) -> Option<Slice> {
         match self {

@@ -1,7 +1,7 @@
 //! Which requests cover a query. Pure: it is told what came and says what to ask next.
 //!
 //! A chain of pages can only be walked one page after the other, so speed comes from many chains. A query starts as one chain. If it
-//! goes on after its first page, it is split: into slices of `completed_at`, which hold every task that has one, whatever its
+//! goes on after its first page, it is split, unless there are many others: into slices of `completed_at`, which hold every task that has one, whatever its
 //! status, and a walk for each status that is not completed, for tasks that have none. Neighbouring slices overlap, so that it does not
 //! matter whether the API counts their borders in; tasks that come twice are one row in the end.
 //!
@@ -76,6 +76,8 @@ pub struct Frontier {
     next_chain: ChainId,
     pages: u64,
     wasted_pages: u64,
+    /// Selectors of which a page showed an unknown status before they were split.
+    suspected: HashSet<Parameter>,
     /// Selectors that are walked as a whole because of an unknown status.
     walked: HashSet<Parameter>,
     /// Chains for the end: slices without an upper bound, so that a task that is completed meanwhile is in one of them if it was
@@ -102,6 +104,7 @@ impl Frontier {
             next_chain: 0,
             pages: 0,
             wasted_pages: 0,
+            suspected: HashSet::new(),
             walked: HashSet::new(),
             open_ended: Vec::new(),
             task_count: None,
@@ -245,8 +248,13 @@ impl Frontier {
             Kind::Tasks { of, status: None, is_splittable: true, .. } if glance.has_unknown_status => Some(of.clone()),
             _ => None,
         };
-        if let Some(of) = unknown.filter(|_| !self.query.has_times()) {
-            self.walk_whole(of);
+        let unknown = unknown.filter(|_| !self.query.has_times());
+        // A chain that isn't split brings everything itself.
+        let is_whole = self.chains.get(&id).is_some_and(|chain| self.is_whole(chain));
+        match unknown {
+            Some(of) if is_whole => drop(self.suspected.insert(of)),
+            Some(of) => self.walk_whole(of),
+            None => {}
         }
         if makes_chains {
             glance.projects.iter().for_each(|project| self.project(parameter("project_id", project)));
@@ -261,8 +269,11 @@ impl Frontier {
     fn go_on(&mut self, id: ChainId, glance: &Glance) {
         if glance.next_token.is_none() {
             self.remove(id);
-        } else if let Some(parts) = self.parts(id).filter(|_| !glance.is_behind) {
+        } else if let Some(parts) = (!glance.is_behind).then(|| self.parts(id)).flatten() {
             if let Some(chain) = self.remove(id) {
+                if let Some(of) = chain.kind.selector().filter(|of| self.suspected.remove(*of)) {
+                    self.walk_whole(of.clone());
+                }
                 // Its pages come again with its parts.
                 self.wasted_pages += chain.pages;
                 let root = self.roots.entry(chain.root).or_default();

@@ -49,8 +49,9 @@ impl Glance {
             return Err(format!("expected a JSON object, found {beginning:?}"));
         }
         let mut glance = Glance::default();
+        let mut token: &[u8] = b"null";
         let found = match endpoint.list() {
-            Some(list) => glance.page(&mut walk, list, endpoint.id()),
+            Some(list) => glance.page(&mut walk, list, endpoint.id(), &mut token),
             None => Item::object(&mut walk, endpoint.id()).map(|item| item.id.is_some().then(|| vec![item])),
         };
         let Some(items) = found.filter(|_| walk.is_at_end()) else {
@@ -61,16 +62,26 @@ impl Glance {
             None => format!("expected an object with a member `{}`, found one without", endpoint.id()),
         })?;
         glance.items(endpoint, &items);
+        // What can't be read as a token is no end: the rest would be lost.
+        let token = serde_json::from_slice::<Option<String>>(token);
+        let token = token.map_err(|error| format!("expected a string as `next_token`, or null: {error}"))?;
+        glance.next_token = token.filter(|token| !token.is_empty());
         Ok(glance)
     }
 
     /// Reads a page; gives the items of its list, if it has that. `None` where it is torn.
-    fn page<'a>(&mut self, walk: &mut Walk<'a>, list: &str, id: &str) -> Option<Option<Vec<Item<'a>>>> {
+    fn page<'a>(
+        &mut self,
+        walk: &mut Walk<'a>,
+        list: &str,
+        id: &str,
+        token: &mut &'a [u8],
+    ) -> Option<Option<Vec<Item<'a>>>> {
         let mut listed = None;
         walk.object(|key, value| {
             match name(key) {
                 name if name == list.as_bytes() => listed = Item::listed(value, id)?,
-                b"next_token" => self.next_token = text(value.pass()?).filter(|token| !token.is_empty()),
+                b"next_token" => *token = value.pass()?,
                 b"delivery" => self.task_count = task_count(value.pass()?),
                 _ => drop(value.pass()?),
             }
@@ -194,6 +205,10 @@ mod tests {
         }
         let token = glance(r#"{"next_token": "a+/=& %\n\u00e9\"", "tasks": []}"#).next_token;
         assert_eq!(token.as_deref(), Some("a+/=& %\né\""));
+        for token in ["5", "{}", r#""\ud800""#, "nul"] {
+            let page = format!(r#"{{"tasks": [], "next_token": {token}}}"#);
+            assert!(Glance::of(page.as_bytes(), Endpoint::Tasks).is_err(), "{token}");
+        }
     }
 
     #[test]

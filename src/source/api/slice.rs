@@ -1,5 +1,7 @@
 //! Spans of time, and how they are split.
 
+use std::cmp::Ordering;
+
 /// Times between which tasks were completed, in microseconds since 1970; open where `None`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Slice {
@@ -52,12 +54,16 @@ impl Slice {
         Some(slices.into_iter().map(|(slice, share)| (slice.within(self), share)).collect())
     }
 
-    /// How much of the slice lies ahead of times that came in order, in multiples of what they span. `None` for times in no order.
+    /// How much of the slice lies ahead of times that came in order, in multiples of what they span. `None` for times in no order, and
+    /// for times that lie too close together to tell.
     pub(super) fn ahead(self, now: i64, seen: &[i64]) -> Option<f64> {
-        let (first, last) = (*seen.first()?, *seen.last()?);
+        let (first, last) = (*seen.iter().min()?, *seen.iter().max()?);
         let (after, before) = self.ends(now);
-        let left = if first <= last { before - last } else { last - after };
-        is_in_order(seen).then(|| left.max(0) as f64 / (last - first).abs().max(1) as f64)
+        let left = match direction(seen)? {
+            Ordering::Greater => first - after,
+            _ => before - last,
+        };
+        (last - first >= NARROW).then(|| left.max(0) as f64 / (last - first) as f64)
     }
 
     /// Where the slice ends, or is thought to.
@@ -82,12 +88,23 @@ struct Density {
     points: Vec<i64>,
 }
 
-/// Parts of a span whose pages come in the order of their times, and so tell of its beginning alone.
+/// Parts of a span that are as wide as each other, whatever was seen.
 const EVEN_PARTS: i64 = 8;
+
+/// Times that count as points of their own.
+const MOST_POINTS: usize = 32;
+
+/// Times in groups of at least so many tell an order by their medians where a few of them are out of it.
+const LEAST_OF_GROUP: usize = 8;
+const GROUPS: usize = 8;
 
 impl Density {
     fn of(after: i64, before: i64, seen: &[i64]) -> Density {
-        let mut points = if is_in_order(seen) { widening(after, before, seen) } else { seen.to_vec() };
+        // A page that is nearly in order looks like a sample of the whole, and tells of one end: so the rest always has points of its own.
+        let mut points = widening(after, before, seen);
+        if direction(seen).is_none() {
+            points.extend(seen.iter().step_by(seen.len().div_ceil(MOST_POINTS).max(1)));
+        }
         points.retain(|point| after < *point && *point < before);
         points.extend([after, before]);
         points.sort_unstable();
@@ -98,11 +115,17 @@ impl Density {
         (self.points.len() - 1) as f64
     }
 
-    /// The time before which a share of the tasks lies.
+    /// The time before which a share of the tasks lies, about: not so near to a point that what lies there would be in the slices on
+    /// both sides.
     fn quantile(&self, share: f64) -> i64 {
         let place = share * self.gaps();
-        let gap = self.points.get(place as usize..).and_then(|rest| Some((*rest.first()?, *rest.get(1)?)));
-        gap.map_or(i64::MAX, |(from, to)| from + ((to - from) as f64 * place.fract()) as i64)
+        let rest = self.points.get(place as usize..).unwrap_or_default();
+        let gap = rest.windows(2).filter_map(|ends| Some((*ends.first()?, *ends.last()?)));
+        let wide = gap.into_iter().find(|(from, to)| to - from >= 4 * OVERLAP);
+        wide.map_or(i64::MAX, |(from, to)| {
+            let border = from + ((to - from) as f64 * place.fract()) as i64;
+            border.clamp(from + 2 * OVERLAP, to - 2 * OVERLAP)
+        })
     }
 
     /// The share of the tasks that lies before a time.
@@ -127,7 +150,21 @@ fn widening(after: i64, before: i64, seen: &[i64]) -> Vec<i64> {
     even.chain([*first, *last]).chain(around).collect()
 }
 
-/// True for times that tell of one end of a span alone.
-fn is_in_order(seen: &[i64]) -> bool {
-    seen.is_sorted() || seen.is_sorted_by(|one, next| one >= next)
+/// Whether times come about in their order, or in the reverse of it; `None` where they are in neither.
+fn direction(seen: &[i64]) -> Option<Ordering> {
+    let medians: Vec<i64> = if seen.len() >= GROUPS * LEAST_OF_GROUP {
+        seen.chunks(seen.len().div_ceil(GROUPS)).filter_map(median).collect()
+    } else {
+        seen.to_vec()
+    };
+    if medians.is_sorted() {
+        return Some(Ordering::Less);
+    }
+    medians.is_sorted_by(|one, next| one >= next).then_some(Ordering::Greater)
+}
+
+fn median(times: &[i64]) -> Option<i64> {
+    let mut times = times.to_vec();
+    times.sort_unstable();
+    times.get(times.len() / 2).copied()
 }

@@ -27,7 +27,7 @@ const MAGIC: [u8; 4] = [0x5d, 0x2a, 0x4d, 0x18];
 
 /// The version of what stands in the skippable frames, and of how the frontier makes chains of it: whoever changes what the frontier
 /// decides changes this too, so that no spool is gone on with by other rules.
-pub(super) const FORMAT: u32 = 2;
+pub(super) const FORMAT: u32 = 3;
 
 /// zstd's level for pages that go after the commit, and for pages that are kept.
 const LEVEL: i32 = -7;
@@ -155,7 +155,10 @@ impl Spool {
         let mut spool = Spool { path: path.to_owned(), file, plan, entries: Vec::new(), unsynced_bytes: 0, frames };
         match found.plan {
             None => spool.begin().map_err(failed("write"))?,
-            Some(other) if other.asked != spool.plan.asked || other.format != FORMAT => {
+            Some(other) if other.format != FORMAT => {
+                return Err(Error::SpoolOfVersion { path: path.to_owned() });
+            }
+            Some(other) if other.asked != spool.plan.asked => {
                 let pages = found.entries.len() as u64;
                 return Err(Error::SpoolOfOther { path: path.to_owned(), pages, other: other.asked });
             }
@@ -295,8 +298,8 @@ impl Found {
         reader.seek(SeekFrom::Start(0))?;
         let mut found = Found::default();
         let Some(plan) = read_skippable(&mut reader)? else { return Ok(found) };
-        // A plan that this program can't read is of another program, and so of another query.
-        let unknown = || Plan { format: 0, asked: "by another version of taskloom".to_owned(), ..Plan::default() };
+        // A plan that this program can't read is of another version of it.
+        let unknown = || Plan { format: 0, ..Plan::default() };
         found.plan = Some(serde_json::from_slice(&plan).unwrap_or_else(|_| unknown()));
         found.end = reader.stream_position()?;
         while let Some(entry) = read_skippable(&mut reader)? {

@@ -123,7 +123,7 @@ impl Frontier {
     }
 
     /// True for a chain of all that a selector means, which could be split and is not.
-    fn is_whole(&self, chain: &Chain) -> bool {
+    pub(super) fn is_whole(&self, chain: &Chain) -> bool {
         matches!(&chain.kind, Kind::Tasks { slice, is_splittable: true, .. } if *slice == self.bounds())
     }
 }
