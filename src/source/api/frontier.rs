@@ -1,9 +1,9 @@
 //! Which requests cover a query. Pure: it is told what came and says what to ask next.
 //!
 //! A chain of pages can only be walked one page after the other, so speed comes from many chains. A query starts as one chain. If it
-//! goes on after its first page, it is split, unless there are many others: into slices of `completed_at`, which hold every task that has one, whatever its
-//! status, and a walk for each status that is not completed, for tasks that have none. Neighbouring slices overlap, so that it does not
-//! matter whether the API counts their borders in; tasks that come twice are one row in the end.
+//! goes on after its first page, and there are not many others, it is split: into slices of `completed_at`, which hold every task that
+//! has one, whatever its status, and a walk for each status that is not completed, for tasks that have none. Neighbouring slices overlap,
+//! so that it does not matter whether the API counts their borders in; tasks that come twice are one row in the end.
 //!
 //! Slices are cut so that each holds about as many tasks as the others, as far as the pages that came tell. There are more of them than
 //! requests at a time. Those that wait for their turn are cut again when it comes, the smaller the less is left, so that all requests
@@ -69,7 +69,7 @@ pub struct Frontier {
     /// Chains that are walked: not more than requests at a time. And those of them whose next page is not asked for.
     open: BTreeSet<ChainId>,
     ready: VecDeque<ChainId>,
-    /// What is known of chains that were split.
+    /// What is known of queries whose chains may be split.
     roots: BTreeMap<ChainId, Root>,
     /// Projects whose chains were begun.
     begun: HashSet<Parameter>,

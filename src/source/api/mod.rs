@@ -40,7 +40,7 @@ use client::Client;
 use fetch::{Arrival, Fetcher};
 use spool::{Event, Spool};
 
-pub use client::{Key, name};
+pub use client::Key;
 pub use endpoint::Endpoint;
 pub use frontier::{Frontier, Request};
 pub use glance::Glance;

@@ -27,7 +27,7 @@ const WASTE_A_PAGE: f64 = 4.0;
 const WASTE_PERCENT: u64 = 25;
 const IDLE_WASTE_PERCENT: u64 = 50;
 
-/// A chain that was split, which tells how long the parts are that are not begun.
+/// A query of which chains are begun, which tells how long those are that are not.
 #[derive(Debug, Default)]
 pub(super) struct Root {
     /// Pages of the parts that are begun or done.
