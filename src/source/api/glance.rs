@@ -37,7 +37,7 @@ pub struct Glance {
 }
 
 /// Times that are told of one page: enough to see where tasks are.
-const MOST_TIMES: usize = 32;
+pub(super) const MOST_TIMES: usize = 32;
 
 impl Glance {
     /// Looks at the answer of an endpoint; says what is wrong where it is no whole JSON object, or has not what was asked for. What is

@@ -83,16 +83,19 @@ impl Slice {
     }
 }
 
-/// Where in a span its tasks are thought to lie: as many between each two points as between any others.
+/// Where in a span its tasks are thought to lie: the share of them that lies before each of some times, and evenly between these.
 struct Density {
-    points: Vec<i64>,
+    below: Vec<(i64, f64)>,
 }
 
 /// Parts of a span that are as wide as each other, whatever was seen.
 const EVEN_PARTS: i64 = 8;
 
 /// Times that count as points of their own.
-const MOST_POINTS: usize = 32;
+const MOST_POINTS: usize = 128;
+
+/// The share of the tasks that may lie anywhere, whatever the sample of them that came.
+const ANYWHERE: f64 = 0.1;
 
 /// Times in groups of at least so many tell an order by their medians where a few of them are out of it.
 const LEAST_OF_GROUP: usize = 8;
@@ -100,42 +103,58 @@ const GROUPS: usize = 8;
 
 impl Density {
     fn of(after: i64, before: i64, seen: &[i64]) -> Density {
-        // A page that is nearly in order looks like a sample of the whole, and tells of one end: so the rest always has points of its own.
-        let mut points = widening(after, before, seen);
-        if direction(seen).is_none() {
-            points.extend(seen.iter().step_by(seen.len().div_ceil(MOST_POINTS).max(1)));
+        // A page that is nearly in order looks like a sample of the whole, and tells of one end: so the rest always has a share.
+        let anywhere = Density::between(after, before, widening(after, before, seen));
+        if direction(seen).is_some() {
+            return anywhere;
         }
+        let sample = seen.iter().copied().step_by(seen.len().div_ceil(MOST_POINTS).max(1)).collect();
+        anywhere.mixed(ANYWHERE, &Density::between(after, before, sample))
+    }
+
+    /// As many tasks between each two points as between any others.
+    fn between(after: i64, before: i64, mut points: Vec<i64>) -> Density {
         points.retain(|point| after < *point && *point < before);
         points.extend([after, before]);
         points.sort_unstable();
-        Density { points }
+        let gaps = (points.len() - 1) as f64;
+        Density { below: points.into_iter().enumerate().map(|(place, point)| (point, place as f64 / gaps)).collect() }
     }
 
-    fn gaps(&self) -> f64 {
-        (self.points.len() - 1) as f64
+    /// A share of this one, and the rest of another one.
+    fn mixed(&self, share: f64, other: &Density) -> Density {
+        let mut points: Vec<_> = self.below.iter().chain(&other.below).map(|(point, _)| *point).collect();
+        points.sort_unstable();
+        points.dedup();
+        let below = |point| share * self.below(point) + (1.0 - share) * other.below(point);
+        Density { below: points.into_iter().map(|point| (point, below(point))).collect() }
     }
 
     /// The time before which a share of the tasks lies, about: not so near to a point that what lies there would be in the slices on
     /// both sides.
     fn quantile(&self, share: f64) -> i64 {
-        let place = share * self.gaps();
-        let rest = self.points.get(place as usize..).unwrap_or_default();
-        let gap = rest.windows(2).filter_map(|ends| Some((*ends.first()?, *ends.last()?)));
-        let wide = gap.into_iter().find(|(from, to)| to - from >= 4 * OVERLAP);
-        wide.map_or(i64::MAX, |(from, to)| {
-            let border = from + ((to - from) as f64 * place.fract()) as i64;
+        let wide = self.below.windows(2).find_map(|ends| match ends {
+            [(from, below), (to, through)] if *through > share && to - from >= 4 * OVERLAP => {
+                Some((*from, *to, (share - below).max(0.0) / (through - below)))
+            }
+            _ => None,
+        });
+        wide.map_or(i64::MAX, |(from, to, place)| {
+            let border = from + ((to - from) as f64 * place) as i64;
             border.clamp(from + 2 * OVERLAP, to - 2 * OVERLAP)
         })
     }
 
     /// The share of the tasks that lies before a time.
     fn below(&self, time: i64) -> f64 {
-        let passed = self.points.partition_point(|point| *point <= time);
-        let around = passed.checked_sub(1).and_then(|last| Some((*self.points.get(last)?, self.points.get(passed))));
+        let passed = self.below.partition_point(|(point, _)| *point <= time);
+        let around = passed.checked_sub(1).and_then(|last| Some((*self.below.get(last)?, self.below.get(passed))));
         match around {
             None => 0.0,
             Some((_, None)) => 1.0,
-            Some((from, Some(to))) => ((passed - 1) as f64 + (time - from) as f64 / (to - from) as f64) / self.gaps(),
+            Some(((from, below), Some((to, through)))) => {
+                below + (through - below) * (time - from) as f64 / (to - from) as f64
+            }
         }
     }
 }

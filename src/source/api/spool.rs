@@ -27,7 +27,7 @@ const MAGIC: [u8; 4] = [0x5d, 0x2a, 0x4d, 0x18];
 
 /// The version of what stands in the skippable frames, and of how the frontier makes chains of it: whoever changes what the frontier
 /// decides changes this too, so that no spool is gone on with by other rules.
-pub(super) const FORMAT: u32 = 3;
+pub(super) const FORMAT: u32 = 4;
 
 /// zstd's level for pages that go after the commit, and for pages that are kept.
 const LEVEL: i32 = -7;
