@@ -16,7 +16,7 @@ use crate::file::{Encoding, encode};
 use crate::partition::Key;
 use crate::progress::{Progress, Stage};
 use crate::report::{FetchReport, Report};
-use crate::source::api::Ended;
+use crate::source::api::{self, Ended};
 use crate::table::TABLES;
 use crate::table::catalog::delivery_tasks;
 
@@ -54,7 +54,7 @@ pub fn run(config: RunConfig, progress: &Arc<Progress>) -> Result<Report> {
         return Err(Error::Layout { path: config.out, has_from, has_grain });
     }
     let spool = lake.own("spool.ndjson.zst");
-    if matches!(config.source, Source::Files(_)) && spool.exists() {
+    if matches!(config.source, Source::Files(_)) && api::is_unfinished(&spool, parent.spool.as_deref()) {
         let spool = spool.display();
         tracing::warn!(%spool, "an unfinished export lies here: its command, with --overwrite, goes on with it after this run");
     }

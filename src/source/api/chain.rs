@@ -36,12 +36,16 @@ pub(super) struct Chain {
     most_pages: u64,
     restarts: u32,
     stale_pages: u32,
+    empty_pages: u32,
     tokens: HashSet<u64>,
     ids: HashSet<u64>,
 }
 
 /// A chain that brings nothing new so many times goes in a circle.
 const MOST_STALE_PAGES: u32 = 3;
+
+/// Pages without anything are borne for longer: so an API may answer that filters what it has read for a page.
+const MOST_EMPTY_PAGES: u32 = 1_000;
 
 /// Ids of a chain that are remembered, to notice a circle: pages of tasks are not bounded, memory is.
 const MOST_IDS: usize = 100_000;
@@ -112,6 +116,7 @@ impl Chain {
             most_pages: 0,
             restarts: 0,
             stale_pages: 0,
+            empty_pages: 0,
             tokens: HashSet::new(),
             ids: HashSet::new(),
         }
@@ -140,15 +145,19 @@ impl Chain {
         // A page from the spool comes without its ids.
         let is_unknown = glance.ids.is_empty() && glance.items > 0;
         let is_stale = self.ids.len() == before && !is_unknown;
-        self.stale_pages = if is_stale { self.stale_pages + 1 } else { 0 };
+        match (is_stale, glance.items) {
+            (true, 0) => self.empty_pages += 1,
+            (true, _) => self.stale_pages += 1,
+            (false, _) => (self.stale_pages, self.empty_pages) = (0, 0),
+        }
         self.token = glance.next_token.clone();
         let Some(token) = &self.token else { return Ok(()) };
         if !self.tokens.insert(xxh3_64(token.as_bytes())) {
             return Err(format!("page {} points to a page that was read before", self.pages));
         }
-        if self.stale_pages >= MOST_STALE_PAGES {
-            let last = self.pages;
-            return Err(format!("{MOST_STALE_PAGES} pages in a row brought nothing new, the last is page {last}"));
+        if self.stale_pages >= MOST_STALE_PAGES || self.empty_pages >= MOST_EMPTY_PAGES {
+            let (count, last) = (self.stale_pages + self.empty_pages, self.pages);
+            return Err(format!("{count} pages in a row brought nothing new, the last is page {last}"));
         }
         Ok(())
     }

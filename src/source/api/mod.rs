@@ -164,19 +164,36 @@ pub fn fetch(
     let counts = progress.fetch();
     let plan = spool.plan();
     let mut frontier = Frontier::new(plan.query.clone(), plan.began_at, plan.page_size, plan.concurrency);
+    let mut pages = 0;
     for entry in spool.entries() {
         match &entry.event {
-            Event::Page { glance, .. } => frontier.received(entry.chain, glance)?,
+            Event::Page { glance, .. } => {
+                frontier.received(entry.chain, glance)?;
+                pages += 1;
+            }
             Event::Expired => frontier.expired(entry.chain)?,
         }
     }
-    counts.spooled_pages.store(spool.entries().len() as u64, Relaxed);
-    if !spool.entries().is_empty() {
-        tracing::info!(pages = spool.entries().len(), "going on with an unfinished export");
+    counts.spooled_pages.store(pages, Relaxed);
+    if pages > 0 {
+        tracing::info!(pages, "going on with an unfinished export");
+    }
+    if plan.concurrency < config.concurrency {
+        let (begun, now) = (plan.concurrency, config.concurrency);
+        tracing::warn!(
+            begun,
+            now,
+            "an unfinished export goes on with the --concurrency that it began with; --restart begins anew"
+        );
     }
     let client = Arc::new(Client::new(config, &counts, spares.clone())?);
     let fetcher = Fetcher { client, frontier, concurrency: config.concurrency, held_bytes, counts };
     Ok(start(fetcher, spool))
+}
+
+/// True where an earlier export left a spool that is not committed: its command goes on with it.
+pub fn is_unfinished(spool: &Path, committed: Option<&str>) -> bool {
+    Spool::is_left(spool, committed)
 }
 
 fn start(fetcher: Fetcher, spool: Spool) -> (Incoming, Fetched) {

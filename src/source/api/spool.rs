@@ -171,6 +171,12 @@ impl Spool {
         Ok(spool)
     }
 
+    /// True where a spool lies whose pages are not committed: its command goes on with it.
+    pub fn is_left(path: &Path, committed: Option<&str>) -> bool {
+        let plan = File::open(path).and_then(|mut file| read_plan(&mut file));
+        plan.is_ok_and(|plan| plan.is_some_and(|plan| Some(plan.id.as_str()) != committed))
+    }
+
     fn begin(&mut self) -> io::Result<()> {
         self.file.set_len(0)?;
         self.file.seek(SeekFrom::Start(0))?;
@@ -283,6 +289,12 @@ fn read_skippable(reader: &mut impl Read) -> io::Result<Option<Vec<u8>>> {
     Ok((content.len() as u64 == u64::from(length)).then_some(content))
 }
 
+/// The plan at the start of a spool. One that this program can't read is of another version of it.
+fn read_plan(reader: &mut impl Read) -> io::Result<Option<Plan>> {
+    let unknown = || Plan { format: 0, ..Plan::default() };
+    Ok(read_skippable(reader)?.map(|plan| serde_json::from_slice(&plan).unwrap_or_else(|_| unknown())))
+}
+
 /// What is whole in a file.
 #[derive(Debug, Default)]
 struct Found {
@@ -296,11 +308,10 @@ impl Found {
     fn of(file: &File) -> io::Result<Found> {
         let mut reader = BufReader::with_capacity(1 << 20, file);
         reader.seek(SeekFrom::Start(0))?;
-        let mut found = Found::default();
-        let Some(plan) = read_skippable(&mut reader)? else { return Ok(found) };
-        // A plan that this program can't read is of another version of it.
-        let unknown = || Plan { format: 0, ..Plan::default() };
-        found.plan = Some(serde_json::from_slice(&plan).unwrap_or_else(|_| unknown()));
+        let mut found = Found { plan: read_plan(&mut reader)?, ..Found::default() };
+        if found.plan.is_none() {
+            return Ok(found);
+        }
         found.end = reader.stream_position()?;
         while let Some(entry) = read_skippable(&mut reader)? {
             let Ok(entry) = serde_json::from_slice::<Entry>(&entry) else { break };
@@ -378,6 +389,8 @@ mod tests {
         let path = folder.path().join("spool");
         filled(&path);
         let id = Spool::open(&path, plan("a"), false, None).unwrap().plan().id.clone();
+        assert!(Spool::is_left(&path, None) && Spool::is_left(&path, Some("another")));
+        assert!(!Spool::is_left(&path, Some(&id)) && !Spool::is_left(&folder.path().join("none"), None));
         assert_eq!(Spool::open(&path, plan("a"), false, Some("another")).unwrap().entries().len(), 4);
         assert_eq!(Spool::open(&path, plan("a"), false, Some(&id)).unwrap().entries().len(), 0);
     }

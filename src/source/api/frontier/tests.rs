@@ -316,6 +316,18 @@ fn pages_that_bring_nothing_new_over_and_over_end_in_an_error() {
 }
 
 #[test]
+fn pages_without_anything_are_borne_but_not_for_ever() {
+    let (mut frontier, chain) = lone_chain();
+    let empty = |token: u32| Glance { next_token: Some(token.to_string()), ..Glance::default() };
+    for token in 0..500 {
+        frontier.received(chain, &empty(token)).unwrap();
+    }
+    frontier.received(chain, &page("task", 1)).unwrap();
+    let taken = (500..10_000).take_while(|token| frontier.received(chain, &empty(*token)).is_ok()).count();
+    assert!((500..2_000).contains(&taken), "{taken}");
+}
+
+#[test]
 fn an_expired_token_begins_its_chain_anew_but_not_for_ever() {
     let (mut frontier, chain) = lone_chain();
     for _ in 0..=MOST_RESTARTS {
