@@ -28,8 +28,25 @@ pub struct Client {
     pace: Pace,
     counts: Arc<Fetch>,
     spares: Spares,
-    /// When it was last said that nothing comes.
-    complained: Mutex<Option<Instant>>,
+    outage: Outage,
+}
+
+/// When it was last said that nothing comes: it is said now and then, for all requests together.
+#[derive(Debug, Default)]
+struct Outage {
+    told: Mutex<Option<Instant>>,
+}
+
+impl Outage {
+    /// Whether it is to be said of a request that has waited for so long.
+    fn is_to_be_told(&self, waited: Duration) -> bool {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_due = waited >= QUIET && told.is_none_or(|told| told.elapsed() >= QUIET);
+        if is_due {
+            *told = Some(Instant::now());
+        }
+        is_due
+    }
 }
 
 /// An API key, which is never shown.
@@ -120,7 +137,7 @@ impl Client {
             pace: Pace::new(config.max_requests_per_second),
             counts: Arc::clone(counts),
             spares,
-            complained: Mutex::new(None),
+            outage: Outage::default(),
         })
     }
 
@@ -156,16 +173,9 @@ impl Client {
 
     /// Says now and then that nothing comes: who waits for the end of a long outage should know why.
     fn complain(&self, request: &str, since: Duration, reason: &str) {
-        let mut last = self.complained.lock().unwrap_or_else(PoisonError::into_inner);
-        if since >= QUIET && last.is_none_or(|last| last.elapsed() >= QUIET) {
-            *last = Some(Instant::now());
-            let seconds = since.as_secs();
-            tracing::warn!(
-                request,
-                reason,
-                "no answer for {seconds} s; trying on for up to {}",
-                humantime::format_duration(self.patience.retry_for)
-            );
+        if self.outage.is_to_be_told(since) {
+            let (seconds, longest) = (since.as_secs(), humantime::format_duration(self.patience.retry_for));
+            tracing::warn!(request, reason, "no answer for {seconds} s; trying on for up to {longest}");
         }
     }
 
@@ -305,6 +315,22 @@ mod tests {
         let date = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(60));
         assert!(wait(&date).is_some_and(|wait| (50..=60).contains(&wait.as_secs())));
         assert_eq!(wait("soon"), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_outage_is_told_of_after_a_while_and_then_now_and_then() {
+        let outage = Outage::default();
+        let mut told = Vec::new();
+        for second in 0..100 {
+            // Two requests that wait side by side.
+            for _ in 0..2 {
+                if outage.is_to_be_told(Duration::from_secs(second)) {
+                    told.push(second);
+                }
+            }
+            tokio::time::advance(Duration::from_secs(1)).await;
+        }
+        assert_eq!(told, [30, 60, 90]);
     }
 
     #[test]
