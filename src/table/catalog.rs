@@ -255,7 +255,7 @@ tables! {
         7 turn_id: Option<Text> = "Turn.id", "Id of the turn. Not unique: address a turn by its position.";
         8 total_score: Option<Float64> = "Message.rubric_evaluations[].total_score", "The score.";
         9 percentage: Option<Float64> = "Message.rubric_evaluations[].percentage",
-            "The score as a share of the most that could be had.";
+            "The score as a percentage of the most that could be had, as delivered. Not documented: whether 0 to 1 or 0 to 100.";
         10 criterion_evaluation_count: Option<Int32> = "Message.rubric_evaluations[].criteria_evaluations",
             "Number of evaluated criteria. Null where the array is absent.";
         11 annotation_count: Option<Int32> = "Message.rubric_evaluations[].annotations",

@@ -385,8 +385,8 @@ ANSWERS = {
         ("chat", 0, 1, 3, 3, "a", False),
     ],
     "error_rate": [
-        ("chats", "first", date(2025, 1, 2), 5, 3, 0.6),
-        ("chats", "first", date(2025, 2, 10), 1, 0, 0.0),
+        ("chats", "first", date(2025, 1, 1), 2, 0, 0.0),
+        ("chats", "first", date(2025, 1, 2), 4, 3, 0.75),
         ("other", None, date(2025, 1, 3), 1, 0, 0.0),
     ],
     "throughput": [
