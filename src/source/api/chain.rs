@@ -5,11 +5,13 @@ use std::collections::HashSet;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::endpoint::Endpoint;
-use super::frontier::ChainId;
 use super::glance::Glance;
 use super::query::{Parameter, parameter};
 use super::slice::Slice;
 use crate::time::write_instant;
+
+/// A chain of pages, by its place among all chains of the run.
+pub type ChainId = u32;
 
 /// What a chain walks.
 #[derive(Clone, Debug)]

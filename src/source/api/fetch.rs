@@ -7,8 +7,9 @@ use std::sync::atomic::Ordering::Relaxed;
 use tokio::sync::mpsc::Sender;
 use tokio::task::JoinSet;
 
+use super::chain::ChainId;
 use super::client::{Answer, Client, name};
-use super::frontier::{ChainId, Frontier, Request};
+use super::frontier::{Frontier, Request};
 use super::glance::Glance;
 use crate::error::{Error, Result};
 use crate::progress::Fetch;

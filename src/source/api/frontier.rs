@@ -18,16 +18,13 @@ use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 
 use url::Url;
 
-use super::chain::{Chain, Kind};
+use super::chain::{Chain, ChainId, Kind};
 use super::endpoint::Endpoint;
 use super::glance::Glance;
 use super::query::{COMPLETED, Parameter, Query, Selector, parameter};
 use super::slice::Slice;
 use crate::error::{Error, Result};
 use split::Root;
-
-/// A chain of pages, by its place among all chains of the run.
-pub type ChainId = u32;
 
 /// One request.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -16,7 +16,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use zstd::bulk::Compressor;
 use zstd::zstd_safe::compress_bound;
 
-use super::frontier::ChainId;
+use super::chain::ChainId;
 use super::glance::Glance;
 use super::query::Query;
 use crate::error::{Error, Result};

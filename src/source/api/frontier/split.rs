@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::super::chain::{Chain, Kind};
+use super::super::chain::{Chain, ChainId, Kind};
 use super::super::query::OPEN_STATUSES;
-use super::{ChainId, Frontier};
+use super::Frontier;
 
 /// A chain is split into at least and at most so many slices.
 const LEAST_PARTS: usize = 3;
