@@ -69,8 +69,8 @@ pub enum Error {
     },
     /// A run that would leave nothing of a lake.
     #[error(
-        "the input held nothing that can be read ({rejected} rejects), and {path} holds data: it was left as it is. Look whether \
-         the input is whole; to empty the lake on purpose, remove its folder"
+        "the input held no task that can be read ({rejected} rejects), and {path} holds data: it was left as it is. Look whether \
+         the input is whole, or what was asked for; to empty the lake on purpose, remove its folder"
     )]
     NothingToOverwriteWith {
         /// The lake.

@@ -52,8 +52,10 @@ pub struct Report {
 }
 
 /// What came from the API.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct FetchReport {
+    /// When the export began for the first time: relative times are meant from there, and later changes may be missing.
+    pub began_at: Option<String>,
     /// Requests sent, each attempt counted.
     pub requests: u64,
     /// Attempts behind the first ones.
@@ -68,8 +70,9 @@ pub struct FetchReport {
 
 impl FetchReport {
     /// The counters of a fetch that is at its end.
-    pub fn of(fetch: &Fetch) -> FetchReport {
+    pub fn of(fetch: &Fetch, began_at: Option<String>) -> FetchReport {
         FetchReport {
+            began_at,
             requests: fetch.requests.load(Relaxed),
             retries: fetch.retries.load(Relaxed),
             pages: fetch.all_pages(),

@@ -18,7 +18,7 @@ use crate::progress::{Progress, Stage};
 use crate::report::{FetchReport, Report};
 use crate::source::api::{self, Ended};
 use crate::table::TABLES;
-use crate::table::catalog::delivery_tasks;
+use crate::table::catalog::{delivery_tasks, tasks};
 
 use coordinator::Coordinator;
 use workers::Workers;
@@ -98,7 +98,13 @@ fn weave(lake: &Lake, parent: &Snapshot, run: &str, context: &Arc<Context>) -> R
     check_rejects(&context.config, &report)?;
     check_delivery(&context.config, &report, outcome.files.iter(), outcome.fetched.as_ref())?;
     let mut files = outcome.files;
-    if parent.version > 0 && files.is_empty() {
+    let has_tasks = |file: &FileEntry| file.table == tasks::TABLE.name && file.rows > 0;
+    let empties = parent.files.values().any(has_tasks) && !files.iter().any(has_tasks);
+    if empties || parent.version > 0 && files.is_empty() {
+        if let Some(fetched) = outcome.fetched {
+            // Who went on with it would only come here again.
+            put_away(fetched, lake, context, &mut report)?;
+        }
         return Err(Error::NothingToOverwriteWith { path: lake.root().to_owned(), rejected: report.rejected });
     }
     files.extend(zero_row_files(context)?);
@@ -110,7 +116,7 @@ fn weave(lake: &Lake, parent: &Snapshot, run: &str, context: &Arc<Context>) -> R
     let last_word = || context.progress.check();
     report.version = lake.commit(parent, &context.staging, change, last_word)?;
     if let Some(fetched) = outcome.fetched {
-        report.fetch = Some(FetchReport::of(&context.progress.fetch()));
+        report.fetch = Some(FetchReport::of(&context.progress.fetch(), fetched.began_at()));
         put_away(fetched, lake, context, &mut report).map_err(|cause| Error::committed(report.version, cause))?;
     }
     Ok(report)

@@ -178,6 +178,25 @@ proptest! {
     }
 }
 
+#[test]
+fn an_export_without_tasks_replaces_nothing_and_is_not_gone_on_with() {
+    let simulator = simulator(Faults::default(), 0);
+    let folder = tempfile::tempdir().unwrap();
+    export(api(&simulator.url(), query(vec![Selector::AllProjects]), 8), folder.path()).unwrap();
+    let mut nothing = query(vec![Selector::AllProjects]);
+    nothing.completed_after = Some(NOW + 1);
+    let overwriting = |query: Query| {
+        let config = config(api(&simulator.url(), query, 8), folder.path());
+        pipeline::run(RunConfig { is_overwrite: true, ..config }, &Default::default())
+    };
+    let refused = overwriting(nothing).unwrap_err();
+    assert!(matches!(refused, Error::NothingToOverwriteWith { rejected: 0, .. }), "{refused}");
+    assert!(content(folder.path()) == *WALKED);
+    // Another query finds no spool in its way.
+    let fetch = overwriting(query(vec![Selector::AllProjects])).unwrap().fetch.unwrap();
+    assert_eq!((fetch.spooled_pages, fetch.began_at), (0, taskloom::time::write_instant(NOW)));
+}
+
 /// Stops a run when it has so many pages.
 fn interrupted(api: ApiConfig, out: &Path, pages: u64) -> Result<Report> {
     let progress = Arc::new(Progress::default());

@@ -36,6 +36,7 @@ use url::Url;
 use super::pages::{Page, Spares};
 use crate::error::{Error, Result};
 use crate::progress::Progress;
+use crate::time::write_instant;
 use client::Client;
 use fetch::{Arrival, Fetcher};
 use spool::{Event, Spool};
@@ -134,6 +135,11 @@ impl Ended {
         &self.spool.plan().id
     }
 
+    /// When the export began for the first time.
+    pub fn began_at(&self) -> Option<String> {
+        write_instant(self.spool.plan().began_at)
+    }
+
     /// Puts away what was received: after the commit. Gives the file, if it was to be kept.
     pub fn finish(self, keep_as: Option<PathBuf>) -> Result<Option<PathBuf>> {
         self.spool.finish(keep_as.as_deref())?;
@@ -176,7 +182,12 @@ pub fn fetch(
     }
     counts.spooled_pages.store(pages, Relaxed);
     if pages > 0 {
-        tracing::info!(pages, "going on with an unfinished export");
+        let began_at = write_instant(plan.began_at);
+        tracing::warn!(
+            pages,
+            began_at,
+            "going on with an unfinished export, as of when it began: what changed later may be missing; --restart begins anew"
+        );
     }
     if plan.concurrency < config.concurrency {
         let (begun, now) = (plan.concurrency, config.concurrency);

@@ -29,6 +29,9 @@ const MAGIC: [u8; 4] = [0x5d, 0x2a, 0x4d, 0x18];
 /// decides changes this too, so that no spool is gone on with by other rules.
 pub(super) const FORMAT: u32 = 4;
 
+/// Characters of a query that are told.
+const MOST_TOLD: usize = 400;
+
 /// zstd's level for pages that go after the commit, and for pages that are kept.
 const LEVEL: i32 = -7;
 const LEVEL_OF_KEPT: i32 = 3;
@@ -147,8 +150,10 @@ impl Spool {
             file.set_len(0).map_err(failed("empty"))?;
         }
         let mut found = Found::of(&file).map_err(failed("read"))?;
-        if found.plan.as_ref().is_some_and(|plan| Some(plan.id.as_str()) == committed) {
-            // The run that committed them ended before it could put them away.
+        // The run that committed them ended before it could put them away; or it received none.
+        let is_committed = |plan: &Plan| Some(plan.id.as_str()) == committed;
+        let is_empty = |plan: &Plan| plan.format == FORMAT && found.entries.is_empty();
+        if found.plan.as_ref().is_some_and(|plan| is_committed(plan) || is_empty(plan)) {
             found = Found::default();
         }
         let frames = Frames::new().map_err(failed("compress"))?;
@@ -160,7 +165,7 @@ impl Spool {
             }
             Some(other) if other.asked != spool.plan.asked => {
                 let pages = found.entries.len() as u64;
-                return Err(Error::SpoolOfOther { path: path.to_owned(), pages, other: other.asked });
+                return Err(Error::SpoolOfOther { path: path.to_owned(), pages, other: shortened(other.asked) });
             }
             Some(plan) => {
                 spool.file.set_len(found.end).map_err(failed("cut off the torn end of"))?;
@@ -259,6 +264,15 @@ fn read_line(reader: &mut impl Read, entry: &Entry) -> io::Result<Option<Vec<u8>
     read_skippable(reader)?;
     let Event::Page { bytes, .. } = entry.event else { return Ok(None) };
     zstd::stream::decode_all(reader.take(bytes)).map(Some)
+}
+
+/// A query as it is told: thousands of ids would tell no more.
+fn shortened(mut asked: String) -> String {
+    if let Some((end, _)) = asked.char_indices().nth(MOST_TOLD) {
+        asked.truncate(end);
+        asked.push('…');
+    }
+    asked
 }
 
 /// A page in one line: between JSON's values a line break is worth a space, and within strings there is none.
@@ -393,6 +407,26 @@ mod tests {
         assert!(!Spool::is_left(&path, Some(&id)) && !Spool::is_left(&folder.path().join("none"), None));
         assert_eq!(Spool::open(&path, plan("a"), false, Some("another")).unwrap().entries().len(), 4);
         assert_eq!(Spool::open(&path, plan("a"), false, Some(&id)).unwrap().entries().len(), 0);
+    }
+
+    #[test]
+    fn a_spool_without_pages_gives_way_to_any_query() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("spool");
+        drop(Spool::open(&path, plan("a"), false, None).unwrap());
+        let later = Spool::open(&path, Plan { began_at: 8, ..plan("b") }, false, None).unwrap();
+        assert_eq!((later.plan().began_at, later.plan().asked.as_str()), (8, "b"));
+    }
+
+    #[test]
+    fn a_long_query_is_told_in_short() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("spool");
+        let mut spool = Spool::open(&path, plan(&"--task-id ä ".repeat(3_000)), false, None).unwrap();
+        spool.append(0, Glance::default(), b"{}".to_vec()).unwrap();
+        drop(spool);
+        let refused = Spool::open(&path, plan("b"), false, None).unwrap_err().to_string();
+        assert!(refused.contains("--task-id ä") && refused.len() < 1_000, "{refused}");
     }
 
     #[test]
