@@ -154,7 +154,10 @@ pub enum Error {
         cause: Box<Error>,
     },
     /// Another run was faster.
-    #[error("another run committed version {version} meanwhile: nothing of this run is visible. Run it again")]
+    #[error(
+        "another run committed version {version} meanwhile: nothing of this run is visible. Run it \
+         again, with --overwrite to replace that version"
+    )]
     Conflict {
         /// The version that both wanted.
         version: u64,

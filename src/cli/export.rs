@@ -28,15 +28,16 @@ use crate::time::parse_instant;
 #[command(group = ArgGroup::new("source").required(true).multiple(true))]
 #[command(after_help = "\
 Examples:
-  taskloom export --project-id 65f0c2 --out lake
-  taskloom export --project-name 'Chat 7' --status completed --out lake
-  taskloom export --all-projects --completed-after '2 days ago' --out lake
-  taskloom export --delivery-id d1 --api-key-file key.txt --out lake
+  taskloom export --all-projects --out lake --overwrite
+  taskloom export --project-name 'Chat 7' --status completed --out chat_7
+  taskloom export --project-id 65f0c2 --completed-after '2 days ago' --out recent
+  taskloom export --delivery-id d1 --api-key-file key.txt --out delivery
   taskloom export --task-id t1 --task-id t2 --out lake --dry-run
 
 Exit status: 0 done, 1 failed, 2 wrong usage, 3 done but tasks were rejected,
-4 the API was out of reach or another run was faster, 130 stopped by Ctrl-C
-with nothing visible. After 4 and 130 the same command goes on from there.")]
+4 the API was out of reach or another run was faster, 130 and 143 stopped by
+Ctrl-C or SIGTERM with nothing visible. After 4, 130 and 143 the same command
+goes on from there.")]
 pub(super) struct ExportArgs {
     #[command(flatten)]
     wanted: WantedArgs,

@@ -29,7 +29,8 @@ Examples:
   taskloom flatten exports/ --out lake --overwrite --max-rejects 0.5% --json
 
 Exit status: 0 done, 1 failed, 2 wrong usage, 3 done but tasks were rejected,
-4 another run was faster, 130 stopped by Ctrl-C with nothing visible.")]
+4 another run was faster, 130 and 143 stopped by Ctrl-C or SIGTERM with
+nothing visible.")]
 pub(super) struct FlattenArgs {
     /// Files, folders, patterns, or - for standard input
     #[arg(required = true, value_name = "INPUT")]
@@ -45,7 +46,7 @@ pub(super) struct LakeArgs {
     /// Folder of the lake
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Replace what the lake holds
+    /// Replace what the lake holds: afterwards it holds what this run brought, and nothing else
     #[arg(long)]
     overwrite: bool,
     /// Threads that work [default: all cores]
