@@ -98,9 +98,7 @@ fn weave(lake: &Lake, parent: &Snapshot, run: &str, context: &Arc<Context>) -> R
     check_rejects(&context.config, &report)?;
     check_delivery(&context.config, &report, outcome.files.iter(), outcome.fetched.as_ref())?;
     let mut files = outcome.files;
-    let has_tasks = |file: &FileEntry| file.table == tasks::TABLE.name && file.rows > 0;
-    let empties = parent.files.values().any(has_tasks) && !files.iter().any(has_tasks);
-    if empties || parent.version > 0 && files.is_empty() {
+    if would_empty(parent, &files) {
         if let Some(fetched) = outcome.fetched {
             // Who went on with it would only come here again.
             put_away(fetched, lake, context, &mut report)?;
@@ -120,6 +118,13 @@ fn weave(lake: &Lake, parent: &Snapshot, run: &str, context: &Arc<Context>) -> R
         put_away(fetched, lake, context, &mut report).map_err(|cause| Error::committed(report.version, cause))?;
     }
     Ok(report)
+}
+
+/// True where a lake that holds tasks, or anything at all, would hold none, or nothing, after the commit.
+fn would_empty(parent: &Snapshot, files: &[FileEntry]) -> bool {
+    let is_of_tasks = |file: &FileEntry| file.table == tasks::TABLE.name && file.rows > 0;
+    let holds_tasks = parent.files.values().any(is_of_tasks);
+    parent.version > 0 && files.is_empty() || holds_tasks && !files.iter().any(is_of_tasks)
 }
 
 /// The spool is of no use behind the commit, unless what was received is to be kept.

@@ -221,9 +221,12 @@ fn an_interrupted_run_goes_on_and_ends_as_if_undisturbed() {
         assert!(matches!(stopped, Err(Error::Interrupted { signal: 2 })), "{stopped:?}");
         assert!(visible_files(folder.path()).is_empty());
     }
-    let report = export(api(), folder.path()).unwrap();
+    let mut later = api();
+    later.plan.began_at += 3_600_000_000;
+    let report = export(later, folder.path()).unwrap();
     assert!(content(folder.path()) == *WALKED);
     let fetch = report.fetch.unwrap();
+    assert_eq!(fetch.began_at, taskloom::time::write_instant(NOW));
     // What the last of the three had written down was not asked for again.
     assert!(fetch.spooled_pages >= 20 && fetch.pages == fetch.requests + fetch.spooled_pages, "{fetch:?}");
     assert!(!folder.path().join("_taskloom/spool.ndjson.zst").exists());

@@ -5,6 +5,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::endpoint::Endpoint;
 use super::query::{COMPLETED, OPEN_STATUSES};
+use super::slice::thinned;
 use crate::json::scan::{self, Walk};
 use crate::time::parse_instant;
 
@@ -104,8 +105,7 @@ impl Glance {
             }
         }
         self.items = items.len() as u64;
-        let step = times.len().div_ceil(MOST_TIMES).max(1);
-        self.completed = times.into_iter().step_by(step).collect();
+        self.completed = thinned(&times, MOST_TIMES);
     }
 }
 

@@ -46,7 +46,7 @@ pub use endpoint::Endpoint;
 pub use frontier::{Frontier, Request};
 pub use glance::Glance;
 pub use query::{Query, Selector};
-pub use spool::Plan;
+pub use spool::{Plan, is_unfinished};
 
 /// How the API is reached, and what is asked of it.
 #[derive(Clone, Debug)]
@@ -200,11 +200,6 @@ pub fn fetch(
     let client = Arc::new(Client::new(config, &counts, spares.clone())?);
     let fetcher = Fetcher { client, frontier, concurrency: config.concurrency, held_bytes, counts };
     Ok(start(fetcher, spool))
-}
-
-/// True where an earlier export left a spool that is not committed: its command goes on with it.
-pub fn is_unfinished(spool: &Path, committed: Option<&str>) -> bool {
-    Spool::is_left(spool, committed)
 }
 
 fn start(fetcher: Fetcher, spool: Spool) -> (Incoming, Fetched) {

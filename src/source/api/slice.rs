@@ -108,8 +108,7 @@ impl Density {
         if direction(seen).is_some() {
             return anywhere;
         }
-        let sample = seen.iter().copied().step_by(seen.len().div_ceil(MOST_POINTS).max(1)).collect();
-        anywhere.mixed(ANYWHERE, &Density::between(after, before, sample))
+        anywhere.mixed(ANYWHERE, &Density::between(after, before, thinned(seen, MOST_POINTS)))
     }
 
     /// As many tasks between each two points as between any others.
@@ -127,7 +126,9 @@ impl Density {
         points.sort_unstable();
         points.dedup();
         let below = |point| share * self.below(point) + (1.0 - share) * other.below(point);
-        Density { below: points.into_iter().map(|point| (point, below(point))).collect() }
+        // Just before a point, and behind what lies there.
+        let ends = |point| [(point, below(point - 1)), (point, below(point))];
+        Density { below: points.into_iter().flat_map(ends).collect() }
     }
 
     /// The time before which a share of the tasks lies, about: not so near to a point that what lies there would be in the slices on
@@ -180,6 +181,11 @@ fn direction(seen: &[i64]) -> Option<Ordering> {
         return Some(Ordering::Less);
     }
     medians.is_sorted_by(|one, next| one >= next).then_some(Ordering::Greater)
+}
+
+/// At most so many of the times, from all of them evenly.
+pub(super) fn thinned(times: &[i64], most: usize) -> Vec<i64> {
+    times.iter().copied().step_by(times.len().div_ceil(most).max(1)).collect()
 }
 
 fn median(times: &[i64]) -> Option<i64> {

@@ -4,30 +4,26 @@
 //! skippable frame, which decompressors pass over, with what the frontier must know of the page. The first skippable frame holds the
 //! query. What a torn write left at the end is cut off.
 
+pub(super) mod log;
+
 use std::borrow::Cow;
 use std::fmt;
 use std::fs::{File, TryLockError};
-use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufReader, Seek, SeekFrom, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 use zstd::bulk::Compressor;
 use zstd::zstd_safe::compress_bound;
 
 use super::chain::ChainId;
 use super::glance::Glance;
-use super::query::Query;
 use crate::error::{Error, Result};
 use crate::json::redact;
+use log::{Found, read_line, read_plan, read_skippable, skippable};
 
-/// One of the sixteen magic numbers of skippable frames.
-const MAGIC: [u8; 4] = [0x5d, 0x2a, 0x4d, 0x18];
-
-/// The version of what stands in the skippable frames, and of how the frontier makes chains of it: whoever changes what the frontier
-/// decides changes this too, so that no spool is gone on with by other rules.
-pub(super) const FORMAT: u32 = 4;
+pub use log::{Entry, Event, Plan};
 
 /// Characters of a query that are told.
 const MOST_TOLD: usize = 400;
@@ -38,50 +34,6 @@ const LEVEL_OF_KEPT: i32 = 3;
 
 /// Bytes after which what was written is brought onto the disk.
 const SYNC_BYTES: u64 = 64 << 20;
-
-/// What is asked, and how.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Plan {
-    format: u32,
-    /// The spool's own name: a commit record tells by it whose pages are in.
-    pub id: String,
-    /// The query in the words of the user: what must be the same to go on.
-    pub asked: String,
-    /// The query with its times resolved when the export began.
-    pub query: Query,
-    /// When that was, in microseconds since 1970.
-    pub began_at: i64,
-    /// Tasks on a page.
-    pub page_size: u8,
-    /// Requests at a time that the chains are made for.
-    pub concurrency: usize,
-}
-
-/// What happened to a chain.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Event {
-    /// A page came.
-    Page {
-        /// Its facts.
-        glance: Glance,
-        /// Bytes of its frame, which follows.
-        bytes: u64,
-        /// Checksum of the frame.
-        checksum: u64,
-    },
-    /// Its token expired.
-    Expired,
-}
-
-/// An entry of the spool.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Entry {
-    /// The chain.
-    pub chain: ChainId,
-    /// What happened to it.
-    pub event: Event,
-}
 
 /// The file, locked.
 #[derive(Debug)]
@@ -120,14 +72,6 @@ impl fmt::Debug for Frames {
     }
 }
 
-impl Plan {
-    /// A plan of this moment.
-    pub fn new(asked: String, query: Query, began_at: i64, page_size: u8, concurrency: usize) -> Plan {
-        let id = format!("{began_at:x}-{:x}", std::process::id());
-        Plan { format: FORMAT, id, asked, query, began_at, page_size, concurrency }
-    }
-}
-
 impl Spool {
     /// Opens the spool of a lake. One that an earlier run of the same query left is gone on with, unless it is to be dropped, or its pages
     /// are committed.
@@ -151,16 +95,15 @@ impl Spool {
         }
         let mut found = Found::of(&file).map_err(failed("read"))?;
         // The run that committed them ended before it could put them away; or it received none.
-        let is_committed = |plan: &Plan| Some(plan.id.as_str()) == committed;
-        let is_empty = |plan: &Plan| plan.format == FORMAT && found.entries.is_empty();
-        if found.plan.as_ref().is_some_and(|plan| is_committed(plan) || is_empty(plan)) {
+        let is_empty = |plan: &Plan| plan.is_current() && found.entries.is_empty();
+        if found.plan.as_ref().is_some_and(|plan| plan.is_in(committed) || is_empty(plan)) {
             found = Found::default();
         }
         let frames = Frames::new().map_err(failed("compress"))?;
         let mut spool = Spool { path: path.to_owned(), file, plan, entries: Vec::new(), unsynced_bytes: 0, frames };
         match found.plan {
             None => spool.begin().map_err(failed("write"))?,
-            Some(other) if other.format != FORMAT => {
+            Some(other) if !other.is_current() => {
                 return Err(Error::SpoolOfVersion { path: path.to_owned() });
             }
             Some(other) if other.asked != spool.plan.asked => {
@@ -174,12 +117,6 @@ impl Spool {
         }
         spool.file.seek(SeekFrom::End(0)).map_err(failed("read"))?;
         Ok(spool)
-    }
-
-    /// True where a spool lies whose pages are not committed: its command goes on with it.
-    pub fn is_left(path: &Path, committed: Option<&str>) -> bool {
-        let plan = File::open(path).and_then(|mut file| read_plan(&mut file));
-        plan.is_ok_and(|plan| plan.is_some_and(|plan| Some(plan.id.as_str()) != committed))
     }
 
     fn begin(&mut self) -> io::Result<()> {
@@ -260,10 +197,10 @@ impl Spool {
     }
 }
 
-fn read_line(reader: &mut impl Read, entry: &Entry) -> io::Result<Option<Vec<u8>>> {
-    read_skippable(reader)?;
-    let Event::Page { bytes, .. } = entry.event else { return Ok(None) };
-    zstd::stream::decode_all(reader.take(bytes)).map(Some)
+/// True where an earlier export left pages that are not committed: its command goes on with them.
+pub fn is_unfinished(path: &Path, committed: Option<&str>) -> bool {
+    let first = File::open(path).and_then(|mut file| Ok((read_plan(&mut file)?, read_skippable(&mut file)?)));
+    matches!(first, Ok((Some(plan), Some(_))) if !plan.is_in(committed))
 }
 
 /// A query as it is told: thousands of ids would tell no more.
@@ -285,72 +222,9 @@ fn one_line(mut body: Vec<u8>) -> Vec<u8> {
     body
 }
 
-fn skippable(value: &impl Serialize) -> io::Result<Vec<u8>> {
-    let json = serde_json::to_vec(value)?;
-    let length = u32::try_from(json.len()).map_err(io::Error::other)?;
-    Ok([&MAGIC, &length.to_le_bytes(), json.as_slice()].concat())
-}
-
-/// The content of the next skippable frame; `None` at the end, and where the frame is torn or no such frame.
-fn read_skippable(reader: &mut impl Read) -> io::Result<Option<Vec<u8>>> {
-    let mut head = Vec::new();
-    reader.take(8).read_to_end(&mut head)?;
-    let Some((magic, length)) = head.split_first_chunk::<4>() else { return Ok(None) };
-    let length = length.try_into().map(u32::from_le_bytes);
-    let Some(length) = length.ok().filter(|_| *magic == MAGIC) else { return Ok(None) };
-    let mut content = Vec::new();
-    reader.take(length.into()).read_to_end(&mut content)?;
-    Ok((content.len() as u64 == u64::from(length)).then_some(content))
-}
-
-/// The plan at the start of a spool. One that this program can't read is of another version of it.
-fn read_plan(reader: &mut impl Read) -> io::Result<Option<Plan>> {
-    let unknown = || Plan { format: 0, ..Plan::default() };
-    Ok(read_skippable(reader)?.map(|plan| serde_json::from_slice(&plan).unwrap_or_else(|_| unknown())))
-}
-
-/// What is whole in a file.
-#[derive(Debug, Default)]
-struct Found {
-    plan: Option<Plan>,
-    entries: Vec<Entry>,
-    /// Where the whole entries end.
-    end: u64,
-}
-
-impl Found {
-    fn of(file: &File) -> io::Result<Found> {
-        let mut reader = BufReader::with_capacity(1 << 20, file);
-        reader.seek(SeekFrom::Start(0))?;
-        let mut found = Found { plan: read_plan(&mut reader)?, ..Found::default() };
-        if found.plan.is_none() {
-            return Ok(found);
-        }
-        found.end = reader.stream_position()?;
-        while let Some(entry) = read_skippable(&mut reader)? {
-            let Ok(entry) = serde_json::from_slice::<Entry>(&entry) else { break };
-            if let Event::Page { bytes, checksum, .. } = entry.event {
-                let mut frame = Vec::new();
-                reader.by_ref().take(bytes).read_to_end(&mut frame)?;
-                if frame.len() as u64 != bytes || xxh3_64(&frame) != checksum {
-                    break;
-                }
-            }
-            found.entries.push(entry);
-            found.end = reader.stream_position()?;
-        }
-        Ok(found)
-    }
-}
-
-impl Default for Plan {
-    fn default() -> Plan {
-        Plan::new(String::new(), Query::default(), 0, 100, 1)
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::query::Query;
     use super::*;
 
     fn plan(asked: &str) -> Plan {
@@ -403,8 +277,8 @@ mod tests {
         let path = folder.path().join("spool");
         filled(&path);
         let id = Spool::open(&path, plan("a"), false, None).unwrap().plan().id.clone();
-        assert!(Spool::is_left(&path, None) && Spool::is_left(&path, Some("another")));
-        assert!(!Spool::is_left(&path, Some(&id)) && !Spool::is_left(&folder.path().join("none"), None));
+        assert!(is_unfinished(&path, None) && is_unfinished(&path, Some("another")));
+        assert!(!is_unfinished(&path, Some(&id)) && !is_unfinished(&folder.path().join("none"), None));
         assert_eq!(Spool::open(&path, plan("a"), false, Some("another")).unwrap().entries().len(), 4);
         assert_eq!(Spool::open(&path, plan("a"), false, Some(&id)).unwrap().entries().len(), 0);
     }
@@ -414,6 +288,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("spool");
         drop(Spool::open(&path, plan("a"), false, None).unwrap());
+        assert!(!is_unfinished(&path, None));
         let later = Spool::open(&path, Plan { began_at: 8, ..plan("b") }, false, None).unwrap();
         assert_eq!((later.plan().began_at, later.plan().asked.as_str()), (8, "b"));
     }
