@@ -30,7 +30,7 @@ use crate::time::parse_instant;
 Examples:
   taskloom export --all-projects --out lake --overwrite
   taskloom export --project-name 'Chat 7' --status completed --out chat_7
-  taskloom export --project-id 65f0c2 --completed-after '2 days ago' --out recent
+  taskloom export --project-id p1 --completed-after '2 days ago' --out recent
   taskloom export --delivery-id d1 --api-key-file key.txt --out delivery
   taskloom export --task-id t1 --task-id t2 --out lake --dry-run
 
