@@ -25,6 +25,14 @@ pub enum Error {
         /// The cause.
         source: io::Error,
     },
+    /// An input is no text.
+    #[error("expected JSON text in the input {input}, plain or compressed with gzip or zstd, found {found}")]
+    NotText {
+        /// Its name.
+        input: String,
+        /// What it is, and what to do.
+        found: &'static str,
+    },
     /// The thread that reads ended before its inputs did.
     #[error("the thread that reads the inputs ended early: nothing was committed")]
     Reader,

@@ -1,9 +1,11 @@
-//! Instants as the API writes them: ISO 8601 with any offset and precision.
+//! Instants as the API writes them: ISO 8601 in any of its forms, with any offset and precision.
 
 use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, NaiveTime};
 
+mod iso_8601;
+
 /// Microseconds since 1970, floored; without an offset the time is UTC. `None` for anything else, and for years that are not
-/// 1 to 9999 in UTC.
+/// 1 to 9999 in UTC. A leap second is the instant behind it: `23:59:60` is the midnight that follows.
 pub fn parse_instant(text: &str) -> Option<i64> {
     let text = text.trim();
     let instant = DateTime::parse_from_rfc3339(text)
@@ -15,7 +17,8 @@ pub fn parse_instant(text: &str) -> Option<i64> {
         .or_else(|_| NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S%.f").map(|local| local.and_utc()))
         .or_else(|_| NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M").map(|local| local.and_utc()))
         .or_else(|_| NaiveDate::parse_from_str(text, "%Y-%m-%d").map(|day| day.and_time(NaiveTime::MIN).and_utc()))
-        .ok()?;
+        .ok()
+        .or_else(|| DateTime::from_timestamp_micros(iso_8601::parse(text)?))?;
     (1..=9999).contains(&instant.year()).then(|| instant.timestamp_micros())
 }
 
@@ -52,6 +55,13 @@ mod tests {
             assert_eq!(parse_instant(text), Some(1_735_790_400_000_000), "{text}");
         }
         assert_eq!(parse_instant("2025-01-02"), Some(1_735_776_000_000_000));
+    }
+
+    #[test]
+    fn a_leap_second_is_the_instant_behind_it() {
+        for text in ["2016-12-31T23:59:60Z", "20161231T235960Z", "2016-12-31T15:59:60-08:00"] {
+            assert_eq!(parse_instant(text), parse_instant("2017-01-01T00:00:00Z"), "{text}");
+        }
     }
 
     #[test]

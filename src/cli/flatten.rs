@@ -1,5 +1,6 @@
 //! `taskloom flatten`.
 
+use std::ffi::OsString;
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -34,7 +35,7 @@ nothing visible.")]
 pub(super) struct FlattenArgs {
     /// Files, folders, patterns, or - for standard input
     #[arg(required = true, value_name = "INPUT")]
-    inputs: Vec<String>,
+    inputs: Vec<OsString>,
     #[command(flatten)]
     lake: LakeArgs,
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use crate::table::catalog::{batches, deliveries, projects};
+use crate::table::catalog::{batches, deliveries, delivery_tasks, projects};
 use crate::table::{Shape, TABLES, Table};
 
 /// A field of an object.
@@ -15,6 +15,8 @@ pub(super) enum Field {
     Object,
     /// An id, or an object that has a table of its own.
     Reference,
+    /// The API is known to send it, and no column holds it.
+    Loose,
     /// Nothing is known of it.
     Unknown,
 }
@@ -24,7 +26,7 @@ impl Field {
     pub(super) fn expected(self) -> String {
         match self {
             Field::Column(Shape::Text) => "text",
-            Field::Column(Shape::Json) | Field::Unknown => "JSON",
+            Field::Column(Shape::Json) | Field::Loose | Field::Unknown => "JSON",
             Field::Column(Shape::Int32 | Shape::Int64) => "integer of 64 bits",
             Field::Column(Shape::Float64) => "number that a double holds exactly",
             Field::Column(Shape::Boolean) => "boolean",
@@ -64,9 +66,15 @@ impl Known {
                 *field = Field::Reference;
             }
         }
+        if table.name == delivery_tasks::TABLE.name {
+            fields.extend(LOOSE_OF_DELIVERY_TASKS.map(|field| (field, Field::Loose)));
+        }
         Known { fields }
     }
 }
+
+/// What the listing of delivered tasks tells beside its ids.
+const LOOSE_OF_DELIVERY_TASKS: [&str; 4] = ["created_at", "delivered_at", "response_schema_id", "response"];
 
 /// The tables of objects that others may name by id alone.
 static REFERENCES: [&Table; 3] = [&projects::TABLE, &batches::TABLE, &deliveries::TABLE];

@@ -101,7 +101,7 @@ impl Drift {
             match (known.field(&path), value) {
                 (known::Field::Object, Value::Object(inner)) => self.walk(spot, known, inner, &path),
                 // Its fields are rows of a table of their own.
-                (known::Field::Reference, Value::Object(_)) => {}
+                (known::Field::Reference, Value::Object(_)) | (known::Field::Loose, _) => {}
                 (known::Field::Unknown, value) => self.add(spot, path, What::UnknownField, kind(value), None),
                 (field, value) => {
                     self.add(spot, path, What::UnexpectedKind, kind(value), Some(field.expected()));

@@ -69,6 +69,7 @@ pub(super) fn delivery_task<'a>(
     let row = delivery_tasks::Row {
         delivery_id: required(&mut fields, "delivery_id")?,
         task_id: required(&mut fields, "task_id")?,
+        extra: fields.rest([]),
     };
     Ok(tables.delivery_tasks.push(row)?)
 }

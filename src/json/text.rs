@@ -124,6 +124,29 @@ fn hex_unit(bytes: &[u8], from: usize) -> Option<u32> {
     digits.iter().try_fold(0, |unit, &digit| Some(unit * 16 + (digit as char).to_digit(16)?))
 }
 
+/// The UTF-16 of a string as JSON spells it, in its quotes: what tells strings with lone surrogates apart.
+pub fn units(spelled: &[u8]) -> Vec<u16> {
+    let mut units = Vec::new();
+    let mut rest = spelled;
+    while let Some(&byte) = rest.first() {
+        let plain = rest.iter().position(|byte| *byte == b'\\').unwrap_or(rest.len());
+        if byte != b'\\' {
+            units.extend(String::from_utf8_lossy(rest.get(..plain).unwrap_or_default()).encode_utf16());
+            rest = rest.get(plain..).unwrap_or_default();
+            continue;
+        }
+        let (escape, length) = read_escape(rest);
+        match escape {
+            Escape::Character(character) => units.extend_from_slice(character.encode_utf16(&mut [0; 2])),
+            Escape::LoneSurrogate | Escape::Broken => {
+                units.extend(hex_unit(rest, 2).and_then(|unit| u16::try_from(unit).ok()));
+            }
+        }
+        rest = rest.get(length..).unwrap_or_default();
+    }
+    units
+}
+
 /// Appends a string as JSON, in quotes.
 pub fn write_string(text: &str, to: &mut String) {
     to.push('"');

@@ -210,7 +210,9 @@ impl<'a> Parser<'a> {
             if self.peek() != b'"' {
                 return Err(self.unexpected("a key in double quotes"));
             }
+            let (quote, replaced) = (self.at, self.replaced_surrogates);
             let key = self.string()?;
+            let spelled = self.bytes.get(quote..self.at).filter(|_| self.replaced_surrogates > replaced);
             self.skip_white_space();
             if self.peek() != b':' {
                 return Err(self.unexpected("`:`"));
@@ -219,7 +221,7 @@ impl<'a> Parser<'a> {
             self.skip_white_space();
             let value = self.value(depth).map_err(|error| error.inside(&path_key(key)))?;
             let value = if key == SECRET_KEY && value != Value::Null { Value::String(REDACTED) } else { value };
-            self.remember(start, &mut seen, Member { key, value });
+            self.remember(start, &mut seen, Member { key, value }, spelled);
             self.skip_white_space();
             match self.peek() {
                 b',' => self.at += 1,
@@ -229,16 +231,21 @@ impl<'a> Parser<'a> {
             self.skip_white_space();
         }
         self.at += 1;
+        seen.tell_apart(self.members.get_mut(start..).unwrap_or_default(), self.arena);
         let members = self.members.get(start..).unwrap_or_default();
         let object = Value::Object(self.arena.alloc_slice_copy(members));
         self.members.truncate(start);
         Ok(object)
     }
 
-    /// Adds a member, or replaces the one with the same key.
-    fn remember(&mut self, start: usize, seen: &mut Seen<'a>, member: Member<'a>) {
+    /// Adds a member, or replaces the one with the same key. A key that had lone surrogates comes as it was spelled too.
+    fn remember(&mut self, start: usize, seen: &mut Seen<'a>, member: Member<'a>, spelled: Option<&[u8]>) {
         let open = self.members.get_mut(start..).unwrap_or_default();
-        match seen.find(open, member.key) {
+        let known = match spelled {
+            Some(spelled) => seen.find_lone(open, text::units(spelled)),
+            None => seen.find(open, member.key),
+        };
+        match known {
             Some(earlier) => earlier.value = member.value,
             None => self.members.push(member),
         }
@@ -347,8 +354,10 @@ impl<'a> Parser<'a> {
 struct Seen<'a> {
     /// A bit for each small hash of a key: objects without duplicates, which are nearly all, are not searched.
     bits: u64,
-    /// Where each key stands, once there are too many to be searched one by one.
-    places: hashbrown::HashMap<&'a str, usize>,
+    /// Where each key stands, once there are too many to be searched one by one, or lone surrogates among them.
+    places: Option<hashbrown::HashMap<&'a str, usize>>,
+    /// Keys with lone surrogates: their UTF-16, which tells them apart, and where they stand. They are in no other list.
+    lone: Vec<(Vec<u16>, usize)>,
 }
 
 /// With more members than this, the bits tell nothing any more.
@@ -357,11 +366,8 @@ const FEW_MEMBERS: usize = 32;
 impl<'a> Seen<'a> {
     /// The member that has this key already; otherwise the key is noted for the one that comes next.
     fn find<'m>(&mut self, open: &'m mut [Member<'a>], key: &'a str) -> Option<&'m mut Member<'a>> {
-        if open.len() >= FEW_MEMBERS {
-            if self.places.is_empty() {
-                self.places.extend(open.iter().enumerate().map(|(place, member)| (member.key, place)));
-            }
-            let place = *self.places.entry(key).or_insert(open.len());
+        if self.places.is_some() || open.len() >= FEW_MEMBERS {
+            let place = *self.places(open).entry(key).or_insert(open.len());
             return open.get_mut(place);
         }
         let bytes = key.as_bytes();
@@ -371,6 +377,35 @@ impl<'a> Seen<'a> {
         let is_new = self.bits & bit == 0;
         self.bits |= bit;
         if is_new { None } else { open.iter_mut().find(|member| member.key == key) }
+    }
+
+    fn places(&mut self, open: &[Member<'a>]) -> &mut hashbrown::HashMap<&'a str, usize> {
+        self.places.get_or_insert_with(|| open.iter().enumerate().map(|(place, member)| (member.key, place)).collect())
+    }
+
+    /// The same for a key with lone surrogates.
+    fn find_lone<'m>(&mut self, open: &'m mut [Member<'a>], units: Vec<u16>) -> Option<&'m mut Member<'a>> {
+        self.places(open);
+        if let Some((_, place)) = self.lone.iter().find(|(known, _)| *known == units) {
+            return open.get_mut(*place);
+        }
+        self.lone.push((units, open.len()));
+        None
+    }
+
+    /// Different keys can become the same where lone surrogates become U+FFFD: one more of it tells each from the others, so that
+    /// none takes the other's value.
+    fn tell_apart(self, members: &mut [Member<'a>], arena: &'a Bump) {
+        let mut taken = match self.places {
+            Some(places) if !self.lone.is_empty() => places.into_keys().collect::<hashbrown::HashSet<_>>(),
+            _ => return,
+        };
+        for (_, place) in self.lone {
+            let Some(member) = members.get_mut(place) else { continue };
+            while !taken.insert(member.key) {
+                member.key = arena.alloc_str(&format!("{}{}", member.key, char::REPLACEMENT_CHARACTER));
+            }
+        }
     }
 }
 

@@ -79,6 +79,51 @@ pub fn membership_id(delivery_id: &str, task_id: &str) -> String {
     format!("{}:{delivery_id}{task_id}", delivery_id.len())
 }
 
+/// That a task came with a delivery.
+#[derive(Clone, Copy)]
+struct Membership<'m, 'a> {
+    delivery: &'m str,
+    task_id: &'m str,
+    project: Option<&'a [u8]>,
+    /// What else is told of it: members of an object, each with a comma before it.
+    rest: &'m [u8],
+}
+
+/// The members of an entry of the listing of delivered tasks that stand nowhere else, each with a comma before it. In an export the
+/// tasks themselves come too, with when they were created and with their threads. `None` where the entry is no object.
+fn rest_of_delivered(entry: &[u8], is_of_export: bool) -> Option<Vec<u8>> {
+    let mut rest = Vec::new();
+    for (key, value) in scan::members(entry)? {
+        match key {
+            b"\"delivery_id\"" | b"\"task_id\"" => {}
+            b"\"created_at\"" if is_of_export => {}
+            _ if value == b"null" => {}
+            b"\"response\"" if is_of_export => {
+                let Some(members) = scan::members(value) else {
+                    push_member(key, value, &mut rest);
+                    continue;
+                };
+                let mut own = Vec::new();
+                let others = members.into_iter().filter(|(key, _)| *key != b"\"threads\"");
+                others.for_each(|(key, value)| push_member(key, value, &mut own));
+                if let Some((_, members)) = own.split_first() {
+                    push_member(key, &[b"{", members, b"}"].concat(), &mut rest);
+                }
+            }
+            _ => push_member(key, value, &mut rest),
+        }
+    }
+    Some(rest)
+}
+
+fn push_member(key: &[u8], value: &[u8], to: &mut Vec<u8>) {
+    [b",", key, b":", value].into_iter().for_each(|piece| to.extend_from_slice(piece));
+}
+
+fn is_absent(piece: Option<&[u8]>) -> bool {
+    piece.is_none_or(|piece| piece == b"null")
+}
+
 /// One record that is being opened.
 #[derive(Clone, Copy)]
 struct Scope<'a> {
@@ -263,7 +308,7 @@ impl<'a> Scope<'a> {
             for (element, own) in elements {
                 match dataset {
                     Dataset::Tasks => self.listed_task(element, own, delivery, sink),
-                    Dataset::DeliveryTasks => self.delivered_task(element, own, head.project, sink),
+                    Dataset::DeliveryTasks => self.doc(element, own, head.project, delivery, sink),
                     _ => self.listed(dataset, element, sink),
                 }
             }
@@ -283,53 +328,54 @@ impl<'a> Scope<'a> {
         if self.task(element, &task, sink)
             && let (Some(delivery), Some(task_id)) = (delivery, self.string(task.task_id))
         {
-            self.membership(delivery, task_id, task.project, element, sink);
+            self.membership(&Membership { delivery, task_id, project: task.project, rest: &[] }, element, sink);
         }
     }
 
-    /// An entry of the listing of delivered tasks. What it tells of the delivery stands with the delivery, what it tells of the answers
-    /// with the task.
-    fn delivered_task(
+    /// An entry of `docs`: in Scale's older API a task, and in the listing of delivered tasks a task of a delivery, told by its
+    /// `delivery_id`. An export names the project `of` such a listing.
+    fn doc(
         self,
         element: &'a [u8],
         entry: Option<Head<'a>>,
-        project: Option<&'a [u8]>,
+        of: Option<&'a [u8]>,
+        delivery: Option<&str>,
         sink: &mut dyn Sink<'a>,
     ) {
-        // A task that is not delivered yet.
-        if entry
-            .as_ref()
-            .is_some_and(|entry| entry.task_id.is_some() && entry.delivery_id.is_none_or(|id| id == b"null"))
-        {
-            return;
+        let Some(entry) = entry else {
+            return self.reject(element, self.problem_of(element), sink);
+        };
+        if entry.delivery_id.is_none() && entry.task_id.is_some() && of.is_none() {
+            return self.listed_task(element, Some(entry), delivery, sink);
         }
-        let ids = entry.and_then(|entry| Some((self.string(entry.delivery_id)?, self.string(entry.task_id)?)));
-        match ids {
-            Some((delivery, task_id)) => self.membership(delivery, task_id, project, element, sink),
-            None => {
+        let Some(rest) = rest_of_delivered(element, of.is_some()) else {
+            return self.reject(element, self.problem_of(element), sink);
+        };
+        let delivered = self.string(entry.delivery_id).filter(|id| !id.is_empty());
+        match (delivered, self.string(entry.task_id).filter(|id| !id.is_empty())) {
+            (Some(delivery), Some(task_id)) => {
+                self.membership(&Membership { delivery, task_id, project: of, rest: &rest }, element, sink);
+            }
+            // Not delivered yet. The task itself comes with the export's listing of tasks.
+            (None, Some(_)) if of.is_some() && is_absent(entry.delivery_id) && rest.is_empty() => {}
+            _ => {
                 let problem = Problem::here("expected an object with a `delivery_id` and a `task_id`, both strings");
                 self.reject(element, problem, sink);
             }
         }
     }
 
-    fn membership(
-        self,
-        delivery: &str,
-        task_id: &str,
-        project: Option<&'a [u8]>,
-        element: &[u8],
-        sink: &mut dyn Sink<'a>,
-    ) {
+    fn membership(self, membership: &Membership<'_, 'a>, element: &[u8], sink: &mut dyn Sink<'a>) {
+        let Membership { delivery, task_id, project, rest } = *membership;
         let mut raw = String::from("{\"delivery_id\":");
         json::text::write_string(delivery, &mut raw);
         raw.push_str(",\"task_id\":");
         json::text::write_string(task_id, &mut raw);
-        raw.push('}');
+        let raw = [raw.as_bytes(), rest, b"}"].concat();
         sink.item(Item {
             key: Key::project(Dataset::DeliveryTasks, self.reference(project)),
             id: Cow::Owned(membership_id(delivery, task_id)),
-            raw: Cow::Owned(raw.into_bytes()),
+            raw: Cow::Owned(raw),
             origin: self.at(element),
         });
     }

@@ -3,10 +3,13 @@
 //! Knows where JSON values end. Of what is in them it knows nothing, but for what a page of the API tells of the next one.
 
 pub mod api;
-mod files;
+mod find;
+mod foreign;
 mod framing;
+mod input;
 mod pages;
 
-pub use files::{Input, resolve};
+pub use find::resolve;
 pub use framing::Framing;
+pub use input::Input;
 pub use pages::{MAX_RECORD_BYTES, Page, Pages, Span, Spares};

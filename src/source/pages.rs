@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use super::files::Input;
 use super::framing::{Framing, ValueCutter};
+use super::input::{Input, Text};
 use crate::error::{Error, Result};
 use crate::json::scan;
 use crate::progress::Progress;
@@ -184,7 +184,7 @@ impl Open {
     fn new(input: &Input, progress: &Arc<Progress>) -> Result<Open> {
         let name = input.name();
         tracing::info!(input = name, "reading");
-        let (stream, byte) = input.open(progress).map_err(|source| Error::Input { input: name.clone(), source })?;
+        let Text { stream, mark_bytes: byte } = input.open(progress)?;
         Ok(Open {
             name,
             stream,

@@ -392,5 +392,7 @@ tables! {
     delivery_tasks of DeliveryTasks from "Delivery.tasks[]" {
         1 delivery_id: Text = "Delivery.id", "The delivery.";
         2 task_id: Text = "Task.task_id", "The task.";
+        3 extra: Option<Json> = "everything else",
+            "What else the listing of delivered tasks tells: `delivered_at`, `response_schema_id`, and of `response` what the task's threads don't hold. From saved pages the whole `response`.";
     }
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use taskloom::commit::Lake;
 use taskloom::pipeline;
 
-use crate::lakes::{config, flatten_text, rejects, restored, taskloom};
+use crate::lakes::{self, config, flatten_text, rejects, restored, taskloom};
 
 fn task(id: &str) -> Value {
     json!({"task_id": id, "project": "p", "batch": "b", "created_at": "2025-01-01T00:00:00Z", "threads": []})
@@ -220,4 +220,100 @@ fn lines_that_are_arrays_behind_lines_that_are_not_give_their_elements() {
 fn blank_lines_cost_next_to_nothing() {
     // Quadratic work over these would take minutes.
     assert_eq!(ids_of(format!("{}{}{}", task("a"), "\n".repeat(1_000_000), task("b"))), ["a", "b"]);
+}
+
+#[test]
+fn what_is_no_text_is_one_message_that_names_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let utf16 = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>();
+    let mut gzipped = flate2::write::GzEncoder::new(Vec::new(), Default::default());
+    gzipped.write_all(b"PAR1\x15\x04\x15").unwrap();
+    for (bytes, name) in [
+        (b"\xfd7zXZ\0\0\x04\xe6\xd6\xb4\x46".to_vec(), "xz"),
+        (b"PK\x03\x04\x14\0\0\0".to_vec(), "zip"),
+        (b"PAR1\x15\x04\x15".to_vec(), "Parquet"),
+        (gzipped.finish().unwrap(), "Parquet"),
+        (utf16("\u{feff}{\"task_id\": \"a\"}\n"), "UTF-16"),
+        (utf16("{\"task_id\": \"a\"}\n"), "UTF-16"),
+    ] {
+        let (input, lake) = (folder.path().join("input.ndjson"), folder.path().join("lake"));
+        std::fs::write(&input, bytes).unwrap();
+        let assert = taskloom().arg("flatten").arg(&input).arg("--out").arg(&lake).assert().code(1);
+        let message = String::from_utf8_lossy(&assert.get_output().stderr).into_owned();
+        assert!(message.contains(name) && message.contains("input.ndjson"), "{message}");
+        assert!(lakes::visible_files(&lake).is_empty());
+    }
+}
+
+#[test]
+fn a_name_that_is_no_utf8_is_read_however_it_is_given() {
+    use std::os::unix::ffi::OsStrExt;
+    let folder = tempfile::tempdir().unwrap();
+    let (tasks, lake) = (folder.path().join("tasks"), folder.path().join("lake"));
+    let input = tasks.join(std::ffi::OsStr::from_bytes(b"a\xff.json"));
+    std::fs::create_dir(&tasks).unwrap();
+    std::fs::write(&input, task("a").to_string()).unwrap();
+    for word in [input, tasks.join("*.json"), tasks] {
+        taskloom().arg("flatten").arg(&word).arg("--out").arg(&lake).arg("--overwrite").assert().success();
+        assert_eq!(restored(&Lake::open(&lake).unwrap()).into_keys().collect::<Vec<_>>(), ["a"], "{word:?}");
+    }
+}
+
+#[test]
+fn a_page_of_scales_older_api_is_its_tasks() {
+    let folder = tempfile::tempdir().unwrap();
+    let old = json!({"task_id": "a", "status": "completed", "project": "p", "response": {"annotations": {"q": "yes"}}});
+    let page = json!({"docs": [old, task("b")], "total": 2, "limit": 100, "offset": 0, "has_more": false});
+    let (report, lake) = flatten_text(page.to_string(), folder.path());
+    let tasks = restored(&lake);
+    assert_eq!((report.rejected, tasks.keys().map(String::as_str).collect::<Vec<_>>()), (0, vec!["a", "b"]));
+    assert_eq!(tasks["a"]["response"], json!({"annotations": {"q": "yes"}}));
+}
+
+/// The rows of `delivery_tasks`, each with its `extra`.
+fn memberships(lake: &Lake) -> Vec<(String, String, Option<Value>)> {
+    use arrow::array::{Array, AsArray};
+    let files = lake.readable_snapshot().unwrap().files;
+    let mut rows = Vec::new();
+    for file in files.values().filter(|file| file.table == "delivery_tasks") {
+        for batch in taskloom::file::read_all(&lake.root().join(&file.path)).unwrap() {
+            let text = |column: usize, row: usize| batch.column(column).as_string::<i32>().value(row).to_owned();
+            let extra = |row| batch.column(2).is_valid(row).then(|| serde_json::from_str(&text(2, row)).unwrap());
+            rows.extend((0..batch.num_rows()).map(|row| (text(0, row), text(1, row), extra(row))));
+        }
+    }
+    rows.sort_by(|one, other| (&one.0, &one.1).cmp(&(&other.0, &other.1)));
+    rows
+}
+
+#[test]
+fn a_saved_listing_of_delivered_tasks_keeps_what_stands_nowhere_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let delivered = json!({
+        "task_id": "a", "delivery_id": "d", "delivered_at": "2025-01-02T00:00:00Z", "response_schema_id": null,
+        "response": {"threads": [], "score": 5}
+    });
+    let undelivered = json!({"task_id": "b", "delivery_id": null, "response": null});
+    let orphaned = json!({"task_id": "c", "delivery_id": null, "response": {"score": 7}});
+    let page = json!({"docs": [delivered, undelivered, orphaned, {"nothing": 1}], "total": 4});
+    let (report, lake) = flatten_text(page.to_string(), folder.path());
+    let extra = json!({"delivered_at": "2025-01-02T00:00:00Z", "response": {"threads": [], "score": 5}});
+    assert_eq!(memberships(&lake), [("d".to_owned(), "a".to_owned(), Some(extra))]);
+    assert_eq!(report.rejected, 3, "nothing goes without a word: {:?}", rejects(&report));
+    assert!(report.drift.findings.is_empty(), "{:?}", report.drift);
+}
+
+#[test]
+fn an_exports_listing_of_delivered_tasks_leaves_out_what_the_tasks_hold() {
+    let folder = tempfile::tempdir().unwrap();
+    let entry = |response: Value| json!({"task_id": "a", "created_at": "2025-01-01T00:00:00Z", "delivery_id": "d", "response": response});
+    let undelivered =
+        json!({"task_id": "b", "created_at": "2025-01-01T00:00:00Z", "delivery_id": null, "response": null});
+    let text = [
+        json!({"project": "p", "docs": [entry(json!({"threads": [{}], "score": 5})), undelivered]}),
+        json!({"project": "p", "docs": [{"task_id": "c", "delivery_id": null, "response": {"score": 7}}]}),
+    ];
+    let (report, lake) = flatten_text(text.map(|page| page.to_string()).join("\n"), folder.path());
+    assert_eq!(memberships(&lake), [("d".to_owned(), "a".to_owned(), Some(json!({"response": {"score": 5}})))]);
+    assert_eq!(report.rejected, 1, "{:?}", rejects(&report));
 }

@@ -764,7 +764,7 @@ def test_a_delivery_page_fills_deliveries_and_their_tasks(hand_written):
         "project": "project_delivered",
     }
     assert hand_written.rows("FROM delivery_tasks ORDER BY task_id") == [
-        ("delivery_1", "delivered 1", "a/b"),
-        ("delivery_1", "delivered 2", "project_delivered"),
+        ("delivery_1", "delivered 1", None, "a/b"),
+        ("delivery_1", "delivered 2", None, "project_delivered"),
     ]
     assert hand_written.rows("SELECT name FROM projects WHERE project_id = 'project_delivered'") == [("Delivered",)]

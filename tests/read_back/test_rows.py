@@ -305,7 +305,7 @@ class Expected:
                 self.delivery(record["delivery"])
                 for task in record["tasks"]:
                     ids = {"delivery_id": record["delivery"]["id"], "task_id": task["task_id"]}
-                    self.rows["delivery_tasks"].append(ids)
+                    self.rows["delivery_tasks"].append(ids | {"extra": None})
         for table, rows in self.beside.items():
             self.rows[table] = list(rows.values())
 

@@ -277,6 +277,7 @@ DECLARED = {
     "delivery_tasks": """
         delivery_id VARCHAR NOT NULL SORTED
         task_id VARCHAR NOT NULL SORTED
+        extra JSON
     """,
 }
 

@@ -74,6 +74,32 @@ fn of_many_keys_the_last_of_each_counts() {
 }
 
 #[test]
+fn keys_that_become_the_same_keep_their_values() {
+    // Here R stands for U+FFFD.
+    for (text, expected) in [
+        (r#"{"\ud83d":1,"\udc00":2}"#, r#"{"R":1,"RR":2}"#),
+        // A key that was spelled so keeps its name, wherever it stands.
+        (r#"{"\ud83d":1,"R":2}"#, r#"{"RR":1,"R":2}"#),
+        (r#"{"R":1,"a\udfff":2,"\ud800":3,"aR":4}"#, r#"{"R":1,"aRR":2,"RR":3,"aR":4}"#),
+        // The same key is still the same, however it is spelled.
+        (r#"{"\ud83d":1,"b":2,"\uD83D":3}"#, r#"{"R":3,"b":2}"#),
+        (r#"{"x\ud83d":1,"\u0078\ud83d":3}"#, r#"{"xR":3}"#),
+        (r#"{"a":1,"\ud83d":1,"a":2}"#, r#"{"a":2,"R":1}"#),
+    ] {
+        assert_eq!(ours(&text.replace('R', "\u{fffd}")).unwrap(), expected.replace('R', "\u{fffd}"));
+    }
+}
+
+#[test]
+fn of_many_keys_with_lone_surrogates_none_is_lost() {
+    let many = (0..100).map(|index| format!(r#""{index}":{index},"\ud8{index:02x}":{index}"#)).collect::<Vec<_>>();
+    let (arena, text) = (Bump::new(), format!("{{{}}}", many.join(",")));
+    let Value::Object(members) = parse(&text, 9, &arena).unwrap().root else { panic!("no object") };
+    let keys = members.iter().map(|member| member.key).collect::<std::collections::HashSet<_>>();
+    assert_eq!((members.len(), keys.len()), (200, 200));
+}
+
+#[test]
 fn errors_say_where_and_what() {
     let error = ours(r#"{"a": [1, {"b c": tru}]}"#).unwrap_err();
     assert_eq!(error.path, r#".a[1]["b c"]"#);
