@@ -1,14 +1,54 @@
 //! Everything that can end a run, a variant a room, each with what is needed to mend it.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why a run failed.
+/// What kind of failure an [`Error`] is: what a caller decides by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// What was asked for can't be: a setting, an input or a query that makes no sense.
+    Usage,
+    /// An input can't be read, or is no text.
+    Input,
+    /// The disk, or what else results are written to, failed.
+    Output,
+    /// The place for the lake, or the lake that is there, is not fit for this run.
+    Lake,
+    /// A lake is damaged.
+    Damaged,
+    /// More was rejected, or less came, than is allowed.
+    Rejected,
+    /// The API refused a request.
+    Refused,
+    /// The API was out of reach or in trouble. Worth another attempt.
+    Unavailable,
+    /// Another run has the lake. Worth another attempt.
+    Busy,
+    /// Another run was faster. Worth another attempt.
+    Conflict,
+    /// Somebody stopped the run.
+    Interrupted,
+    /// A fault of this crate.
+    Bug,
+}
+
+/// Why a run failed. Its text says what was expected and what was found; what to do about it in words of a command line is for
+/// whoever has one.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
+    /// Something that can't happen did. The run ends, so that nothing is dropped instead.
+    #[error("a fault of taskloom in {place}: {found}. Nothing was committed; please report it")]
+    Bug {
+        /// The place in the code.
+        place: &'static str,
+        /// What was found there.
+        found: String,
+    },
     /// Nothing to read behind a word of the command line.
     #[error("no input behind `{word}`: expected {expected}")]
     NoInput {
@@ -32,6 +72,14 @@ pub enum Error {
         input: String,
         /// What it is, and what to do.
         found: &'static str,
+    },
+    /// An address where a folder or a file could stand.
+    #[error("expected a path, found the address {address}: {scheme}:// is not supported yet")]
+    Address {
+        /// The address.
+        address: String,
+        /// Its scheme.
+        scheme: String,
     },
     /// The thread that reads ended before its inputs did.
     #[error("the thread that reads the inputs ended early: nothing was committed")]
@@ -65,10 +113,7 @@ pub enum Error {
         source: parquet::errors::ParquetError,
     },
     /// The output is a lake already.
-    #[error(
-        "{path} is a lake already, at version {version}: nothing was read. Give --overwrite to replace what it holds, or \
-         another folder to --out"
-    )]
+    #[error("{path} is a lake already, at version {version}: nothing was read")]
     LakeExists {
         /// The lake.
         path: PathBuf,
@@ -87,15 +132,13 @@ pub enum Error {
         rejected: u64,
     },
     /// A folder that should be a lake is none.
-    #[error("{path} is no lake: expected a folder with _taskloom/commits in it, as `taskloom flatten --out` makes it")]
+    #[error("{path} is no lake: expected a folder with _taskloom/commits in it")]
     NoLake {
         /// The folder.
         path: PathBuf,
     },
     /// A folder that should become a lake holds other things.
-    #[error(
-        "{path} is not empty and no lake: expected a new or empty folder, found `{found}`. Give another folder to --out"
-    )]
+    #[error("{path} is not empty and no lake: expected a new or empty folder, found `{found}`")]
     NotEmpty {
         /// The folder.
         path: PathBuf,
@@ -103,24 +146,26 @@ pub enum Error {
         found: String,
     },
     /// A lake without a version that readers may see.
-    #[error(
-        "{path} has no version that is wholly visible: a run is under way or was killed. `taskloom recover {path}` finishes it"
-    )]
+    #[error("{path} has no version that is wholly visible: a run is under way or was killed")]
     NoVersion {
         /// The lake.
         path: PathBuf,
     },
     /// A lake whose tasks became partitions in another way.
     #[error(
-        "{path} has --date-from {has_from} --date-grain {has_grain}, fixed by its first run: give the same, or another folder to --out"
+        "{path} has dates by {has_by} and {has_grain}, fixed by its first run: expected the same, found {by} and {grain}"
     )]
     Layout {
         /// The lake.
         path: PathBuf,
         /// Its instant.
-        has_from: String,
+        has_by: &'static str,
         /// Its grain.
-        has_grain: String,
+        has_grain: &'static str,
+        /// The instant of this run.
+        by: &'static str,
+        /// The grain of this run.
+        grain: &'static str,
     },
     /// The place for a lake is taken by a file.
     #[error("{path} is a file: expected a folder, or a name that is free")]
@@ -153,7 +198,7 @@ pub enum Error {
         task_id: String,
     },
     /// The run is committed, and something behind that failed.
-    #[error("version {version} is committed, but what follows is not done: `taskloom recover` finishes it")]
+    #[error("version {version} is committed, but what follows is not done")]
     Committed {
         /// The version.
         version: u64,
@@ -162,17 +207,14 @@ pub enum Error {
         cause: Box<Error>,
     },
     /// Another run was faster.
-    #[error(
-        "another run committed version {version} meanwhile: nothing of this run is visible. Run it \
-         again, with --overwrite to replace that version"
-    )]
+    #[error("another run committed version {version} meanwhile: nothing of this run is visible")]
     Conflict {
         /// The version that both wanted.
         version: u64,
     },
     /// More tasks were rejected than allowed.
     #[error(
-        "{rejected} of {read} tasks can't be read, more than --max-rejects {allowed} allows: nothing was committed. See {path}"
+        "{rejected} of {read} tasks can't be read, more than the {allowed} that are allowed: nothing was committed. See {path}"
     )]
     TooManyRejects {
         /// Rejects of the run.
@@ -184,11 +226,11 @@ pub enum Error {
         /// The reject file.
         path: PathBuf,
     },
-    /// A word of the command line that can't be used.
-    #[error("{flag}: expected {expected}, found {found}")]
+    /// A setting that can't be used.
+    #[error("{setting}: expected {expected}, found {found}")]
     Usage {
-        /// The flag.
-        flag: &'static str,
+        /// Its name.
+        setting: &'static str,
         /// What it can be.
         expected: String,
         /// What it was.
@@ -212,7 +254,7 @@ pub enum Error {
         signal: i32,
     },
     /// The API refused a request.
-    #[error("the API answered {request} with {status}: {message}{}", hint(*status))]
+    #[error("the API answered {request} with {status}: {message}")]
     Api {
         /// The request, without its secrets.
         request: String,
@@ -222,9 +264,7 @@ pub enum Error {
         message: String,
     },
     /// The API was out of reach, or in trouble, for longer than a run is patient.
-    #[error(
-        "gave up on {request} after {attempts} attempts in {seconds} s: {reason}. The same command goes on from here"
-    )]
+    #[error("gave up on {request} after {attempts} attempts in {seconds} s: {reason}")]
     GaveUp {
         /// The request, without its secrets.
         request: String,
@@ -236,9 +276,7 @@ pub enum Error {
         reason: String,
     },
     /// The pages of a query don't come to an end.
-    #[error(
-        "the API's pages go in a circle: {reason}. Nothing was committed; `--restart --concurrency 1` walks the query as one chain"
-    )]
+    #[error("the API's pages go in a circle: {reason}. Nothing was committed")]
     Circle {
         /// What was found.
         reason: String,
@@ -249,17 +287,22 @@ pub enum Error {
         /// The cause.
         reason: String,
     },
+    /// Another run is writing to the lake.
+    #[error("another run is writing to {path}{}", holder.as_deref().map(|holder| format!(" ({holder})")).unwrap_or_default())]
+    LakeBusy {
+        /// The lake.
+        path: PathBuf,
+        /// Who it is, where that is known.
+        holder: Option<String>,
+    },
     /// Another run of the same export is under way.
-    #[error("{path} is in use by another run: wait for it, or give another folder to --out")]
+    #[error("{path} is in use by another run")]
     SpoolBusy {
         /// The spool.
         path: PathBuf,
     },
     /// The pages that an earlier run received are of another query.
-    #[error(
-        "{path} holds {pages} pages of an unfinished export of another query ({other}): give the same flags again to go on with it, or \
-         --restart to drop it"
-    )]
+    #[error("{path} holds {pages} pages of an unfinished export of another query: {other}")]
     SpoolOfOther {
         /// The spool.
         path: PathBuf,
@@ -269,18 +312,14 @@ pub enum Error {
         other: String,
     },
     /// The pages that an earlier run received were received by another version of this program.
-    #[error(
-        "{path} holds pages of an unfinished export that another version of taskloom began: finish it with that one, or give --restart \
-         to drop them"
-    )]
+    #[error("{path} holds pages of an unfinished export that another version of taskloom began")]
     SpoolOfVersion {
         /// The spool.
         path: PathBuf,
     },
     /// A delivery brought another number of tasks than it says.
     #[error(
-        "the delivery says that it has {expected} tasks, {found} came ({rejected} of them rejects): nothing was committed. \
-         --allow-count-mismatch commits what came, --restart asks anew"
+        "the delivery says that it has {expected} tasks, {found} came ({rejected} of them rejects): nothing was committed"
     )]
     CountMismatch {
         /// What the delivery says.
@@ -291,7 +330,7 @@ pub enum Error {
         rejected: u64,
     },
     /// The simulated API can't begin to serve.
-    #[error("can't listen on {address}: give a free port to --port, or 0 for any")]
+    #[error("can't listen on {address}")]
     Listen {
         /// Where it should have listened.
         address: std::net::SocketAddr,
@@ -327,32 +366,75 @@ impl Error {
         move |source| Error::File { action, path, source }
     }
 
+    /// An error if a path is an address, such as `s3://bucket/lake`: it would be the name of a folder on this disk.
+    pub fn if_address(path: &Path) -> Result<()> {
+        let text = path.to_string_lossy();
+        let is_of_scheme = |character: char| character.is_ascii_alphanumeric() || "+-.".contains(character);
+        match text.split_once("://") {
+            Some((scheme, _)) if scheme.len() > 1 && scheme.chars().all(is_of_scheme) => {
+                // What stands behind may hold a secret: a name and a password, or a signature.
+                let address = text.split(['?', '#']).next().unwrap_or_default();
+                let address = match address.rsplit_once('@') {
+                    Some((_, host)) => format!("{scheme}://…@{host}"),
+                    None => address.to_owned(),
+                };
+                Err(Error::Address { address, scheme: scheme.to_owned() })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// A failure behind the commit of a version.
     pub fn committed(version: u64, cause: Error) -> Error {
         Error::Committed { version, cause: Box::new(cause) }
     }
 
-    /// The exit status of a run that ended so.
-    pub fn exit_status(&self) -> u8 {
+    /// What kind of failure it is.
+    pub fn kind(&self) -> ErrorKind {
         match self {
-            Error::Usage { .. } | Error::NoInput { .. } => 2,
-            Error::Conflict { .. } | Error::GaveUp { .. } | Error::SpoolBusy { .. } => 4,
-            // As a shell tells of a process that a signal ended: 130 after Ctrl-C.
-            Error::Interrupted { signal } => u8::try_from(128 + signal).unwrap_or(1),
-            _ => 1,
+            Error::Usage { .. } | Error::NoInput { .. } | Error::Address { .. } => ErrorKind::Usage,
+            Error::Input { .. } | Error::NotText { .. } | Error::NoTask { .. } => ErrorKind::Input,
+            Error::File { .. } | Error::Parquet { .. } | Error::Output(_) | Error::Committed { .. } => {
+                ErrorKind::Output
+            }
+            Error::LakeExists { .. }
+            | Error::NothingToOverwriteWith { .. }
+            | Error::NoLake { .. }
+            | Error::NotEmpty { .. }
+            | Error::NoVersion { .. }
+            | Error::Layout { .. }
+            | Error::NoFolder { .. }
+            | Error::SpoolOfOther { .. }
+            | Error::SpoolOfVersion { .. } => ErrorKind::Lake,
+            Error::Record { .. } | Error::Missing { .. } | Error::Unfit { .. } => ErrorKind::Damaged,
+            Error::TooManyRejects { .. } | Error::CountMismatch { .. } => ErrorKind::Rejected,
+            Error::Api { .. } | Error::Circle { .. } | Error::Client { .. } => ErrorKind::Refused,
+            Error::GaveUp { .. } => ErrorKind::Unavailable,
+            Error::LakeBusy { .. } | Error::SpoolBusy { .. } | Error::Listen { .. } => ErrorKind::Busy,
+            Error::Conflict { .. } => ErrorKind::Conflict,
+            Error::Interrupted { .. } => ErrorKind::Interrupted,
+            Error::Bug { .. } | Error::Reader | Error::Batch { .. } | Error::Json { .. } | Error::Threads { .. } => {
+                ErrorKind::Bug
+            }
         }
     }
 }
 
-/// What to do about a status of the API.
-fn hint(status: u16) -> &'static str {
-    match status {
-        400 => ". A parameter is wrong, or a name or an id that does not exist",
-        401 => ". Look at SCALE_API_KEY or --api-key-file: the key begins with live_ or test_",
-        402 | 403 => ". The key's account may not use this; ask your contact at Scale",
-        404 => {
-            ". Look whether the id or the name is right, the key of the same account, and --api-url the API's address"
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_told_from_paths() {
+        for address in
+            ["s3://bucket/lake", "gs://b", "abfss://c@a.dfs.core.windows.net/x", "https://x/y?sig=1", "file:///tmp"]
+        {
+            let refused = Error::if_address(Path::new(address)).unwrap_err();
+            assert_eq!(refused.kind(), ErrorKind::Usage);
+            assert!(!refused.to_string().contains("sig"), "{refused}");
         }
-        _ => "",
+        for path in ["lake", "a:b", "s3:", "/a/b://c", "C://lake", "é://x", "./s3://bucket"] {
+            assert!(Error::if_address(Path::new(path)).is_ok(), "{path}");
+        }
     }
 }

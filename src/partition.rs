@@ -16,12 +16,22 @@ pub const NULL: &str = "__HIVE_DEFAULT_PARTITION__";
 /// Which instant of a task names its date.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "snake_case")]
-pub enum DateFrom {
+pub enum DateBy {
     /// `completed_at`, or `created_at` where it is absent.
     #[default]
     Completed,
     /// `created_at`.
     Created,
+}
+
+impl DateBy {
+    /// Its word.
+    pub fn word(self) -> &'static str {
+        match self {
+            DateBy::Completed => "completed",
+            DateBy::Created => "created",
+        }
+    }
 }
 
 /// How long a partition's date lasts.
@@ -35,30 +45,32 @@ pub enum DateGrain {
     Month,
 }
 
+impl DateGrain {
+    /// Its word.
+    pub fn word(self) -> &'static str {
+        match self {
+            DateGrain::Day => "day",
+            DateGrain::Month => "month",
+        }
+    }
+}
+
 /// How tasks become partitions: fixed by the first commit of a lake.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Layout {
     /// Which instant names the date.
-    pub date_from: DateFrom,
+    #[serde(rename = "date_from")]
+    pub date_by: DateBy,
     /// How long a date lasts.
     pub date_grain: DateGrain,
 }
 
 impl Layout {
-    /// The layout in the words of the command line.
-    pub fn words(self) -> (String, String) {
-        let word = |value: Option<clap::builder::PossibleValue>| value.map(|value| value.get_name().to_owned());
-        (
-            word(self.date_from.to_possible_value()).unwrap_or_default(),
-            word(self.date_grain.to_possible_value()).unwrap_or_default(),
-        )
-    }
-
     /// The date of a task, from its instants in microseconds.
     pub fn date(self, created_at: Option<i64>, completed_at: Option<i64>) -> Option<NaiveDate> {
-        let instant = match self.date_from {
-            DateFrom::Completed => completed_at.or(created_at),
-            DateFrom::Created => created_at,
+        let instant = match self.date_by {
+            DateBy::Completed => completed_at.or(created_at),
+            DateBy::Created => created_at,
         };
         let day = chrono::DateTime::from_timestamp_micros(instant?)?.date_naive();
         match self.date_grain {

@@ -1,15 +1,13 @@
 //! What a run did, for people and for machines.
 
 use std::collections::BTreeMap;
-use std::fmt::{self, Display, Formatter};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering::Relaxed;
 
-use bytesize::ByteSize;
 use serde::Serialize;
 
 use crate::commit::FileEntry;
-use crate::drift::{Drift, Finding, What};
+use crate::drift::{Drift, Finding};
 use crate::error::{Error, Result};
 use crate::progress::Fetch;
 use crate::table::TABLES;
@@ -104,29 +102,6 @@ impl DriftReport {
     }
 }
 
-impl Display for DriftReport {
-    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
-        if self.findings.is_empty() {
-            return writeln!(formatter, "nothing that the schema does not know");
-        }
-        for finding in &self.findings {
-            let Finding { table, path, found, count, example_id, example_path, .. } = finding;
-            let what = match (finding.what, &finding.expected) {
-                (What::UnknownField, _) => format!("unknown field, {found}"),
-                (What::UnknownWord, _) => format!("unknown word `{found}`"),
-                (What::UnexpectedKind, Some(expected)) => format!("expected {expected}, found {found}"),
-                (What::UnexpectedKind, None) => format!("unexpected {found}"),
-            };
-            writeln!(formatter, "{table}.{path}: {what}")?;
-            writeln!(formatter, "    {} times, such as {example_id} at {example_path}", grouped(*count))?;
-        }
-        if self.others > 0 {
-            writeln!(formatter, "and others in {} places, not listed", grouped(self.others))?;
-        }
-        Ok(())
-    }
-}
-
 /// What was written of one table.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct TableReport {
@@ -159,76 +134,4 @@ impl Report {
     pub fn write(&self, path: &Path) -> Result<()> {
         std::fs::write(path, self.to_json()?).map_err(Error::file("write", path))
     }
-}
-
-impl Display for Report {
-    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
-        writeln!(formatter, "{:<26}{:>14}{:>10}{:>14}", "table", "rows", "files", "bytes")?;
-        let mut total = TableReport::default();
-        for table in TABLES {
-            let Some(written) = self.tables.get(table.name).filter(|written| written.rows > 0) else {
-                continue;
-            };
-            total.rows += written.rows;
-            total.files += written.files;
-            total.bytes += written.bytes;
-            write_row(formatter, table.name, written)?;
-        }
-        write_row(formatter, "total", &total)?;
-        let speed = self.input_bytes as f64 / self.seconds.max(1e-9);
-        writeln!(
-            formatter,
-            "\n{} of JSON in {:.2} s ({}/s), committed as version {}",
-            ByteSize(self.input_bytes),
-            self.seconds,
-            ByteSize(speed as u64),
-            self.version
-        )?;
-        if let Some(fetch) = &self.fetch {
-            let (requests, retries) = (grouped(fetch.requests), grouped(fetch.retries));
-            writeln!(
-                formatter,
-                "pages: {}, requests: {requests}, of which further attempts: {retries}",
-                grouped(fetch.pages)
-            )?;
-        }
-        if self.tasks_read == 0 {
-            writeln!(formatter, "the input held no tasks")?;
-        }
-        if self.superseded > 0 {
-            writeln!(formatter, "came again, so the later one counts: {}", grouped(self.superseded))?;
-        }
-        if self.replaced_surrogates > 0 {
-            writeln!(formatter, "lone surrogates that became U+FFFD: {}", grouped(self.replaced_surrogates))?;
-        }
-        if !self.drift.findings.is_empty() {
-            let count = grouped(self.drift.findings.len() as u64);
-            writeln!(
-                formatter,
-                "unknown to the schema, but kept: {count} fields, words or kinds; see `taskloom drift`"
-            )?;
-        }
-        if let Some(path) = &self.rejects_file {
-            writeln!(formatter, "rejected: {}, see {}", grouped(self.rejected), path.display())?;
-        }
-        Ok(())
-    }
-}
-
-fn write_row(formatter: &mut Formatter<'_>, name: &str, written: &TableReport) -> fmt::Result {
-    let bytes = ByteSize(written.bytes).to_string();
-    writeln!(formatter, "{name:<26}{:>14}{:>10}{bytes:>14}", grouped(written.rows), grouped(written.files))
-}
-
-/// A number with commas.
-pub fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    grouped
 }

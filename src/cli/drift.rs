@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::printable;
+use super::summary::Summary;
 use crate::commit::Lake;
 use crate::drift;
 use crate::error::{Error, Result};
@@ -32,7 +34,8 @@ pub(super) struct DriftArgs {
 pub(super) fn run(args: &DriftArgs) -> Result<u8> {
     let lake = Lake::open(&args.lake)?;
     let report = DriftReport::of(drift::of_lake(&lake)?);
-    let text = if args.json { report.to_json()? + "\n" } else { report.to_string() };
+    let text =
+        if args.json { format!("{}\n", printable::json(&report.to_json()?)) } else { Summary(&report).to_string() };
     std::io::stdout().write_all(text.as_bytes()).map_err(Error::Output)?;
     Ok(0)
 }

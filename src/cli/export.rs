@@ -181,8 +181,8 @@ pub(super) fn run(args: ExportArgs, voice: Voice) -> Result<u8> {
     ended
 }
 
-fn usage(flag: &'static str, expected: &str, found: impl Into<String>) -> Error {
-    Error::Usage { flag, expected: expected.to_owned(), found: found.into() }
+fn usage(setting: &'static str, expected: &str, found: impl Into<String>) -> Error {
+    Error::Usage { setting, expected: expected.to_owned(), found: found.into() }
 }
 
 fn is_loopback(url: &Url) -> bool {

@@ -9,10 +9,12 @@ use bytesize::ByteSize;
 use clap::Args;
 use parquet::basic::ZstdLevel;
 
+use super::printable;
+use super::summary::Summary;
 use super::voice::Voice;
 use crate::config::{MaxRejects, Memory, RunConfig, Source};
 use crate::error::{Error, Result};
-use crate::partition::{DateFrom, DateGrain, Layout};
+use crate::partition::{DateBy, DateGrain, Layout};
 use crate::progress::Progress;
 use crate::report::Report;
 use crate::{pipeline, source};
@@ -61,7 +63,7 @@ pub(super) struct LakeArgs {
     compression_level: i32,
     /// Which time of a task names its date; fixed by a lake's first run
     #[arg(long, value_enum, value_name = "INSTANT", default_value_t)]
-    date_from: DateFrom,
+    date_by: DateBy,
     /// How long a partition's date lasts; fixed by a lake's first run
     #[arg(long, value_enum, value_name = "GRAIN", default_value_t)]
     date_grain: DateGrain,
@@ -97,7 +99,7 @@ impl LakeArgs {
             source,
             out: self.out,
             is_overwrite: self.overwrite,
-            layout: Layout { date_from: self.date_from, date_grain: self.date_grain },
+            layout: Layout { date_by: self.date_by, date_grain: self.date_grain },
             threads: self.threads.map_or_else(all_cores, usize::from),
             memory: memory(self.memory_limit)?,
             compression_level: ZstdLevel::try_new(self.compression_level).unwrap_or_default(),
@@ -124,12 +126,12 @@ pub(super) fn weave(config: RunConfig, is_json: bool, voice: Voice) -> Result<Re
 fn print(report: &Report, is_json: bool, voice: Voice) -> std::io::Result<()> {
     if is_json {
         let json = report.to_json().map_err(std::io::Error::other)?;
-        return writeln!(std::io::stdout(), "{json}");
+        return writeln!(std::io::stdout(), "{}", printable::json(&json));
     }
     if voice.is_quiet() {
         return Ok(());
     }
-    let text = report.to_string();
+    let text = Summary(report).to_string();
     let (heading, rest) = text.split_once('\n').unwrap_or((&text, ""));
     let bold = anstyle::Style::new().bold();
     write!(anstream::stdout(), "{bold}{heading}{bold:#}\n{rest}")
@@ -147,7 +149,7 @@ fn memory(limit: ByteSize) -> Result<Memory> {
     let limit_bytes = usize::try_from(limit.as_u64()).unwrap_or(usize::MAX);
     if limit_bytes < Memory::LEAST_BYTES {
         let expected = format!("at least {}", ByteSize(Memory::LEAST_BYTES as u64));
-        return Err(Error::Usage { flag: "--memory-limit", expected, found: limit.to_string() });
+        return Err(Error::Usage { setting: "--memory-limit", expected, found: limit.to_string() });
     }
     Ok(Memory { limit_bytes })
 }

@@ -5,11 +5,14 @@ mod drift;
 mod export;
 mod flatten;
 mod generate;
+mod hint;
 mod manual;
+mod printable;
 mod restore;
 mod schema;
 mod signals;
 mod simulate;
+mod summary;
 mod voice;
 
 use std::fs::{File, Permissions};
@@ -84,7 +87,7 @@ pub fn run() -> ExitCode {
         Err(Error::Output(cause)) if cause.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
             voice.fail(&error);
-            ExitCode::from(error.exit_status())
+            ExitCode::from(hint::exit_status(&error))
         }
     }
 }
@@ -92,6 +95,7 @@ pub fn run() -> ExitCode {
 /// Hands out standard output, or a file that takes its name only when it is whole and on the disk.
 fn write_whole(path: Option<&Path>, write: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
     let Some(path) = path else { return write_to(io::stdout().lock(), write) };
+    Error::if_address(path)?;
     // A pipe, a device or a link is written to, not replaced.
     if path.symlink_metadata().is_ok_and(|metadata| !metadata.is_file()) {
         return write_to(File::options().write(true).open(path).map_err(Error::file("open", path))?, write);

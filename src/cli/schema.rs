@@ -68,9 +68,10 @@ pub(super) fn schema(args: &SchemaArgs) -> Result<u8> {
 }
 
 pub(super) fn sql(args: &SqlArgs, voice: Voice) -> Result<u8> {
+    Error::if_address(&args.lake)?;
     let Some(lake) = args.lake.to_str() else {
         let (expected, found) = ("a path in UTF-8".to_owned(), args.lake.display().to_string());
-        return Err(Error::Usage { flag: "DIR", expected, found });
+        return Err(Error::Usage { setting: "DIR", expected, found });
     };
     let lake = lake.strip_suffix('/').filter(|lake| !lake.is_empty()).unwrap_or(lake);
     let code = dialect::reading_code(args.engine, lake, &named(&args.tables));

@@ -11,9 +11,11 @@ use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 use tracing_subscriber::EnvFilter;
 
+use super::hint::hint;
+use super::printable;
+use super::summary::grouped;
 use crate::error::Error;
 use crate::progress::{Counts, Progress, Stage};
-use crate::report::grouped;
 
 /// How much is said, and how.
 #[derive(Clone, Copy, Debug, Args)]
@@ -73,12 +75,13 @@ impl Voice {
         match self.log_format {
             LogFormat::Json => tracing::warn!("{message}"),
             LogFormat::Text => {
+                let message = printable::line(message);
                 let _ = writeln!(anstream::stderr(), "{WARNING}warning{WARNING:#}: {message}");
             }
         }
     }
 
-    /// Says why it failed, with all causes.
+    /// Says why it failed, with all causes and what to do.
     pub(super) fn fail(self, error: &Error) {
         let mut causes = Vec::new();
         let mut cause = std::error::Error::source(error);
@@ -86,13 +89,28 @@ impl Voice {
             causes.push(inner.to_string());
             cause = inner.source();
         }
-        match self.log_format {
-            LogFormat::Json => tracing::error!(causes = ?causes, "{error}"),
-            LogFormat::Text => {
-                let causes = causes.iter().map(|cause| format!("\n  because: {cause}")).collect::<String>();
-                let _ = writeln!(anstream::stderr(), "{ERROR}error{ERROR:#}: {error}{causes}");
+        let hint = hint(error);
+        let text = match self.log_format {
+            // Not by the logs' own formatter, which has no lists.
+            LogFormat::Json => {
+                let line = serde_json::json!({
+                    "timestamp": chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Micros, true),
+                    "level": "ERROR",
+                    "message": error.to_string(),
+                    "causes": causes,
+                    "hint": hint,
+                    "target": module_path!(),
+                });
+                format!("{line}\n")
             }
-        }
+            LogFormat::Text => {
+                let causes = causes.iter().map(|cause| format!("\n  because: {}", printable::line(cause)));
+                let hint = hint.iter().map(|hint| format!("\n  to do: {}", printable::line(hint)));
+                let error = printable::line(&error.to_string()).into_owned();
+                format!("{ERROR}error{ERROR:#}: {error}{}\n", causes.chain(hint).collect::<String>())
+            }
+        };
+        let _ = anstream::stderr().write_all(text.as_bytes());
     }
 
     /// Shows how a run goes until what is given back is dropped: on a terminal, and where no logs are wanted.

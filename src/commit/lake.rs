@@ -64,6 +64,7 @@ pub struct Change<'a> {
 impl Lake {
     /// The lake in a folder that is new, empty or a lake already. Makes the folder.
     pub fn create(root: &Path) -> Result<Lake> {
+        Error::if_address(root)?;
         let lake = Lake { root: root.to_owned() };
         if root.is_file() {
             return Err(Error::NoFolder { path: root.to_owned() });
@@ -85,6 +86,7 @@ impl Lake {
 
     /// The lake in a folder that must be one.
     pub fn open(root: &Path) -> Result<Lake> {
+        Error::if_address(root)?;
         let lake = Lake { root: root.to_owned() };
         if lake.own("commits").is_dir() { Ok(lake) } else { Err(Error::NoLake { path: root.to_owned() }) }
     }

@@ -13,7 +13,7 @@ use crate::commit::{Change, FileEntry, Lake, Recovered, Snapshot, Staging, part_
 use crate::config::{RunConfig, Source};
 use crate::error::{Error, Result};
 use crate::file::{Encoding, encode};
-use crate::partition::Key;
+use crate::partition::{Key, Layout};
 use crate::progress::{Progress, Stage};
 use crate::report::{FetchReport, Report};
 use crate::source::api::{self, Ended};
@@ -50,8 +50,9 @@ pub fn run(config: RunConfig, progress: &Arc<Progress>) -> Result<Report> {
         return Err(Error::LakeExists { path: config.out, version: parent.version });
     }
     if parent.version > 0 && parent.layout != config.layout {
-        let (has_from, has_grain) = parent.layout.words();
-        return Err(Error::Layout { path: config.out, has_from, has_grain });
+        let words = |layout: Layout| (layout.date_by.word(), layout.date_grain.word());
+        let ((has_by, has_grain), (by, grain)) = (words(parent.layout), words(config.layout));
+        return Err(Error::Layout { path: config.out, has_by, has_grain, by, grain });
     }
     let spool = lake.own("spool.ndjson.zst");
     if matches!(config.source, Source::Files(_)) && api::is_unfinished(&spool, parent.spool.as_deref()) {

@@ -30,6 +30,7 @@ pub fn resolve(words: &[impl AsRef<OsStr>]) -> Result<Vec<Input>> {
         } else if path.symlink_metadata().is_ok() {
             inputs.push(Input::File(path.to_owned()));
         } else {
+            Error::if_address(path)?;
             inputs.extend(files_like(path)?.into_iter().map(Input::File));
         }
     }

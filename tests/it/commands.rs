@@ -102,11 +102,11 @@ fn dates_can_be_months_and_can_come_from_the_creation() {
         entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect::<Vec<_>>()
     };
     assert_eq!(partition("a", &[]), ["date=2025-04-01"]);
-    assert_eq!(partition("b", &["--date-grain", "month", "--date-from", "created"]), ["date=2025-01-01"]);
-    assert_eq!(partition("c", &["--date-from", "created"]), ["date=2025-01-01"]);
+    assert_eq!(partition("b", &["--date-grain", "month", "--date-by", "created"]), ["date=2025-01-01"]);
+    assert_eq!(partition("c", &["--date-by", "created"]), ["date=2025-01-01"]);
     let mut other = flatten(&input, &folder.path().join("b"));
     other.arg("--overwrite");
-    failed(other, 1, &["--date-from created --date-grain month", "fixed by its first run"]);
+    failed(other, 1, &["--date-by created --date-grain month", "fixed by its first run"]);
 }
 
 #[test]
@@ -165,5 +165,61 @@ fn an_input_with_nothing_in_it_does_not_empty_a_lake() {
         command.args(["--overwrite", "--allow-rejects"]);
         failed(command, 1, &["was left as it is"]);
         assert!(crate::lakes::visible_files(&lake) == before);
+    }
+}
+
+#[test]
+fn an_address_where_a_path_belongs_is_refused_as_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let input = folder.path().join("in.json");
+    std::fs::write(&input, TASK).unwrap();
+    let words = ["s3://bucket/lake", "not supported yet"];
+    let commands: [&[&str]; 7] = [
+        &["flatten", "in.json", "--out", "s3://bucket/lake"],
+        &["flatten", "s3://bucket/lake", "--out", "lake"],
+        &["export", "--all-projects", "--api-url", "http://127.0.0.1:1", "--out", "s3://bucket/lake"],
+        &["demo", "--tasks", "3", "--out", "s3://bucket/lake"],
+        &["restore", "s3://bucket/lake"],
+        &["drift", "s3://bucket/lake"],
+        &["sql", "--engine", "duckdb", "s3://bucket/lake"],
+    ];
+    for arguments in commands {
+        let mut command = taskloom();
+        command.args(arguments).current_dir(folder.path()).env("SCALE_API_KEY", "test_key");
+        failed(command, 2, &words);
+    }
+    let left = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect::<Vec<_>>();
+    assert_eq!(left, ["in.json"]);
+}
+
+#[test]
+fn nothing_of_the_data_reaches_a_terminal_unescaped() {
+    let folder = tempfile::tempdir().unwrap();
+    let (input, lake) = (folder.path().join("in\u{1b}[2Kput.json"), folder.path().join("la\u{1b}]0;title\u{7}ke"));
+    let task = r#"{"task_id":"e\u001b[3J\u009b","a\u001b[2K\u001b[1A":1,"status":"\u001b]0;title\u0007\u202e","threads":[{"turns":[{"messages":[{"role":"\r"}]}]}]}"#;
+    std::fs::write(&input, format!("{task}\n{{\"task_id\": \"\u{1b}[1A\"")).unwrap();
+    let mut commands = Vec::new();
+    for arguments in [
+        vec!["flatten"],
+        vec!["flatten", "--overwrite", "--json"],
+        vec!["flatten"],
+        vec!["drift"],
+        vec!["drift", "--json"],
+    ] {
+        let mut command = taskloom();
+        command.arg(arguments[0]);
+        if arguments[0] == "flatten" {
+            command.arg(&input).arg("--out");
+        }
+        command.arg(&lake).args(&arguments[1..]);
+        commands.push(command);
+    }
+    commands.push(flatten(&folder.path().join("\u{1b}[2Kmissing"), &lake));
+    for mut command in commands {
+        let output = command.output().unwrap();
+        let shown = [output.stdout, output.stderr].concat();
+        let text = String::from_utf8(shown).unwrap();
+        let active = |character: char| character != '\n' && character.is_control() || character == '\u{202e}';
+        assert!(!text.is_empty() && !text.contains(active), "{text:?}");
     }
 }

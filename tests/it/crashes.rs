@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use taskloom::commit::{Change, Lake};
+use taskloom::error::ErrorKind;
 use taskloom::generate::{GenerateOptions, generate};
 
 use crate::lakes::{restored, taskloom, visible_files};
@@ -110,7 +111,7 @@ fn of_two_runs_on_the_same_version_one_is_in_and_the_other_is_told() {
     };
     assert_eq!(commit("first").unwrap(), 1);
     let error = commit("second").unwrap_err();
-    assert_eq!(error.exit_status(), 4, "{error}");
+    assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
     let files = visible_files(lake.root());
     assert_eq!(files.into_values().collect::<Vec<_>>(), [b"first"]);
     assert_eq!(std::fs::read_dir(lake.own("staging")).unwrap().count(), 0);

@@ -5,7 +5,7 @@ use taskloom::commit::Lake;
 use taskloom::drift::{Finding, What, of_lake};
 use taskloom::report::DriftReport;
 
-use crate::lakes::flatten_text;
+use crate::lakes::{flatten_text, taskloom};
 
 /// A task with something of every kind.
 fn strange_task(id: &str) -> Value {
@@ -100,8 +100,7 @@ fn what_the_schema_does_not_know_is_listed_with_its_count_and_an_example() {
     );
     assert!(findings.iter().all(|finding| ["t1", "p"].contains(&finding.example_id.as_str())), "{findings:?}");
     assert_eq!(report.drift.findings, findings);
-    let text = report.to_string();
-    assert!(text.contains("10 fields, words or kinds"), "{text}");
+    assert_eq!(findings.len(), 10);
 }
 
 #[test]
@@ -139,5 +138,7 @@ fn what_the_api_is_known_to_send_is_not_reported() {
     });
     let (report, lake) = flatten_text(task.to_string(), folder.path());
     assert_eq!(report.drift.findings, []);
-    assert_eq!(look(&lake).to_string(), "nothing that the schema does not know\n");
+    assert_eq!(look(&lake).findings, []);
+    let shown = taskloom().arg("drift").arg(lake.root()).assert().success();
+    assert_eq!(shown.get_output().stdout, b"nothing that the schema does not know\n");
 }

@@ -1,0 +1,57 @@
+//! What to do about an error, in the words of the command line.
+
+use crate::error::{Error, ErrorKind};
+
+/// The exit status of a command that ended so.
+pub(super) fn exit_status(error: &Error) -> u8 {
+    if let Error::Interrupted { signal } = error {
+        // As a shell tells of a process that a signal ended: 130 after Ctrl-C.
+        return u8::try_from(128 + signal).unwrap_or(1);
+    }
+    match error.kind() {
+        ErrorKind::Usage => 2,
+        ErrorKind::Busy | ErrorKind::Conflict | ErrorKind::Unavailable => 4,
+        _ => 1,
+    }
+}
+
+/// What to do, as a sentence; `None` where the error says it all.
+pub(super) fn hint(error: &Error) -> Option<String> {
+    let words = match error {
+        Error::LakeExists { .. } => "give --overwrite to replace what it holds, or another folder to --out",
+        Error::NotEmpty { .. } | Error::NoFolder { .. } => "give another folder to --out",
+        Error::NoLake { .. } => "a lake is made by `taskloom flatten` or `taskloom export` with --out",
+        Error::NoVersion { path } => {
+            return Some(format!("`taskloom recover {}` finishes what a killed run left", path.display()));
+        }
+        Error::Address { scheme, .. } if scheme == "file" => "give the path behind file://",
+        Error::Address { .. } => "give a path, and copy it to its place with the tools of the store",
+        Error::Layout { has_by, has_grain, .. } => {
+            return Some(format!("give --date-by {has_by} --date-grain {has_grain}, or another folder to --out"));
+        }
+        Error::Committed { .. } => "`taskloom recover` finishes it",
+        Error::Conflict { .. } => "run it again, with --overwrite to replace that version",
+        Error::TooManyRejects { .. } => "--max-rejects allows more",
+        Error::LakeBusy { .. } | Error::SpoolBusy { .. } => "wait for it, or give another folder to --out",
+        Error::SpoolOfOther { .. } => "give the same flags again to go on with it, or --restart to drop it",
+        Error::SpoolOfVersion { .. } => "finish it with that one, or give --restart to drop them",
+        Error::CountMismatch { .. } => "--allow-count-mismatch commits what came, --restart asks anew",
+        Error::GaveUp { .. } => "the same command goes on from here",
+        Error::Circle { .. } => "`--restart --concurrency 1` walks the query as one chain",
+        Error::Listen { .. } => "give a free port to --port, or 0 for any",
+        Error::Api { status, .. } => of_status(*status)?,
+        _ => return None,
+    };
+    Some(words.to_owned())
+}
+
+/// What to do about a status of the API.
+fn of_status(status: u16) -> Option<&'static str> {
+    Some(match status {
+        400 => "a parameter is wrong, or a name or an id that does not exist",
+        401 => "look at SCALE_API_KEY or --api-key-file: the key begins with live_ or test_",
+        402 | 403 => "the key's account may not use this; ask your contact at Scale",
+        404 => "look whether the id or the name is right, the key of the same account, and --api-url the API's address",
+        _ => return None,
+    })
+}

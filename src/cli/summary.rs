@@ -1,0 +1,117 @@
+//! Reports as text for people.
+
+use std::fmt::{self, Display, Formatter};
+
+use bytesize::ByteSize;
+
+use super::printable;
+use crate::drift::{Finding, What};
+use crate::report::{DriftReport, Report, TableReport};
+use crate::table::TABLES;
+
+/// A report, to be displayed.
+pub(super) struct Summary<R>(pub R);
+
+impl Display for Summary<&DriftReport> {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        if self.0.findings.is_empty() {
+            return writeln!(formatter, "nothing that the schema does not know");
+        }
+        for finding in &self.0.findings {
+            let Finding { table, path, found, count, example_id, example_path, .. } = finding;
+            // Names of fields, words and ids are the data's.
+            let [path, found, example_id, example_path] =
+                [path, found, example_id, example_path].map(|text| printable::line(text));
+            let what = match (finding.what, &finding.expected) {
+                (What::UnknownField, _) => format!("unknown field, {found}"),
+                (What::UnknownWord, _) => format!("unknown word `{found}`"),
+                (What::UnexpectedKind, Some(expected)) => format!("expected {expected}, found {found}"),
+                (What::UnexpectedKind, None) => format!("unexpected {found}"),
+            };
+            writeln!(formatter, "{table}.{path}: {what}")?;
+            writeln!(formatter, "    {} times, such as {example_id} at {example_path}", grouped(*count))?;
+        }
+        if self.0.others > 0 {
+            writeln!(formatter, "and others in {} places, not listed", grouped(self.0.others))?;
+        }
+        Ok(())
+    }
+}
+
+impl Display for Summary<&Report> {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        let report = self.0;
+        writeln!(formatter, "{:<26}{:>14}{:>10}{:>14}", "table", "rows", "files", "bytes")?;
+        let mut total = TableReport::default();
+        for table in TABLES {
+            let Some(written) = report.tables.get(table.name).filter(|written| written.rows > 0) else {
+                continue;
+            };
+            total.rows += written.rows;
+            total.files += written.files;
+            total.bytes += written.bytes;
+            write_row(formatter, table.name, written)?;
+        }
+        write_row(formatter, "total", &total)?;
+        let speed = report.input_bytes as f64 / report.seconds.max(1e-9);
+        writeln!(
+            formatter,
+            "\n{} of JSON in {:.2} s ({}/s), committed as version {}",
+            ByteSize(report.input_bytes),
+            report.seconds,
+            ByteSize(speed as u64),
+            report.version
+        )?;
+        if let Some(fetch) = &report.fetch {
+            let (requests, retries) = (grouped(fetch.requests), grouped(fetch.retries));
+            writeln!(
+                formatter,
+                "pages: {}, requests: {requests}, of which further attempts: {retries}",
+                grouped(fetch.pages)
+            )?;
+        }
+        if report.tasks_read == 0 {
+            writeln!(formatter, "the input held no tasks")?;
+        }
+        if report.superseded > 0 {
+            writeln!(formatter, "came again, so the later one counts: {}", grouped(report.superseded))?;
+        }
+        if report.replaced_surrogates > 0 {
+            writeln!(formatter, "lone surrogates that became U+FFFD: {}", grouped(report.replaced_surrogates))?;
+        }
+        if !report.drift.findings.is_empty() {
+            let count = grouped(report.drift.findings.len() as u64);
+            writeln!(
+                formatter,
+                "unknown to the schema, but kept: {count} fields, words or kinds; see `taskloom drift`"
+            )?;
+        }
+        if let Some(path) = &report.rejects_file {
+            writeln!(
+                formatter,
+                "rejected: {}, see {}",
+                grouped(report.rejected),
+                printable::line(&path.display().to_string())
+            )?;
+        }
+        Ok(())
+    }
+}
+
+fn write_row(formatter: &mut Formatter<'_>, name: &str, written: &TableReport) -> fmt::Result {
+    let bytes = ByteSize(written.bytes).to_string();
+    writeln!(formatter, "{name:<26}{:>14}{:>10}{bytes:>14}", grouped(written.rows), grouped(written.files))
+}
+
+/// A number with commas.
+pub(super) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
