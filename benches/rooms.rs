@@ -18,27 +18,27 @@ use taskloom::flatten::{Workbench, flatten};
 use taskloom::generate::{GenerateOptions, generate};
 use taskloom::parse::{Item, Opener, Origin, Reject, Sink};
 use taskloom::partition::Layout;
-use taskloom::source::Page;
+use taskloom::source::Block;
 use taskloom::table::{Dataset, Table};
 
 /// The program's own.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Four pages of about 1 MB, the size that the reader cuts.
-fn pages() -> Vec<Page> {
+/// Four blocks of about 1 MB, the size that the reader cuts.
+fn blocks() -> Vec<Block> {
     let tasks = 50;
-    let page = |sequence: u64| {
+    let block = |sequence: u64| {
         let mut bytes = Vec::new();
         let options = GenerateOptions { tasks, first_task: sequence * tasks, ..GenerateOptions::default() };
         let input_bytes = generate(&options, &mut bytes).unwrap();
-        Page { sequence, input: 0, byte: 0, line: 1, input_bytes, bytes, values: None }
+        Block { sequence, input: 0, byte: 0, line: 1, input_bytes, bytes, values: None }
     };
-    (0..4).map(page).collect()
+    (0..4).map(block).collect()
 }
 
-fn json_bytes(pages: &[Page]) -> Throughput {
-    Throughput::Bytes(pages.iter().map(|page| page.input_bytes).sum())
+fn json_bytes(blocks: &[Block]) -> Throughput {
+    Throughput::Bytes(blocks.iter().map(|block| block.input_bytes).sum())
 }
 
 #[derive(Default)]
@@ -54,24 +54,24 @@ impl<'a> Sink<'a> for Items<'a> {
     }
 }
 
-/// Finds the records of a page, and in each what tells its partition.
-fn open_page(page: &Page) -> usize {
+/// Finds the records of a block, and in each what tells its partition.
+fn open_block(block: &Block) -> usize {
     let opener = Opener::new(Layout::default());
     let mut items = Items::default();
-    for span in page.records() {
-        let origin = Origin { input: page.input, line: span.line, byte: span.range.start as u64 };
-        opener.open(&page.bytes[span.range], origin, &mut items);
+    for span in block.records() {
+        let origin = Origin { input: block.input, line: span.line, byte: span.range.start as u64 };
+        opener.open(&block.bytes[span.range], origin, &mut items);
     }
     black_box(&items.0).len()
 }
 
 /// The rows of all tasks.
-fn flatten_pages(pages: &[Page]) -> Tables {
+fn flatten_blocks(blocks: &[Block]) -> Tables {
     let mut tables = Tables::default();
     let mut bench = Workbench::default();
-    for page in pages {
-        for span in page.records() {
-            flatten(Dataset::Tasks, &[&page.bytes[span.range]], &mut tables, &bench).unwrap();
+    for block in blocks {
+        for span in block.records() {
+            flatten(Dataset::Tasks, &[&block.bytes[span.range]], &mut tables, &bench).unwrap();
             bench.clear();
         }
     }
@@ -92,18 +92,18 @@ fn column_bytes(batches: &[(&Table, RecordBatch)]) -> Throughput {
 }
 
 fn bench_rows(criterion: &mut Criterion) {
-    let pages = pages();
+    let blocks = blocks();
     let mut group = criterion.benchmark_group("json");
-    group.throughput(json_bytes(&pages));
-    group.bench_function("open", |bencher| bencher.iter(|| pages.iter().map(open_page).sum::<usize>()));
-    group.bench_function("flatten", |bencher| bencher.iter(|| flatten_pages(&pages)));
+    group.throughput(json_bytes(&blocks));
+    group.bench_function("open", |bencher| bencher.iter(|| blocks.iter().map(open_block).sum::<usize>()));
+    group.bench_function("flatten", |bencher| bencher.iter(|| flatten_blocks(&blocks)));
     group.finish();
 }
 
 fn bench_files(criterion: &mut Criterion) {
     // Columns of a file are encoded side by side.
     let one_thread = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
-    let all = flatten_pages(&pages()).finish().unwrap();
+    let all = flatten_blocks(&blocks()).finish().unwrap();
     let mut group = criterion.benchmark_group("encode");
     for name in ["messages", "annotations", "all"] {
         let is_meant = |table: &Table| name == "all" || name == table.name;

@@ -5,8 +5,7 @@ use std::path::PathBuf;
 use parquet::basic::ZstdLevel;
 
 use crate::partition::Layout;
-use crate::source::Input;
-use crate::source::api::ApiConfig;
+use crate::source::Source;
 
 /// A run of `flatten` or `export`.
 #[derive(Clone, Debug)]
@@ -15,6 +14,9 @@ pub struct RunConfig {
     pub source: Source,
     /// The lake's folder.
     pub out: PathBuf,
+    /// Folder for what doesn't fit into memory, and for what an export has received until it is committed; each lake has a folder in
+    /// it. `None`: a temporary folder that goes with the run, so that an export that ends early begins anew.
+    pub work_dir: Option<PathBuf>,
     /// Replace what the lake holds.
     pub is_overwrite: bool,
     /// How tasks become partitions.
@@ -27,33 +29,6 @@ pub struct RunConfig {
     pub compression_level: ZstdLevel,
     /// How many rejects a run survives.
     pub max_rejects: Option<MaxRejects>,
-}
-
-/// Where tasks come from.
-#[derive(Clone, Debug)]
-pub enum Source {
-    /// From files, in order.
-    Files(Vec<Input>),
-    /// From the API.
-    Api(Box<ApiConfig>),
-}
-
-impl Source {
-    /// What its inputs are called, by their positions: in rejects.
-    pub fn names(&self) -> Vec<String> {
-        match self {
-            Source::Files(inputs) => inputs.iter().map(Input::name).collect(),
-            Source::Api(api) => vec![api.url.origin().ascii_serialization()],
-        }
-    }
-
-    /// Bytes of all inputs as they lie on the disk; `None` where one has no size.
-    pub fn size(&self) -> Option<u64> {
-        match self {
-            Source::Files(inputs) => inputs.iter().map(Input::size).sum(),
-            Source::Api(_) => None,
-        }
-    }
 }
 
 /// How many rejects a run survives: judged at its end, before the commit.
@@ -101,7 +76,7 @@ impl std::str::FromStr for MaxRejects {
 
 /// How the memory limit is shared out. All sizes are counted bytes of JSON, which is what a run holds most of.
 ///
-/// At the default of 512 MiB: pages on their way 32 MiB, buffers 128 MiB, parts being built 192 MiB, the index of identities
+/// At the default of 512 MiB: blocks on their way 32 MiB, buffers 128 MiB, parts being built 192 MiB, the index of identities
 /// 16 MiB. What remains is for what is not counted: arenas, contexts of zstd, the list of files, the program. Larger buffers gain
 /// nothing: fresh memory has to be cleared first, which costs as much as a way through the file cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,8 +96,8 @@ impl Memory {
     /// The least that works.
     pub const LEAST_BYTES: usize = 32 * 1024 * 1024;
 
-    /// Pages that are read and not yet in a buffer.
-    pub fn page_bytes(self) -> usize {
+    /// Blocks that are read and not yet in a buffer.
+    pub fn block_bytes(self) -> usize {
         self.limit_bytes / 16
     }
 

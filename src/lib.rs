@@ -38,9 +38,11 @@ pub mod flatten;
 
 pub mod file;
 
-pub mod commit;
-
 pub mod drift;
+
+pub mod part;
+
+pub mod commit;
 
 pub mod report;
 
@@ -48,6 +50,8 @@ pub mod pipeline;
 
 // And back.
 pub mod restore;
+
+pub mod inspect;
 
 // The tables in the words of those who read them.
 pub mod dialect;

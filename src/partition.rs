@@ -92,7 +92,7 @@ pub fn columns(dataset: Dataset) -> &'static [&'static str] {
 pub const DATE: &str = "date";
 
 /// The partition of a row. Only tasks have a batch and a date.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Key {
     /// The stream of objects.
     pub dataset: Dataset,

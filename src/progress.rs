@@ -25,19 +25,19 @@ pub struct Progress {
     stage: AtomicU8,
     total_bytes: AtomicU64,
     read_bytes: AtomicU64,
-    routed_bytes: AtomicU64,
+    buffered_bytes: AtomicU64,
     built_bytes: AtomicU64,
     tasks: AtomicU64,
-    fetch: Arc<Fetch>,
+    api: Arc<ApiCounts>,
     /// The signal that asked to stop; 0 for none.
     signal: AtomicI32,
     wake: Sender<()>,
     woken: Receiver<()>,
 }
 
-/// Counters of a fetch from the API.
+/// Counters of what comes from the API.
 #[derive(Debug, Default)]
-pub struct Fetch {
+pub struct ApiCounts {
     /// Requests sent, each attempt counted.
     pub requests: AtomicU64,
     /// Attempts behind the first ones.
@@ -54,7 +54,7 @@ pub struct Fetch {
     pub expected_tasks: AtomicU64,
 }
 
-impl Fetch {
+impl ApiCounts {
     /// The pages that came, those of an earlier run with them.
     pub fn all_pages(&self) -> u64 {
         self.pages.load(Relaxed) + self.spooled_pages.load(Relaxed)
@@ -71,7 +71,7 @@ pub struct Counts {
     /// How many of them are read.
     pub read_bytes: u64,
     /// Bytes of JSON, decompressed, that wait in buffers or have left them.
-    pub routed_bytes: u64,
+    pub buffered_bytes: u64,
     /// How many of them are staged as files.
     pub built_bytes: u64,
     /// Tasks read.
@@ -98,10 +98,10 @@ impl Default for Progress {
             stage: AtomicU8::new(Stage::Reading as u8),
             total_bytes: zero(),
             read_bytes: zero(),
-            routed_bytes: zero(),
+            buffered_bytes: zero(),
             built_bytes: zero(),
             tasks: zero(),
-            fetch: Arc::default(),
+            api: Arc::default(),
             signal: AtomicI32::new(0),
             wake,
             woken,
@@ -121,21 +121,21 @@ impl Progress {
             stage,
             total_bytes: Some(self.total_bytes.load(Relaxed)).filter(|bytes| *bytes > 0),
             read_bytes: self.read_bytes.load(Relaxed),
-            routed_bytes: self.routed_bytes.load(Relaxed),
+            buffered_bytes: self.buffered_bytes.load(Relaxed),
             built_bytes: self.built_bytes.load(Relaxed),
             tasks: self.tasks.load(Relaxed),
-            requests: self.fetch.requests.load(Relaxed),
-            pages: self.fetch.all_pages(),
-            chains: self.fetch.chains.load(Relaxed),
-            retries: self.fetch.retries.load(Relaxed),
-            is_slowed: self.fetch.waited_ms.load(Relaxed) > 0,
-            expected_tasks: Some(self.fetch.expected_tasks.load(Relaxed)).filter(|tasks| *tasks > 0),
+            requests: self.api.requests.load(Relaxed),
+            pages: self.api.all_pages(),
+            chains: self.api.chains.load(Relaxed),
+            retries: self.api.retries.load(Relaxed),
+            is_slowed: self.api.waited_ms.load(Relaxed) > 0,
+            expected_tasks: Some(self.api.expected_tasks.load(Relaxed)).filter(|tasks| *tasks > 0),
         }
     }
 
     /// The counters of what comes from the API.
-    pub fn fetch(&self) -> Arc<Fetch> {
-        Arc::clone(&self.fetch)
+    pub fn api(&self) -> Arc<ApiCounts> {
+        Arc::clone(&self.api)
     }
 
     /// Asks the run to stop, as a signal would. A run whose commit has begun goes on to its end.
@@ -165,8 +165,8 @@ impl Progress {
         self.total_bytes.store(total_bytes.unwrap_or(0), Relaxed);
     }
 
-    pub(crate) fn routed(&self, bytes: u64, tasks: u64) {
-        self.routed_bytes.fetch_add(bytes, Relaxed);
+    pub(crate) fn buffered(&self, bytes: u64, tasks: u64) {
+        self.buffered_bytes.fetch_add(bytes, Relaxed);
         self.tasks.fetch_add(tasks, Relaxed);
     }
 

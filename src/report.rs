@@ -6,10 +6,10 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use serde::Serialize;
 
-use crate::commit::FileEntry;
 use crate::drift::{Drift, Finding};
 use crate::error::{Error, Result};
-use crate::progress::Fetch;
+use crate::part::FileEntry;
+use crate::progress::ApiCounts;
 use crate::table::TABLES;
 
 /// The report of a run. As JSON it lies in `_taskloom/runs/` and is what `--json` prints.
@@ -68,14 +68,14 @@ pub struct FetchReport {
 
 impl FetchReport {
     /// The counters of a fetch that is at its end.
-    pub fn of(fetch: &Fetch, began_at: Option<String>) -> FetchReport {
+    pub fn of(counts: &ApiCounts, began_at: Option<String>) -> FetchReport {
         FetchReport {
             began_at,
-            requests: fetch.requests.load(Relaxed),
-            retries: fetch.retries.load(Relaxed),
-            pages: fetch.all_pages(),
-            spooled_pages: fetch.spooled_pages.load(Relaxed),
-            waited_seconds: fetch.waited_ms.load(Relaxed) as f64 / 1000.0,
+            requests: counts.requests.load(Relaxed),
+            retries: counts.retries.load(Relaxed),
+            pages: counts.all_pages(),
+            spooled_pages: counts.spooled_pages.load(Relaxed),
+            waited_seconds: counts.waited_ms.load(Relaxed) as f64 / 1000.0,
         }
     }
 }

@@ -9,12 +9,13 @@ use std::time::Duration;
 use chrono::Utc;
 use clap::Args;
 
-use super::flatten;
+use super::lake;
 use super::voice::Voice;
-use crate::config::{Memory, RunConfig, Source};
+use crate::config::{Memory, RunConfig};
 use crate::error::{Error, Result};
 use crate::partition::{DateGrain, Layout};
 use crate::simulate::{Fault, Faults, SimulateOptions, Simulator, Store};
+use crate::source::Source;
 use crate::source::api::query::{EXPANDABLE, OPTS};
 use crate::source::api::{ApiConfig, Key, Patience, Plan, Query, Selector};
 
@@ -46,14 +47,15 @@ pub(super) fn run(args: DemoArgs, voice: Voice) -> Result<u8> {
     let config = RunConfig {
         source: Source::Api(Box::new(api(&simulator)?)),
         out: args.out.clone(),
+        work_dir: None,
         is_overwrite: true,
         layout: Layout { date_grain: DateGrain::Month, ..Layout::default() },
-        threads: flatten::all_cores(),
+        threads: lake::all_cores(),
         memory: Memory::default(),
         compression_level: Default::default(),
         max_rejects: None,
     };
-    flatten::weave(config, false, voice)?;
+    lake::make(config, false, voice)?;
     simulator.stop();
     say(voice, &questions(&args.out.display().to_string()))?;
     Ok(0)

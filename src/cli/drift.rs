@@ -8,8 +8,8 @@ use clap::Args;
 use super::printable;
 use super::summary::Summary;
 use crate::commit::Lake;
-use crate::drift;
 use crate::error::{Error, Result};
+use crate::inspect;
 use crate::report::DriftReport;
 
 /// List what a lake holds that the schema does not know.
@@ -33,7 +33,7 @@ pub(super) struct DriftArgs {
 
 pub(super) fn run(args: &DriftArgs) -> Result<u8> {
     let lake = Lake::open(&args.lake)?;
-    let report = DriftReport::of(drift::of_lake(&lake)?);
+    let report = DriftReport::of(inspect::drift_of(&lake)?);
     let text =
         if args.json { format!("{}\n", printable::json(&report.to_json()?)) } else { Summary(&report).to_string() };
     std::io::stdout().write_all(text.as_bytes()).map_err(Error::Output)?;

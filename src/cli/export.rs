@@ -9,10 +9,10 @@ use chrono::{DateTime, NaiveDate, Utc};
 use clap::{ArgGroup, Args};
 use url::{Host, Url};
 
-use super::flatten::LakeArgs;
+use super::lake::LakeArgs;
 use super::voice::Voice;
-use crate::config::Source;
 use crate::error::{Error, Result};
+use crate::source::Source;
 use crate::source::api::query::{EXPANDABLE, OPTS, parameter};
 use crate::source::api::{ApiConfig, Frontier, Key, Patience, Plan, Query, Selector};
 use crate::time::parse_instant;
@@ -174,7 +174,7 @@ pub(super) fn run(args: ExportArgs, voice: Voice) -> Result<u8> {
         allows_count_mismatch: args.allow_count_mismatch,
         url: args.api.api_url,
     };
-    let ended = args.lake.weave(Source::Api(Box::new(config)), voice);
+    let ended = args.lake.make(Source::Api(Box::new(config)), voice);
     if let Err(Error::Interrupted { .. }) = ended {
         voice.warn("what was received is kept: the same command goes on from there");
     }

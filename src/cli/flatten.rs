@@ -1,23 +1,13 @@
 //! `taskloom flatten`.
 
 use std::ffi::OsString;
-use std::io::Write;
-use std::path::PathBuf;
-use std::sync::Arc;
 
-use bytesize::ByteSize;
 use clap::Args;
-use parquet::basic::ZstdLevel;
 
-use super::printable;
-use super::summary::Summary;
+use super::lake::LakeArgs;
 use super::voice::Voice;
-use crate::config::{MaxRejects, Memory, RunConfig, Source};
-use crate::error::{Error, Result};
-use crate::partition::{DateBy, DateGrain, Layout};
-use crate::progress::Progress;
-use crate::report::Report;
-use crate::{pipeline, source};
+use crate::error::Result;
+use crate::source::{self, Source};
 
 /// Flatten files of tasks into a lake of Parquet tables.
 ///
@@ -42,114 +32,7 @@ pub(super) struct FlattenArgs {
     lake: LakeArgs,
 }
 
-/// How a lake is made, whatever it is made from.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "The lake")]
-pub(super) struct LakeArgs {
-    /// Folder of the lake
-    #[arg(long, value_name = "DIR")]
-    out: PathBuf,
-    /// Replace what the lake holds: afterwards it holds what this run brought, and nothing else
-    #[arg(long)]
-    overwrite: bool,
-    /// Threads that work [default: all cores]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    threads: Option<u16>,
-    /// Memory for what is buffered and being encoded
-    #[arg(long, value_name = "SIZE", default_value = "512MiB", value_parser = size)]
-    memory_limit: ByteSize,
-    /// Level of zstd: 1 is quick, 3 is small enough for most, 19 is for archives
-    #[arg(long, value_name = "LEVEL", default_value_t = 3, value_parser = clap::value_parser!(i32).range(1..=22))]
-    compression_level: i32,
-    /// Which time of a task names its date; fixed by a lake's first run
-    #[arg(long, value_enum, value_name = "INSTANT", default_value_t)]
-    date_by: DateBy,
-    /// How long a partition's date lasts; fixed by a lake's first run
-    #[arg(long, value_enum, value_name = "GRAIN", default_value_t)]
-    date_grain: DateGrain,
-    /// End with status 0 although tasks were rejected
-    #[arg(long)]
-    allow_rejects: bool,
-    /// Fail and commit nothing if more tasks are rejected than this
-    #[arg(long, value_name = "N|N%")]
-    max_rejects: Option<MaxRejects>,
-    /// Print the report as JSON
-    #[arg(long)]
-    json: bool,
-}
-
-/// Done, but tasks were rejected.
-const STATUS_REJECTS: u8 = 3;
-
 pub(super) fn run(args: FlattenArgs, voice: Voice) -> Result<u8> {
     let source = Source::Files(source::resolve(&args.inputs)?);
-    args.lake.weave(source, voice)
-}
-
-impl LakeArgs {
-    /// Makes a lake of what comes from the source, tells how it went, and gives the exit status.
-    pub(super) fn weave(self, source: Source, voice: Voice) -> Result<u8> {
-        let (is_json, allows_rejects) = (self.json, self.allow_rejects);
-        let report = weave(self.config(source)?, is_json, voice)?;
-        Ok(if report.rejected > 0 && !allows_rejects { STATUS_REJECTS } else { 0 })
-    }
-
-    fn config(self, source: Source) -> Result<RunConfig> {
-        Ok(RunConfig {
-            source,
-            out: self.out,
-            is_overwrite: self.overwrite,
-            layout: Layout { date_by: self.date_by, date_grain: self.date_grain },
-            threads: self.threads.map_or_else(all_cores, usize::from),
-            memory: memory(self.memory_limit)?,
-            compression_level: ZstdLevel::try_new(self.compression_level).unwrap_or_default(),
-            max_rejects: self.max_rejects,
-        })
-    }
-}
-
-/// Makes a lake, and tells how it went.
-pub(super) fn weave(config: RunConfig, is_json: bool, voice: Voice) -> Result<Report> {
-    let progress = Arc::new(Progress::default());
-    super::signals::watch(&progress);
-    let shown = voice.show(&progress);
-    let ended = pipeline::run(config, &progress);
-    drop(shown);
-    let report = ended?;
-    // The run is committed: whether anybody hears of it doesn't change how it ended.
-    if let Err(error) = print(&report, is_json, voice) {
-        voice.warn(&format!("version {} is committed, but the report can't be written: {error}", report.version));
-    }
-    Ok(report)
-}
-
-fn print(report: &Report, is_json: bool, voice: Voice) -> std::io::Result<()> {
-    if is_json {
-        let json = report.to_json().map_err(std::io::Error::other)?;
-        return writeln!(std::io::stdout(), "{}", printable::json(&json));
-    }
-    if voice.is_quiet() {
-        return Ok(());
-    }
-    let text = Summary(report).to_string();
-    let (heading, rest) = text.split_once('\n').unwrap_or((&text, ""));
-    let bold = anstyle::Style::new().bold();
-    write!(anstream::stdout(), "{bold}{heading}{bold:#}\n{rest}")
-}
-
-pub(super) fn all_cores() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
-}
-
-fn size(text: &str) -> std::result::Result<ByteSize, String> {
-    text.parse().map_err(|_| format!("expected a size such as 512MiB or 2GB, found `{text}`"))
-}
-
-fn memory(limit: ByteSize) -> Result<Memory> {
-    let limit_bytes = usize::try_from(limit.as_u64()).unwrap_or(usize::MAX);
-    if limit_bytes < Memory::LEAST_BYTES {
-        let expected = format!("at least {}", ByteSize(Memory::LEAST_BYTES as u64));
-        return Err(Error::Usage { setting: "--memory-limit", expected, found: limit.to_string() });
-    }
-    Ok(Memory { limit_bytes })
+    args.lake.make(source, voice)
 }

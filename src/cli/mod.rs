@@ -6,6 +6,7 @@ mod export;
 mod flatten;
 mod generate;
 mod hint;
+mod lake;
 mod manual;
 mod printable;
 mod restore;

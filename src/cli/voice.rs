@@ -204,5 +204,5 @@ fn fetching(counts: Counts, elapsed: Duration) -> String {
 fn done(counts: Counts) -> f64 {
     let share = |part: u64, whole: u64| if whole == 0 { 0.0 } else { (part as f64 / whole as f64).min(1.0) };
     let read = share(counts.read_bytes, counts.total_bytes.unwrap_or(0));
-    (read + read * share(counts.built_bytes, counts.routed_bytes)) / 2.0
+    (read + read * share(counts.built_bytes, counts.buffered_bytes)) / 2.0
 }

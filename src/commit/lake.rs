@@ -5,9 +5,11 @@ use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-use super::record::{FORMAT, FileEntry, Record};
-use super::staging::{Staging, staged_path, sync_file_system, sync_folder};
+use super::lock::WriterLock;
+use super::record::{FORMAT, Record};
+use super::staging::{Staging, sync_file_system, sync_folder};
 use crate::error::{Error, Result};
+use crate::part::{FileEntry, file_path};
 use crate::partition::Layout;
 use crate::table::{SCHEMA_VERSION, TABLES};
 
@@ -46,6 +48,15 @@ pub struct Recovered {
     pub swept_runs: u64,
 }
 
+/// How a commit ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CommitOutcome {
+    /// It is this version, and visible.
+    Committed(u64),
+    /// Another run committed the version that it would have been; nothing of this one is visible.
+    Conflict(u64),
+}
+
 /// What a run wants to commit.
 #[derive(Debug)]
 pub struct Change<'a> {
@@ -64,24 +75,32 @@ pub struct Change<'a> {
 impl Lake {
     /// The lake in a folder that is new, empty or a lake already. Makes the folder.
     pub fn create(root: &Path) -> Result<Lake> {
-        Error::if_address(root)?;
+        Lake::check_place(root)?;
         let lake = Lake { root: root.to_owned() };
-        if root.is_file() {
-            return Err(Error::NoFolder { path: root.to_owned() });
-        }
-        fs::create_dir_all(root).map_err(Error::file("create", root))?;
-        if !lake.own("commits").is_dir() {
-            let entries = fs::read_dir(root).map_err(Error::file("list", root))?;
-            let names = entries.filter_map(|entry| Some(entry.ok()?.file_name().to_string_lossy().into_owned()));
-            if let Some(found) = names.into_iter().find(|name| name != OWN) {
-                return Err(Error::NotEmpty { path: root.to_owned(), found });
-            }
-        }
         for folder in ["commits", "staging", "rejects", "runs"] {
             let path = lake.own(folder);
             fs::create_dir_all(&path).map_err(Error::file("create", path))?;
         }
         Ok(lake)
+    }
+
+    /// An error unless a lake is here or can be made.
+    pub fn check_place(root: &Path) -> Result<()> {
+        Error::if_address(root)?;
+        if root.is_file() {
+            return Err(Error::NoFolder { path: root.to_owned() });
+        }
+        if !root.exists() || root.join(OWN).join("commits").is_dir() {
+            return Ok(());
+        }
+        for entry in fs::read_dir(root).map_err(Error::file("list", root))? {
+            let found = entry.map_err(Error::file("list", root))?.file_name();
+            if found != OWN {
+                let found = found.to_string_lossy().into_owned();
+                return Err(Error::NotEmpty { path: root.to_owned(), found });
+            }
+        }
+        Ok(())
     }
 
     /// The lake in a folder that must be one.
@@ -99,6 +118,11 @@ impl Lake {
     /// A place in the folder that is the lake's own.
     pub fn own(&self, name: &str) -> PathBuf {
         self.root.join(OWN).join(name)
+    }
+
+    /// Takes the place of the one run that may write to the lake.
+    pub fn lock(&self) -> Result<WriterLock> {
+        WriterLock::take(&self.own("lock"), &self.root)
     }
 
     /// Opens a staging folder for a run.
@@ -172,7 +196,7 @@ impl Lake {
         if is_readable { Ok(snapshot) } else { Err(Error::NoVersion { path: self.root.clone() }) }
     }
 
-    /// Commits what was staged on top of a snapshot, replacing the named files, and makes it visible. Gives the new version.
+    /// Commits what was staged on top of a snapshot, replacing the named files, and makes it visible.
     /// `last_word` is asked when all is on the disk: its error is the last that can prevent the commit.
     pub fn commit(
         &self,
@@ -180,7 +204,7 @@ impl Lake {
         staging: &Staging,
         change: Change<'_>,
         last_word: impl FnOnce() -> Result<()>,
-    ) -> Result<u64> {
+    ) -> Result<CommitOutcome> {
         let Change { run, spool, layout, add, remove } = change;
         staging.sync()?;
         crash_point("staged");
@@ -198,15 +222,17 @@ impl Lake {
             add,
             remove,
         };
-        self.put_record(&record, staging)?;
+        if !self.put_record(&record, staging)? {
+            return Ok(CommitOutcome::Conflict(record.version));
+        }
         crash_point("committed");
         self.publish(&record).map_err(|cause| Error::committed(record.version, cause))?;
         staging.release();
-        Ok(record.version)
+        Ok(CommitOutcome::Committed(record.version))
     }
 
-    /// Puts a record under its version's name unless there is one: a hard link does that in one step.
-    fn put_record(&self, record: &Record, staging: &Staging) -> Result<()> {
+    /// Puts a record under its version's name; false if there is one. A hard link does that in one step.
+    fn put_record(&self, record: &Record, staging: &Staging) -> Result<bool> {
         let (bytes, _) = record.seal()?;
         let draft = staging.folder().join("record.json");
         let written = File::create(&draft).and_then(|mut file| {
@@ -216,12 +242,13 @@ impl Lake {
         written.map_err(Error::file("write", &draft))?;
         let path = self.record_path(record.version);
         match fs::hard_link(&draft, &path) {
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => Err(Error::Conflict { version: record.version }),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
             Err(error) => Err(Error::file("write", &path)(error)),
             Ok(()) => {
                 // From here on a record names the staged files: they stay until they are in place.
                 staging.keep();
-                sync_folder(&self.own("commits")).map_err(|cause| Error::committed(record.version, cause))
+                sync_folder(&self.own("commits")).map_err(|cause| Error::committed(record.version, cause))?;
+                Ok(true)
             }
         }
     }
@@ -269,7 +296,7 @@ impl Lake {
         if known_folders.insert(folder.to_owned()) {
             fs::create_dir_all(folder).map_err(Error::file("create", folder))?;
         }
-        match fs::rename(staged_path(staged, &file.table, name), &path) {
+        match fs::rename(file_path(staged, &file.table, name), &path) {
             Ok(()) => Ok(true),
             Err(error) if error.kind() == ErrorKind::NotFound => match path.metadata() {
                 Ok(metadata) if metadata.len() == file.bytes => Ok(false),

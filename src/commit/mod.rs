@@ -8,9 +8,11 @@
 //! run or by `taskloom recover`.
 
 mod lake;
+mod lock;
 mod record;
 mod staging;
 
-pub use lake::{Change, Lake, Recovered, Snapshot};
-pub use record::{FileEntry, Record};
-pub use staging::{Staging, part_name};
+pub use lake::{Change, CommitOutcome, Lake, Recovered, Snapshot};
+pub use lock::WriterLock;
+pub use record::Record;
+pub use staging::Staging;

@@ -4,9 +4,9 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use xxhash_rust::xxh3::xxh3_128;
 
 use crate::error::{Error, Result};
+use crate::part::{FileEntry, checksum};
 use crate::partition::Layout;
 
 /// The version of this file's shape.
@@ -40,30 +40,10 @@ pub struct Record {
     pub remove: Vec<String>,
 }
 
-/// A file of the lake.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FileEntry {
-    /// Its table.
-    pub table: String,
-    /// Its path below the lake's folder, with `/`.
-    pub path: String,
-    /// Its rows.
-    pub rows: u64,
-    /// Its bytes.
-    pub bytes: u64,
-    /// XXH3-128 of its bytes, in hex.
-    pub checksum: String,
-}
-
 #[derive(Serialize, Deserialize)]
 struct Sealed {
     checksum: String,
     record: Box<RawValue>,
-}
-
-/// XXH3-128 in hex.
-pub fn checksum(bytes: &[u8]) -> String {
-    format!("{:032x}", xxh3_128(bytes))
 }
 
 impl Record {

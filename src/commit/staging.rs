@@ -1,16 +1,11 @@
 //! A run's own folder: what lies here no reader sees.
 
 use std::fs::{self, File, TryLockError};
-use std::io::{ErrorKind, Write};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use xxhash_rust::xxh3::xxh3_128;
-
-use super::record::{FileEntry, checksum};
 use crate::error::{Error, Result};
-use crate::partition::Key;
-use crate::table::Table;
 
 /// The folder of a run that is under way. It goes when this value does, unless a record may name what is in it.
 #[derive(Debug)]
@@ -74,28 +69,9 @@ impl Staging {
         }
     }
 
-    /// The folder, for files that the run needs on its way.
+    /// The folder, for the files of parts.
     pub fn folder(&self) -> &Path {
         &self.folder
-    }
-
-    /// Where a file waits.
-    pub fn path(&self, table: &str, part_name: &str) -> PathBuf {
-        staged_path(&self.folder, table, part_name)
-    }
-
-    /// Writes a file, and tells how a record names it.
-    pub fn write(&self, table: &Table, key: &Key, part_name: &str, bytes: &[u8], rows: u64) -> Result<FileEntry> {
-        let path = self.path(table.name, part_name);
-        let written = File::create(&path).and_then(|mut file| file.write_all(bytes));
-        written.map_err(Error::file("write", &path))?;
-        Ok(FileEntry {
-            table: table.name.to_owned(),
-            path: format!("{}/{}/{part_name}", table.name, key.path()),
-            rows,
-            bytes: bytes.len() as u64,
-            checksum: checksum(bytes),
-        })
     }
 
     /// Brings everything in the folder onto the disk.
@@ -112,17 +88,6 @@ impl Drop for Staging {
 
 fn lock_path(folder: &Path) -> PathBuf {
     folder.with_extension("lock")
-}
-
-/// Where a file of a run waits.
-pub(super) fn staged_path(folder: &Path, table: &str, part_name: &str) -> PathBuf {
-    folder.join(format!("{table}.{part_name}"))
-}
-
-/// The file name of a part: the same for the same part on the same version, and never again after that.
-pub fn part_name(parent: &str, key: &Key, ordinal: u32) -> String {
-    let identity = format!("{parent}\n{:?}\n{}\n{ordinal}", key.dataset, key.path());
-    format!("part-{:032x}.parquet", xxh3_128(identity.as_bytes()))
 }
 
 /// Brings everything written to the file system of a folder onto the disk: with thousands of files, one call for all of them

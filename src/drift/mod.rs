@@ -4,7 +4,6 @@
 //! no column could hold stands in `extra`, and words stand in their columns. So a run and a look at a lake find the same.
 
 mod known;
-mod lake;
 mod place;
 
 use std::collections::{BTreeSet, HashMap};
@@ -17,8 +16,6 @@ use crate::table::catalog::annotations;
 use crate::table::{Column, Table};
 use known::{Known, known_of, value_column_of};
 use place::Places;
-
-pub use lake::of_lake;
 
 /// What is unknown about a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -191,6 +188,15 @@ impl Drift {
         findings.sort_unstable_by(|(one, _), (other, _)| (rank(one.0), one).cmp(&(rank(other.0), other)));
         (findings.into_iter().map(|(_, finding)| finding).collect(), self.others)
     }
+}
+
+/// The columns of a table that are looked at.
+pub fn columns(table: &'static Table) -> Vec<&'static str> {
+    let keys = table.sort_columns().map(|column| column.name);
+    let words = table.columns.iter().filter(|column| !column.words.is_empty()).map(|column| column.name);
+    let is_of_annotations = table.name == annotations::TABLE.name;
+    let values = known::VALUES.iter().filter(|_| is_of_annotations).map(|(name, _)| *name);
+    keys.chain(words).chain(values).chain(["extra"]).collect()
 }
 
 fn text<'a>(batch: &'a RecordBatch, name: &str) -> Option<&'a StringArray> {

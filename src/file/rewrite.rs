@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use arrow::array::{AsArray, BooleanArray, RecordBatch};
+use arrow::array::{Array, AsArray, BooleanArray, RecordBatch, StringArray};
 use arrow::compute::filter_record_batch;
 
 use super::encode::{Encoded, Encoding, encode};
@@ -11,8 +11,8 @@ use crate::error::{Error, Result};
 use crate::parse::membership_id;
 use crate::table::{Dataset, Table};
 
-/// Reads a file and encodes it again without the rows of the objects that `is_dropped` names by their identity. `None` where
-/// no row is left.
+/// Reads a file and encodes it again without the rows of the objects that `is_dropped` names by their identity. `None` where every
+/// row was one of these. A file whose identities can't be told is an error: no row goes that was not asked to.
 pub fn without(
     table: &'static Table,
     path: &Path,
@@ -22,7 +22,7 @@ pub fn without(
     let failed = |source| Error::Batch { table: table.name, source };
     let mut kept = Vec::new();
     for batch in read_all(path)? {
-        let is_kept = identities(table, &batch).into_iter().map(|id| !is_dropped(&id)).collect::<Vec<_>>();
+        let is_kept = identities(table, &batch, path)?.into_iter().map(|id| !is_dropped(&id)).collect::<Vec<_>>();
         let batch = filter_record_batch(&batch, &BooleanArray::from(is_kept)).map_err(failed)?;
         if batch.num_rows() > 0 {
             kept.push(batch.with_schema(table.arrow_schema()).map_err(failed)?);
@@ -32,13 +32,64 @@ pub fn without(
 }
 
 /// The identity of each row's object, as the items have it: the first column, and for memberships the second behind it.
-fn identities(table: &Table, batch: &RecordBatch) -> Vec<Vec<u8>> {
-    let column = |index: usize| batch.columns().get(index).and_then(|column| column.as_string_opt::<i32>());
-    let first = column(0).into_iter().flatten().map(|id| id.unwrap_or_default());
-    match (table.dataset, column(1)) {
-        (Dataset::DeliveryTasks, Some(second)) => {
-            first.zip(second).map(|(id, with)| membership_id(id, with.unwrap_or_default()).into_bytes()).collect()
+fn identities(table: &Table, batch: &RecordBatch, path: &Path) -> Result<Vec<Vec<u8>>> {
+    let first = ids(table, batch, 0, path)?;
+    let text = |ids: &StringArray, row| ids.value(row).to_owned();
+    let rows = 0..batch.num_rows();
+    if table.dataset != Dataset::DeliveryTasks {
+        return Ok(rows.map(|row| text(first, row).into_bytes()).collect());
+    }
+    let second = ids(table, batch, 1, path)?;
+    Ok(rows.map(|row| membership_id(first.value(row), second.value(row)).into_bytes()).collect())
+}
+
+fn ids<'b>(table: &Table, batch: &'b RecordBatch, index: usize, path: &Path) -> Result<&'b StringArray> {
+    let column = batch.columns().get(index);
+    let ids = column.and_then(|column| column.as_string_opt::<i32>()).filter(|ids| ids.null_count() == 0);
+    ids.ok_or_else(|| {
+        let found = column.map_or("no column".to_owned(), |column| {
+            format!("{} with {} nulls", column.data_type(), column.null_count())
+        });
+        let (table, path) = (table.name, path.display());
+        let found = format!("expected ids in column {index} of {table}, found {found} in {path}");
+        Error::Bug { place: "file::rewrite", found }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{ArrayRef, Int64Array};
+    use arrow::datatypes::{DataType, Field, Schema};
+    use parquet::arrow::ArrowWriter;
+
+    use super::*;
+
+    /// A file of the table `tasks` whose first column is this.
+    fn file_of(ids: ArrayRef, folder: &Path) -> std::path::PathBuf {
+        let field = Field::new("task_id", ids.data_type().clone(), true);
+        let batch = RecordBatch::try_new(Arc::new(Schema::new(vec![field])), vec![ids]).unwrap();
+        let path = folder.join("file.parquet");
+        let mut writer = ArrowWriter::try_new(std::fs::File::create(&path).unwrap(), batch.schema(), None).unwrap();
+        writer.write(&batch).unwrap();
+        writer.close().unwrap();
+        path
+    }
+
+    #[test]
+    fn ids_that_cannot_be_told_are_an_error_and_no_reason_to_drop_rows() {
+        let folder = tempfile::tempdir().unwrap();
+        let table = Table::named("tasks").unwrap();
+        let encoding = Encoding { compression_level: Default::default() };
+        let numbers: ArrayRef = Arc::new(Int64Array::from(vec![1, 2]));
+        let nulls: ArrayRef = Arc::new(StringArray::from(vec![Some("a"), None]));
+        assert_eq!(numbers.data_type(), &DataType::Int64);
+        for ids in [numbers, nulls] {
+            let path = file_of(ids, folder.path());
+            let error = without(table, &path, |_| true, encoding).unwrap_err();
+            assert!(matches!(error, Error::Bug { .. }), "{error}");
+            assert!(path.exists());
         }
-        _ => first.map(|id| id.as_bytes().to_vec()).collect(),
     }
 }

@@ -1,85 +1,116 @@
-//! Puts the rooms together: pages in, a committed version out. Behind the source, the only place that knows of threads and queues.
+//! Puts the rooms together: a source in, a committed version out. Behind the source, the only place that knows of threads and queues.
 
 mod coordinator;
-mod part;
-mod route;
+mod gathered;
+mod group;
+mod rejects;
+mod scratch;
+mod sequence;
 mod workers;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::commit::{Change, FileEntry, Lake, Recovered, Snapshot, Staging, part_name};
-use crate::config::{RunConfig, Source};
+use crate::commit::{Change, CommitOutcome, Lake, Recovered, Snapshot, Staging};
+use crate::config::RunConfig;
 use crate::error::{Error, Result};
-use crate::file::{Encoding, encode};
-use crate::partition::{Key, Layout};
+use crate::file::Encoding;
+use crate::part::{FileEntry, PartWriter};
 use crate::progress::{Progress, Stage};
-use crate::report::{FetchReport, Report};
-use crate::source::api::{self, Ended};
-use crate::table::TABLES;
+use crate::report::Report;
+use crate::source::{Opening, Tail};
 use crate::table::catalog::{delivery_tasks, tasks};
 
-use coordinator::Coordinator;
+use coordinator::{Coordinator, Produced, Tools};
+use scratch::Scratch;
 use workers::Workers;
 
-/// What every job of a run may look at.
+/// How a run ended.
 #[derive(Debug)]
-struct Context {
-    config: RunConfig,
-    staging: Staging,
-    encoding: Encoding,
-    /// Checksum of the record that this run builds on.
-    parent: String,
-    /// Where an export writes down what it receives, and the spool that is committed already.
-    spool: PathBuf,
-    committed_spool: Option<String>,
-    /// Names of the inputs, for rejects.
-    input_names: Vec<String>,
-    progress: Arc<Progress>,
+pub enum Outcome {
+    /// What it made is a version of the lake.
+    Committed(Box<Report>),
+    /// Another run committed this version meanwhile: nothing of this run is visible.
+    Conflict {
+        /// The version that both wanted.
+        version: u64,
+    },
+}
+
+impl Outcome {
+    /// The report of a run that should have been committed: a conflict is an error then.
+    pub fn committed(self) -> Result<Report> {
+        match self {
+            Outcome::Committed(report) => Ok(*report),
+            Outcome::Conflict { version } => Err(Error::Conflict { version }),
+        }
+    }
+}
+
+/// A run that has its lake.
+struct Run<'r> {
+    name: &'r str,
+    config: &'r RunConfig,
+    lake: &'r Lake,
+    parent: &'r Snapshot,
+    staging: &'r Staging,
+    progress: &'r Arc<Progress>,
 }
 
 /// Reads the source and commits its tables as one version. Asked to stop before its commit, it leaves nothing that is visible.
-pub fn run(config: RunConfig, progress: &Arc<Progress>) -> Result<Report> {
+pub fn run(config: RunConfig, progress: &Arc<Progress>) -> Result<Outcome> {
     let started = Instant::now();
     progress.expect(config.source.size());
     let lake = Lake::create(&config.out)?;
+    let _lock = lake.lock()?;
     recover(&lake)?;
     let parent = lake.snapshot()?;
-    if parent.version > 0 && !config.is_overwrite {
-        return Err(Error::LakeExists { path: config.out, version: parent.version });
-    }
-    if parent.version > 0 && parent.layout != config.layout {
-        let words = |layout: Layout| (layout.date_by.word(), layout.date_grain.word());
-        let ((has_by, has_grain), (by, grain)) = (words(parent.layout), words(config.layout));
-        return Err(Error::Layout { path: config.out, has_by, has_grain, by, grain });
-    }
-    let spool = lake.own("spool.ndjson.zst");
-    if matches!(config.source, Source::Files(_)) && api::is_unfinished(&spool, parent.spool.as_deref()) {
-        let spool = spool.display();
-        tracing::warn!(%spool, "an unfinished export lies here: its command, with --overwrite, goes on with it after this run");
-    }
-    let run = run_id();
-    tracing::info!(run, lake = %config.out.display(), threads = config.threads, "starting");
-    let context = Arc::new(Context {
-        staging: lake.stage(&run)?,
-        encoding: Encoding { compression_level: config.compression_level },
-        parent: parent.checksum.clone(),
-        spool,
-        committed_spool: parent.spool.clone(),
-        input_names: config.source.names(),
-        progress: Arc::clone(progress),
-        config,
-    });
-    let woven = weave(&lake, &parent, &run, &context);
-    // Jobs of a failed run may still hold the context.
-    context.staging.clear();
-    let mut report = woven?;
+    check_parent(&config, &parent)?;
+    let name = run_name();
+    tracing::info!(run = name, lake = %config.out.display(), threads = config.threads, "starting");
+    let staging = lake.stage(&name)?;
+    let run = Run { name: &name, config: &config, lake: &lake, parent: &parent, staging: &staging, progress };
+    let ended = run.to_commit();
+    // Jobs of a failed run may still write.
+    staging.clear();
+    let mut report = match ended? {
+        Outcome::Committed(report) => report,
+        conflict => return Ok(conflict),
+    };
     report.seconds = started.elapsed().as_secs_f64();
-    let written = report.write(&lake.own("runs").join(format!("{run}.json")));
+    let written = report.write(&lake.own("runs").join(format!("{name}.json")));
     written.map_err(|cause| Error::committed(report.version, cause))?;
-    tracing::info!(run, version = report.version, seconds = report.seconds, "committed");
-    Ok(report)
+    tracing::info!(run = name, version = report.version, seconds = report.seconds, "committed");
+    Ok(Outcome::Committed(report))
+}
+
+/// An error unless `run` could begin on the lake: what a rehearsal can tell. Changes nothing.
+pub fn check(config: &RunConfig) -> Result<()> {
+    match Lake::open(&config.out) {
+        Ok(lake) => check_parent(config, &lake.snapshot()?),
+        Err(Error::NoLake { .. }) => Lake::check_place(&config.out),
+        Err(error) => Err(error),
+    }
+}
+
+fn check_parent(config: &RunConfig, parent: &Snapshot) -> Result<()> {
+    if parent.version == 0 {
+        return Ok(());
+    }
+    if !config.is_overwrite {
+        return Err(Error::LakeExists { path: config.out.clone(), version: parent.version });
+    }
+    if parent.layout != config.layout {
+        let (has, wanted) = (parent.layout, config.layout);
+        return Err(Error::Layout {
+            path: config.out.clone(),
+            has_by: has.date_by.word(),
+            has_grain: has.date_grain.word(),
+            by: wanted.date_by.word(),
+            grain: wanted.date_grain.word(),
+        });
+    }
+    Ok(())
 }
 
 fn recover(lake: &Lake) -> Result<()> {
@@ -90,35 +121,66 @@ fn recover(lake: &Lake) -> Result<()> {
     Ok(())
 }
 
-fn weave(lake: &Lake, parent: &Snapshot, run: &str, context: &Arc<Context>) -> Result<Report> {
-    let workers = Workers::start(context.config.threads)?;
-    let outcome = Coordinator::new(context, &workers)?.run()?;
-    let mut report = outcome.report;
-    report.run = run.to_owned();
-    report.rejects_file = outcome.rejects.publish(&lake.own("rejects").join(format!("{run}.ndjson")))?;
-    check_rejects(&context.config, &report)?;
-    check_delivery(&context.config, &report, outcome.files.iter(), outcome.fetched.as_ref())?;
-    let mut files = outcome.files;
-    if would_empty(parent, &files) {
-        if let Some(fetched) = outcome.fetched {
-            // Who went on with it would only come here again.
-            put_away(fetched, lake, context, &mut report)?;
+impl Run<'_> {
+    fn to_commit(&self) -> Result<Outcome> {
+        let config = self.config;
+        let workers = Workers::start(config.threads)?;
+        let scratch = Scratch::of(config.work_dir.as_deref(), self.lake.root())?;
+        let encoding = Encoding { compression_level: config.compression_level };
+        let writer = PartWriter::new(self.staging.folder(), &self.parent.checksum, encoding, workers.pool());
+        let opening = Opening {
+            work_dir: scratch.path(),
+            lake_dir: &self.lake.own(""),
+            committed: self.parent.spool.as_deref(),
+            held_bytes: config.memory.block_bytes(),
+            is_alone: workers.are_alone(),
+        };
+        let feed = config.source.open(opening, self.progress)?;
+        let progress = self.progress;
+        let tools = Tools { config, workers: &workers, writer: writer.clone(), scratch: scratch.path(), progress };
+        let produced = Coordinator::new(tools, feed).run()?;
+        self.commit(produced, &writer)
+    }
+
+    fn commit(&self, produced: Produced, writer: &PartWriter) -> Result<Outcome> {
+        let Produced { mut files, mut report, rejects, tail } = produced;
+        report.run = self.name.to_owned();
+        report.rejects_file = rejects.publish(&self.lake.own("rejects").join(format!("{}.ndjson", self.name)))?;
+        check_rejects(self.config, &report)?;
+        check_count(&report, &files, tail.as_deref())?;
+        if would_empty(self.parent, &files) {
+            if let Some(tail) = tail {
+                // Who went on with it would only come here again.
+                self.put_away(tail)?;
+            }
+            return Err(Error::NothingToOverwriteWith { path: self.lake.root().to_owned(), rejected: report.rejected });
         }
-        return Err(Error::NothingToOverwriteWith { path: lake.root().to_owned(), rejected: report.rejected });
+        files.extend(writer.write_empty()?);
+        report.count_files(&files);
+        self.progress.enter(Stage::Committing);
+        let change = Change {
+            run: self.name,
+            spool: tail.as_ref().and_then(|tail| tail.receipt()),
+            layout: self.config.layout,
+            add: files,
+            remove: self.parent.files.keys().cloned().collect(),
+        };
+        let last_word = || self.progress.check();
+        match self.lake.commit(self.parent, self.staging, change, last_word)? {
+            CommitOutcome::Committed(version) => report.version = version,
+            CommitOutcome::Conflict(version) => return Ok(Outcome::Conflict { version }),
+        }
+        if let Some(tail) = tail {
+            report.fetch = Some(tail.report(self.progress));
+            report.raw_file = self.put_away(tail).map_err(|cause| Error::committed(report.version, cause))?;
+        }
+        Ok(Outcome::Committed(Box::new(report)))
     }
-    files.extend(zero_row_files(context)?);
-    report.count_files(&files);
-    let remove = parent.files.keys().cloned().collect();
-    context.progress.enter(Stage::Committing);
-    let spool = outcome.fetched.as_ref().map(|fetched| fetched.spool_id().to_owned());
-    let change = Change { run, spool, layout: context.config.layout, add: files, remove };
-    let last_word = || context.progress.check();
-    report.version = lake.commit(parent, &context.staging, change, last_word)?;
-    if let Some(fetched) = outcome.fetched {
-        report.fetch = Some(FetchReport::of(&context.progress.fetch(), fetched.began_at()));
-        put_away(fetched, lake, context, &mut report).map_err(|cause| Error::committed(report.version, cause))?;
+
+    /// What was received is of no use any more, unless it is to be kept.
+    fn put_away(&self, tail: Box<dyn Tail>) -> Result<Option<std::path::PathBuf>> {
+        tail.put_away(&self.lake.own("raw"), self.name)
     }
-    Ok(report)
 }
 
 /// True where a lake that holds tasks, or anything at all, would hold none, or nothing, after the commit.
@@ -128,28 +190,11 @@ fn would_empty(parent: &Snapshot, files: &[FileEntry]) -> bool {
     parent.version > 0 && files.is_empty() || holds_tasks && !files.iter().any(is_of_tasks)
 }
 
-/// The spool is of no use behind the commit, unless what was received is to be kept.
-fn put_away(fetched: Ended, lake: &Lake, context: &Context, report: &mut Report) -> Result<()> {
-    let keeps_raw = matches!(&context.config.source, Source::Api(api) if api.keeps_raw);
-    let folder = lake.own("raw");
-    if keeps_raw {
-        std::fs::create_dir_all(&folder).map_err(Error::file("create", &folder))?;
-    }
-    report.raw_file = fetched.finish(keeps_raw.then(|| folder.join(format!("{}.ndjson.zst", report.run))))?;
-    Ok(())
-}
-
 /// A delivery says how many tasks it has: other numbers are an error.
-fn check_delivery<'a>(
-    config: &RunConfig,
-    report: &Report,
-    files: impl Iterator<Item = &'a FileEntry>,
-    fetched: Option<&Ended>,
-) -> Result<()> {
-    let is_allowed = matches!(&config.source, Source::Api(api) if api.allows_count_mismatch);
-    let Some(expected) = fetched.and_then(|fetched| fetched.task_count).filter(|_| !is_allowed) else { return Ok(()) };
-    let rows = files.filter(|file| file.table == delivery_tasks::TABLE.name).map(|file| file.rows).sum::<u64>();
-    let found = rows + report.rejected;
+fn check_count(report: &Report, files: &[FileEntry], tail: Option<&dyn Tail>) -> Result<()> {
+    let Some(expected) = tail.and_then(Tail::expected_tasks) else { return Ok(()) };
+    let memberships = files.iter().filter(|file| file.table == delivery_tasks::TABLE.name);
+    let found = memberships.map(|file| file.rows).sum::<u64>() + report.rejected;
     if found == expected {
         return Ok(());
     }
@@ -169,20 +214,8 @@ fn check_rejects(config: &RunConfig, report: &Report) -> Result<()> {
     }
 }
 
-/// Every table always has a file, so that no reader fails on a table without rows.
-fn zero_row_files(context: &Context) -> Result<Vec<FileEntry>> {
-    let write = |table: &&'static crate::table::Table| {
-        let key = Key::null(table.dataset);
-        // Parts count from 0, so this ordinal is never one of theirs.
-        let name = part_name(&context.parent, &key, u32::MAX);
-        let encoded = encode(table, &[], context.encoding, &context.staging.path(table.name, &name))?;
-        context.staging.write(table, &key, &name, &encoded.bytes, encoded.rows)
-    };
-    TABLES.iter().map(write).collect()
-}
-
 /// A name that no other run has: when it started, and which process it is.
-fn run_id() -> String {
+fn run_name() -> String {
     let now = chrono::Utc::now();
     format!("{}-{:x}", now.format("%Y%m%dT%H%M%S%3fZ"), std::process::id())
 }

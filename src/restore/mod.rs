@@ -15,9 +15,10 @@ use arrow::array::{Array, AsArray, StringArray};
 use bumpalo::Bump;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
 
-use crate::commit::{FileEntry, Lake};
+use crate::commit::Lake;
 use crate::error::{Error, Result};
 use crate::file;
+use crate::part::FileEntry;
 use crate::table::catalog::{
     annotations, attachments, chunks, criterion_evaluations, messages, reasoning, reference_texts, rubric_criteria,
     rubric_evaluations, rubrics, sensitive_content_reports, submissions, task_errors, tasks, threads, turns,

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -23,7 +22,14 @@ pub struct Part {
     pub bytes: usize,
     held: Vec<Vec<u8>>,
     spilled: Vec<Segment>,
-    file: Option<Arc<File>>,
+    spill: Option<Arc<Spill>>,
+}
+
+/// A nameless file, so that nothing of it stays when the process dies, and the folder that it was made in.
+#[derive(Debug)]
+struct Spill {
+    file: File,
+    folder: PathBuf,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -34,14 +40,17 @@ struct Segment {
 
 impl Part {
     /// The frames, in pieces, read back from disk where they were put there.
-    pub fn load(self) -> io::Result<Vec<Vec<u8>>> {
+    pub fn load(self) -> Result<Vec<Vec<u8>>> {
         let mut pieces = Vec::with_capacity(self.spilled.len() + self.held.len());
-        if let Some(file) = &self.file {
-            for segment in &self.spilled {
-                let mut piece = vec![0; segment.bytes];
-                file.read_exact_at(&mut piece, segment.offset)?;
-                pieces.push(piece);
-            }
+        for segment in &self.spilled {
+            let Spill { file, folder } = self.spill.as_deref().ok_or_else(|| Error::Bug {
+                place: "shuffle::buffers",
+                found: "a part that was put on disk, without its file".to_owned(),
+            })?;
+            let mut piece = vec![0; segment.bytes];
+            let read = file.read_exact_at(&mut piece, segment.offset);
+            read.map_err(Error::file("read back what was spilled to", folder))?;
+            pieces.push(piece);
         }
         pieces.extend(self.held);
         Ok(pieces)
@@ -65,7 +74,7 @@ pub struct Buffers {
     held_bytes: usize,
     cut_parts: u32,
     spill_folder: PathBuf,
-    file: Option<Arc<File>>,
+    spill: Option<Arc<Spill>>,
     file_bytes: u64,
 }
 
@@ -80,7 +89,7 @@ impl Buffers {
             held_bytes: 0,
             cut_parts: 0,
             spill_folder: spill_folder.to_owned(),
-            file: None,
+            spill: None,
             file_bytes: 0,
         }
     }
@@ -128,24 +137,28 @@ impl Buffers {
             bytes: std::mem::take(&mut partition.bytes),
             held,
             spilled: std::mem::take(&mut partition.spilled),
-            file: self.file.clone(),
+            spill: self.spill.clone(),
         };
         partition.cut_parts += 1;
         self.cut_parts += 1;
         Some(part)
     }
 
-    /// Appends everything held to one nameless file, so that nothing of it stays when the process dies.
+    /// Appends everything held to the file.
     fn spill(&mut self) -> Result<()> {
         let failed = || Error::file("spill to", &self.spill_folder);
-        if self.file.is_none() {
-            self.file = Some(Arc::new(tempfile::tempfile_in(&self.spill_folder).map_err(failed())?));
-        }
-        let Some(file) = &self.file else { return Ok(()) };
+        let spill = match &self.spill {
+            Some(spill) => Arc::clone(spill),
+            None => {
+                let file = tempfile::tempfile_in(&self.spill_folder).map_err(failed())?;
+                let spill = Arc::new(Spill { file, folder: self.spill_folder.clone() });
+                Arc::clone(self.spill.insert(spill))
+            }
+        };
         for partition in self.partitions.values_mut().filter(|partition| !partition.held.is_empty()) {
             let offset = self.file_bytes;
             for frames in partition.held.drain(..) {
-                file.write_all_at(&frames, self.file_bytes).map_err(failed())?;
+                spill.file.write_all_at(&frames, self.file_bytes).map_err(failed())?;
                 self.file_bytes += frames.len() as u64;
             }
             partition.spilled.push(Segment { offset, bytes: (self.file_bytes - offset) as usize });

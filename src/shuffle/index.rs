@@ -1,6 +1,6 @@
 //! Which part holds which object, so that of two with the same identity the later one wins, wherever they lie.
 
-use std::io;
+use std::io::{self, Read, Write};
 use std::path::Path;
 
 use xxhash_rust::xxh3::xxh3_128;
@@ -14,7 +14,7 @@ pub fn identity(id: &[u8]) -> u128 {
     xxh3_128(id)
 }
 
-/// Dataset, identity, position (page, index), part: big-endian, so that bytes sort as the numbers do.
+/// Dataset, identity, position (block, index), part: big-endian, so that bytes sort as the numbers do.
 const ENTRY_BYTES: usize = 1 + 16 + 8 + 4 + 4;
 /// Part, identity.
 const LOSER_BYTES: usize = 4 + 16;
@@ -43,23 +43,24 @@ impl Index {
 
     /// Notes an object. A part names each identity once.
     pub fn add(&mut self, dataset: Dataset, identity: u128, position: Position, part: u32) -> io::Result<()> {
-        let mut entry = Vec::with_capacity(ENTRY_BYTES);
-        entry.push(dataset as u8);
-        entry.extend_from_slice(&identity.to_be_bytes());
-        entry.extend_from_slice(&position.page.to_be_bytes());
-        entry.extend_from_slice(&position.index.to_be_bytes());
-        entry.extend_from_slice(&part.to_be_bytes());
-        entry.try_into().map_or(Ok(()), |entry| self.entries.push(entry))
+        self.entries.push(record(&[
+            &[dataset as u8],
+            &identity.to_be_bytes(),
+            &position.block.to_be_bytes(),
+            &position.index.to_be_bytes(),
+            &part.to_be_bytes(),
+        ])?)
     }
 
     /// The objects that later ones replace, ordered by part.
     pub fn losers(self) -> io::Result<Losers> {
         let Index { entries, mut losers } = self;
         let mut sorted = entries.sorted()?;
-        let mut earlier: Option<[u8; ENTRY_BYTES]> = None;
-        while let Some(entry) = sorted.next_record()? {
-            if let Some(loser) = earlier.and_then(|earlier| loser(&earlier, &entry)) {
-                losers.push(loser)?;
+        let mut earlier: Option<Entry> = None;
+        while let Some(bytes) = sorted.next_record()? {
+            let entry = Entry::of(&bytes)?;
+            if let Some(earlier) = earlier.filter(|earlier| earlier.object() == entry.object()) {
+                losers.push(record(&[&earlier.part.to_be_bytes(), &earlier.identity.to_be_bytes()])?)?;
             }
             earlier = Some(entry);
         }
@@ -67,12 +68,40 @@ impl Index {
     }
 }
 
-/// The earlier of two neighbours, if both are the same object.
-fn loser(earlier: &[u8; ENTRY_BYTES], later: &[u8; ENTRY_BYTES]) -> Option<[u8; LOSER_BYTES]> {
-    let object = ..1 + 16;
-    let is_same = earlier.get(object) == later.get(object);
-    let loser = [earlier.get(ENTRY_BYTES - 4..)?, earlier.get(1..1 + 16)?].concat();
-    is_same.then(|| loser.try_into().ok()).flatten()
+/// Where an object went.
+struct Entry {
+    dataset: u8,
+    identity: u128,
+    part: u32,
+}
+
+impl Entry {
+    fn of(bytes: &[u8]) -> io::Result<Entry> {
+        let mut rest = bytes;
+        let [dataset] = take(&mut rest)?;
+        let identity = u128::from_be_bytes(take(&mut rest)?);
+        let (_block, _index): ([u8; 8], [u8; 4]) = (take(&mut rest)?, take(&mut rest)?);
+        Ok(Entry { dataset, identity, part: u32::from_be_bytes(take(&mut rest)?) })
+    }
+
+    fn object(&self) -> (u8, u128) {
+        (self.dataset, self.identity)
+    }
+}
+
+/// The fields as one record, which they must fill.
+fn record<const N: usize>(fields: &[&[u8]]) -> io::Result<[u8; N]> {
+    let mut record = [0; N];
+    let mut rest = record.as_mut_slice();
+    fields.iter().try_for_each(|field| rest.write_all(field))?;
+    if rest.is_empty() { Ok(record) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+}
+
+/// The next bytes of a record.
+fn take<const N: usize>(rest: &mut &[u8]) -> io::Result<[u8; N]> {
+    let mut bytes = [0; N];
+    rest.read_exact(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// Objects that later ones replace, ordered by part.
@@ -84,11 +113,10 @@ pub struct Losers {
 impl Losers {
     /// The next one.
     pub fn next_loser(&mut self) -> io::Result<Option<Loser>> {
-        let loser = self.sorted.next_record()?;
-        Ok(loser.and_then(|bytes| {
-            let (part, identity) = bytes.split_first_chunk()?;
-            Some(Loser { part: u32::from_be_bytes(*part), identity: u128::from_be_bytes(identity.try_into().ok()?) })
-        }))
+        let Some(bytes) = self.sorted.next_record()? else { return Ok(None) };
+        let mut rest = bytes.as_slice();
+        let part = u32::from_be_bytes(take(&mut rest)?);
+        Ok(Some(Loser { part, identity: u128::from_be_bytes(take(&mut rest)?) }))
     }
 }
 
@@ -100,7 +128,7 @@ mod tests {
     fn the_later_of_equal_objects_stays() {
         let folder = tempfile::tempdir().unwrap();
         let mut index = Index::new(1024, folder.path());
-        let at = |page, index| Position { page, index };
+        let at = |block, index| Position { block, index };
         for number in 0..1000u32 {
             index.add(Dataset::Tasks, number.into(), at(5, number), number % 7).unwrap();
         }

@@ -11,7 +11,7 @@ use super::load::{self, Draft, Misfit, Reference, Status};
 use crate::error::{Error, Result};
 use crate::generate::{GenerateOptions, generate};
 use crate::progress::Progress;
-use crate::source::{Input, Pages};
+use crate::source::{Blocks, Input};
 
 /// Tasks with their projects, batches and deliveries, ready to be listed.
 ///
@@ -88,10 +88,10 @@ impl Store {
     pub fn from_file(path: &Path) -> Result<Store> {
         let mut drafts = Vec::new();
         let input = Input::File(path.to_owned());
-        for page in Pages::new(vec![input.clone()], &Progress::default().into()) {
-            let page = page?;
-            for record in page.records() {
-                let text = page.bytes.get(record.range).unwrap_or_default();
+        for block in Blocks::new(vec![input.clone()], &Progress::default().into()) {
+            let block = block?;
+            for record in block.records() {
+                let text = block.bytes.get(record.range).unwrap_or_default();
                 load::read(text, &mut drafts).map_err(|misfit| no_task(&input.name(), record.line, misfit))?;
             }
         }

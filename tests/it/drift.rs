@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 use taskloom::commit::Lake;
-use taskloom::drift::{Finding, What, of_lake};
+use taskloom::drift::{Finding, What};
+use taskloom::inspect::drift_of;
 use taskloom::report::DriftReport;
 
 use crate::lakes::{flatten_text, taskloom};
@@ -48,7 +49,7 @@ fn short(finding: &Finding) -> (&str, &str, What, &str, Option<&str>, u64, &str)
 }
 
 fn look(lake: &Lake) -> DriftReport {
-    DriftReport::of(of_lake(lake).unwrap())
+    DriftReport::of(drift_of(lake).unwrap())
 }
 
 #[test]

@@ -12,13 +12,14 @@ use std::time::Duration;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use taskloom::commit::Lake;
-use taskloom::config::{RunConfig, Source};
+use taskloom::config::RunConfig;
 use taskloom::error::{Error, ErrorKind, Result};
 use taskloom::generate::{GenerateOptions, generate};
-use taskloom::pipeline;
+use taskloom::pipeline::{self, Outcome};
 use taskloom::progress::Progress;
 use taskloom::report::Report;
 use taskloom::simulate::{Fault, Faults, RequestSeen, SimulateOptions, Simulator, Store};
+use taskloom::source::Source;
 use taskloom::source::api::query::{EXPANDABLE, OPTS, parameter};
 use taskloom::source::api::{ApiConfig, Key, Patience, Plan, Query, Selector};
 
@@ -74,7 +75,7 @@ fn config(api: ApiConfig, out: &Path) -> RunConfig {
 }
 
 fn export(api: ApiConfig, out: &Path) -> Result<Report> {
-    pipeline::run(config(api, out), &Default::default())
+    lakes::run(config(api, out))
 }
 
 /// The tables beside the tasks, as sorted lines.
@@ -187,7 +188,7 @@ fn an_export_without_tasks_replaces_nothing_and_is_not_gone_on_with() {
     nothing.completed_after = Some(NOW + 1);
     let overwriting = |query: Query| {
         let config = config(api(&simulator.url(), query, 8), folder.path());
-        pipeline::run(RunConfig { is_overwrite: true, ..config }, &Default::default())
+        lakes::run(RunConfig { is_overwrite: true, ..config })
     };
     let refused = overwriting(nothing).unwrap_err();
     assert!(matches!(refused, Error::NothingToOverwriteWith { rejected: 0, .. }), "{refused}");
@@ -202,7 +203,7 @@ fn interrupted(api: ApiConfig, out: &Path, pages: u64) -> Result<Report> {
     let progress = Arc::new(Progress::default());
     let run = std::thread::spawn({
         let (config, progress) = (config(api, out), Arc::clone(&progress));
-        move || pipeline::run(config, &progress)
+        move || pipeline::run(config, &progress).and_then(Outcome::committed)
     });
     while progress.counts().pages < pages && !run.is_finished() {
         std::thread::yield_now();
@@ -229,7 +230,7 @@ fn an_interrupted_run_goes_on_and_ends_as_if_undisturbed() {
     assert_eq!(fetch.began_at, taskloom::time::write_instant(NOW));
     // What the last of the three had written down was not asked for again.
     assert!(fetch.spooled_pages >= 20 && fetch.pages == fetch.requests + fetch.spooled_pages, "{fetch:?}");
-    assert!(!folder.path().join("_taskloom/spool.ndjson.zst").exists());
+    assert!(!folder.path().join("_taskloom/work").read_dir().unwrap().any(|_| true), "nothing is left in work");
 }
 
 #[test]
@@ -276,7 +277,7 @@ fn what_was_received_can_be_kept_and_flattened_again() {
     let raw = report.raw_file.unwrap();
     let text = zstd::decode_all(std::fs::File::open(&raw).unwrap()).unwrap();
     assert!(!String::from_utf8(text).unwrap().contains("\"workspace_token\":\"ws"));
-    pipeline::run(lakes::config(&raw, &folder.path().join("two")), &Default::default()).unwrap();
+    lakes::run(lakes::config(&raw, &folder.path().join("two"))).unwrap();
     assert!(content(&folder.path().join("two")) == *WALKED);
 }
 
@@ -546,10 +547,10 @@ fn a_committed_spool_is_not_gone_on_with_even_after_another_version() {
     let other = folder.path().join("other.ndjson");
     std::fs::write(&other, r#"{"task_id": "other"}"#).unwrap();
     let overwrite = |config: RunConfig| RunConfig { is_overwrite: true, ..config };
-    pipeline::run(overwrite(lakes::config(&other, &lake)), &Default::default()).unwrap();
+    lakes::run(overwrite(lakes::config(&other, &lake))).unwrap();
     // As if the run that committed it had been killed before it put the spool away.
     std::fs::copy(&raw, lake.join("_taskloom/spool.ndjson.zst")).unwrap();
-    let report = pipeline::run(overwrite(config(first, &lake)), &Default::default()).unwrap();
+    let report = lakes::run(overwrite(config(first, &lake))).unwrap();
     let fetch = report.fetch.unwrap();
     assert!(fetch.spooled_pages == 0 && fetch.requests > 5, "{fetch:?}");
 }

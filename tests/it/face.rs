@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use taskloom::error::Error;
-use taskloom::pipeline;
+use taskloom::pipeline::{self, Outcome};
 use taskloom::progress::Progress;
 use taskloom::table::TABLES;
 
@@ -158,7 +158,7 @@ fn a_run_that_is_stopped_at_any_moment_is_in_wholly_or_not_at_all() {
             let progress = Arc::new(Progress::default());
             let run = std::thread::spawn({
                 let progress = Arc::clone(&progress);
-                move || pipeline::run(config, &progress)
+                move || pipeline::run(config, &progress).and_then(Outcome::committed)
             });
             while progress.counts().tasks < stop_at && !run.is_finished() {
                 std::thread::yield_now();

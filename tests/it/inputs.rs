@@ -5,7 +5,6 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 use taskloom::commit::Lake;
-use taskloom::pipeline;
 
 use crate::lakes::{self, config, flatten_text, rejects, restored, taskloom};
 
@@ -159,7 +158,7 @@ fn a_corrupt_compressed_stream_fails_the_run_and_shows_nothing() {
         let whole = std::fs::read(&input).unwrap();
         std::fs::write(&input, &whole[..whole.len() / 2]).unwrap();
         let out = folder.path().join(format!("lake {name}"));
-        let error = pipeline::run(config(&input, &out), &Default::default()).unwrap_err();
+        let error = lakes::run(config(&input, &out)).unwrap_err();
         assert!(error.to_string().contains(name), "{error}");
         assert_eq!(crate::lakes::visible_files(&out).len(), 0);
     }

@@ -6,17 +6,20 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde_json::Value;
 use taskloom::commit::Lake;
-use taskloom::config::{Memory, RunConfig, Source};
+use taskloom::config::{Memory, RunConfig};
+use taskloom::error::Result;
 use taskloom::partition::Layout;
 use taskloom::pipeline;
 use taskloom::report::Report;
-use taskloom::source::Input;
+use taskloom::source::{Input, Source};
 
 /// A config for one input file, as the program's defaults have it.
 pub fn config(input: &Path, out: &Path) -> RunConfig {
     RunConfig {
         source: Source::Files(vec![Input::File(input.to_owned())]),
         out: out.to_owned(),
+        // So that it goes with the lake.
+        work_dir: Some(out.join("_taskloom/work")),
         is_overwrite: false,
         layout: Layout::default(),
         threads: 2,
@@ -26,13 +29,17 @@ pub fn config(input: &Path, out: &Path) -> RunConfig {
     }
 }
 
+/// Runs to a committed version.
+pub fn run(config: RunConfig) -> Result<Report> {
+    pipeline::run(config, &Default::default())?.committed()
+}
+
 /// Flattens lines of text into a new lake below `folder`.
 pub fn flatten_text(text: impl AsRef<[u8]>, folder: &Path) -> (Report, Lake) {
     let input = folder.join("input.ndjson");
     let out = folder.join("lake");
     std::fs::write(&input, text).unwrap();
-    let report = pipeline::run(config(&input, &out), &Default::default()).unwrap();
-    (report, Lake::open(&out).unwrap())
+    (run(config(&input, &out)).unwrap(), Lake::open(&out).unwrap())
 }
 
 /// Restores a lake; the tasks by id.

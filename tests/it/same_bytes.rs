@@ -2,9 +2,8 @@
 
 use taskloom::config::Memory;
 use taskloom::generate::{GenerateOptions, generate};
-use taskloom::pipeline;
 
-use crate::lakes::{config, visible_files};
+use crate::lakes::{self, config, visible_files};
 
 #[test]
 fn threads_change_no_byte() {
@@ -24,7 +23,7 @@ fn threads_change_no_byte() {
         let mut config = config(&input, &out);
         config.threads = threads;
         config.memory = Memory { limit_bytes: Memory::LEAST_BYTES };
-        reports.push(pipeline::run(config, &Default::default()).unwrap());
+        reports.push(lakes::run(config).unwrap());
         lakes.push(visible_files(&out));
     }
     assert!(reports[0].parts > 8 && reports[0].superseded > 5, "{:?}", reports[0]);
@@ -45,7 +44,7 @@ fn spilling_changes_no_byte() {
         let out = folder.path().join(name);
         let mut config = config(&input, &out);
         config.memory = Memory { limit_bytes };
-        let report = pipeline::run(config, &Default::default()).unwrap();
+        let report = lakes::run(config).unwrap();
         assert_eq!(report.spilled_bytes > 0, name == "spilled");
         lakes.push(visible_files(&out));
     }
@@ -60,7 +59,7 @@ fn thousands_of_small_parts_fit_onto_the_stacks_of_few_threads() {
     let options = GenerateOptions { tasks: 3000, partitions: 3000, task_bytes: 1, ..Default::default() };
     generate(&options, &mut text).unwrap();
     std::fs::write(&input, text).unwrap();
-    let report = pipeline::run(config(&input, &folder.path().join("lake")), &Default::default()).unwrap();
+    let report = lakes::run(config(&input, &folder.path().join("lake"))).unwrap();
     assert!(report.parts >= 3000, "{report:?}");
     assert_eq!(report.tables["tasks"].rows, 3000);
 }

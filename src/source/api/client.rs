@@ -15,7 +15,7 @@ use super::glance::Glance;
 use super::pace::Pace;
 use super::{ApiConfig, Patience};
 use crate::error::{Error, Result};
-use crate::progress::Fetch;
+use crate::progress::ApiCounts;
 use crate::source::Spares;
 
 /// Speaks to the API.
@@ -26,7 +26,7 @@ pub struct Client {
     key: HeaderValue,
     patience: Patience,
     pace: Pace,
-    counts: Arc<Fetch>,
+    counts: Arc<ApiCounts>,
     spares: Spares,
     outage: Outage,
 }
@@ -117,7 +117,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 impl Client {
     /// Sets up the connections; sends nothing yet.
-    pub fn new(config: &ApiConfig, counts: &Arc<Fetch>, spares: Spares) -> Result<Client> {
+    pub fn new(config: &ApiConfig, counts: &Arc<ApiCounts>, spares: Spares) -> Result<Client> {
         let failed = |error: reqwest::Error| Error::Client { reason: chain(&error) };
         // One provider for the process; another part of it may have chosen one before.
         let _ = rustls::crypto::ring::default_provider().install_default();

@@ -12,7 +12,7 @@ use super::client::{Answer, Client, name};
 use super::frontier::{Frontier, Request};
 use super::glance::Glance;
 use crate::error::{Error, Result};
-use crate::progress::Fetch;
+use crate::progress::ApiCounts;
 
 /// Something to write down, in the order in which the frontier heard of it.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ pub(super) struct Fetcher {
     pub concurrency: usize,
     /// Bytes of pages that may wait here.
     pub held_bytes: usize,
-    pub counts: Arc<Fetch>,
+    pub counts: Arc<ApiCounts>,
 }
 
 type Asked = JoinSet<(Request, Result<Answer>)>;

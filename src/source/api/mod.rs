@@ -33,9 +33,11 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use tokio::sync::{mpsc, oneshot};
 use url::Url;
 
-use super::pages::{Page, Spares};
+use super::blocks::{Block, Spares};
+use super::feed::{Feed, Opening, Tail};
 use crate::error::{Error, Result};
-use crate::progress::Progress;
+use crate::progress::{ApiCounts, Progress};
+use crate::report::FetchReport;
 use crate::time::write_instant;
 use client::Client;
 use fetch::{Arrival, Fetcher};
@@ -46,7 +48,7 @@ pub use endpoint::Endpoint;
 pub use frontier::{Frontier, Request};
 pub use glance::Glance;
 pub use query::{Query, Selector};
-pub use spool::{Plan, is_unfinished};
+pub use spool::Plan;
 
 /// How the API is reached, and what is asked of it.
 #[derive(Clone, Debug)]
@@ -99,19 +101,30 @@ impl Default for Patience {
 /// Pages that wait for the pipeline: one to take while the next is written down.
 const QUEUED_PAGES: usize = 2;
 
-/// Pages that come in from the API. They end with `None`: without it the fetch has died.
-pub type Incoming = Receiver<Option<Result<Page>>>;
+/// Pages on their way to the pipeline.
+type Incoming = Receiver<Option<Result<Block>>>;
 
-/// A fetch under way. It is stopped when this value goes; who takes the pages must be gone before.
+/// An export under way. It is stopped when this value goes; who takes the pages must be gone before.
 #[derive(Debug)]
-pub struct Fetched {
+struct Export {
     /// The spool and the frontier come here when all pages are handed out.
     end: oneshot::Receiver<Ended>,
+    ended: Option<Ended>,
     stop: Option<oneshot::Sender<()>>,
     outlet: Option<JoinHandle<()>>,
+    keeps_raw: bool,
+    allows_count_mismatch: bool,
 }
 
-impl Drop for Fetched {
+/// An export whose pages are handed out.
+#[derive(Debug)]
+struct Ended {
+    spool: Spool,
+    /// How many tasks the delivery says that it has.
+    task_count: Option<u64>,
+}
+
+impl Drop for Export {
     /// Waits until the spool is let go, so that who comes next can have it.
     fn drop(&mut self) {
         drop(self.stop.take());
@@ -121,53 +134,70 @@ impl Drop for Fetched {
     }
 }
 
-/// A fetch at its end.
-#[derive(Debug)]
-pub struct Ended {
-    spool: Spool,
-    /// How many tasks the delivery says that it has.
-    pub task_count: Option<u64>,
-}
+impl Tail for Export {
+    fn close(&mut self) -> Result<()> {
+        self.ended = Some(self.end.try_recv().map_err(|_| Error::Reader)?);
+        Ok(())
+    }
 
-impl Ended {
     /// The spool's name.
-    pub fn spool_id(&self) -> &str {
-        &self.spool.plan().id
+    fn receipt(&self) -> Option<String> {
+        self.ended.as_ref().map(|ended| ended.spool.plan().id.clone())
     }
 
-    /// When the export began for the first time.
-    pub fn began_at(&self) -> Option<String> {
-        write_instant(self.spool.plan().began_at)
+    fn expected_tasks(&self) -> Option<u64> {
+        self.ended.as_ref().filter(|_| !self.allows_count_mismatch).and_then(|ended| ended.task_count)
     }
 
-    /// Puts away what was received: after the commit. Gives the file, if it was to be kept.
-    pub fn finish(self, keep_as: Option<PathBuf>) -> Result<Option<PathBuf>> {
-        self.spool.finish(keep_as.as_deref())?;
+    fn report(&self, progress: &Progress) -> FetchReport {
+        let began_at = self.ended.as_ref().and_then(|ended| write_instant(ended.spool.plan().began_at));
+        FetchReport::of(&progress.api(), began_at)
+    }
+
+    fn put_away(mut self: Box<Self>, raw: &Path, name: &str) -> Result<Option<PathBuf>> {
+        let ended = self.ended.take().ok_or(Error::Reader)?;
+        let keep_as = self.keeps_raw.then(|| raw.join(format!("{name}.ndjson.zst")));
+        if keep_as.is_some() {
+            std::fs::create_dir_all(raw).map_err(Error::file("create", raw))?;
+        }
+        ended.spool.finish(keep_as.as_deref())?;
         Ok(keep_as)
     }
 }
 
-impl Fetched {
-    /// What is left when the pages are at their end.
-    pub fn end(mut self) -> Result<Ended> {
-        self.end.try_recv().map_err(|_| Error::Reader)
+/// Where an export writes down what it receives, in the folder for what is in work; version 0.1.0 had it in the lake's own folder.
+const SPOOL: &str = "spool.ndjson.zst";
+
+/// Says so where an export has left pages that are not committed: who reads from elsewhere might not think of it.
+pub(super) fn warn_of_unfinished(opening: Opening<'_>) {
+    for spool in [opening.work_dir.join(SPOOL), opening.lake_dir.join(SPOOL)] {
+        if spool::is_unfinished(&spool, opening.committed) {
+            let spool = spool.display();
+            tracing::warn!(%spool, "an export into this lake was begun and has not ended: its command goes on with it after this run");
+        }
     }
 }
 
 /// Begins to fetch, or goes on where an earlier run ended: first come the pages in the spool, then those of the API.
 /// A spool whose pages are committed already is dropped.
-pub fn fetch(
-    config: &ApiConfig,
-    (spool, committed): (&Path, Option<&str>),
-    held_bytes: usize,
-    spares: &Spares,
-    progress: &Arc<Progress>,
-) -> Result<(Incoming, Fetched)> {
-    let mut spool = Spool::open(spool, config.plan.clone(), config.is_restart, committed)?;
+pub(super) fn fetch(config: &ApiConfig, opening: Opening<'_>, progress: &Arc<Progress>) -> Result<Feed> {
+    let place = opening.work_dir.join(SPOOL);
+    spool::adopt(&opening.lake_dir.join(SPOOL), &place)?;
+    let mut spool = Spool::open(&place, config.plan.clone(), config.is_restart, opening.committed)?;
     if config.keeps_raw {
         spool.keep()?;
     }
-    let counts = progress.fetch();
+    let (spares, counts) = (Spares::default(), progress.api());
+    let frontier = replay(&spool, config, &counts)?;
+    let client = Arc::new(Client::new(config, &counts, spares.clone())?);
+    let (concurrency, held_bytes) = (config.concurrency, opening.held_bytes);
+    let (pages, mut export) = start(Fetcher { client, frontier, concurrency, held_bytes, counts }, spool);
+    (export.keeps_raw, export.allows_count_mismatch) = (config.keeps_raw, config.allows_count_mismatch);
+    Ok(Feed::of_thread(pages, spares, Box::new(export)))
+}
+
+/// The frontier behind what stands in the spool.
+fn replay(spool: &Spool, config: &ApiConfig, counts: &ApiCounts) -> Result<Frontier> {
     let plan = spool.plan();
     let mut frontier = Frontier::new(plan.query.clone(), plan.began_at, plan.page_size, plan.concurrency);
     let mut pages = 0;
@@ -186,23 +216,17 @@ pub fn fetch(
         tracing::warn!(
             pages,
             began_at,
-            "going on with an unfinished export, as of when it began: what changed later may be missing; --restart begins anew"
+            "going on with an unfinished export, as of when it began: what changed later may be missing"
         );
     }
     if plan.concurrency < config.concurrency {
         let (begun, now) = (plan.concurrency, config.concurrency);
-        tracing::warn!(
-            begun,
-            now,
-            "an unfinished export goes on with the --concurrency that it began with; --restart begins anew"
-        );
+        tracing::warn!(begun, now, "an unfinished export goes on with as many requests at a time as it began with");
     }
-    let client = Arc::new(Client::new(config, &counts, spares.clone())?);
-    let fetcher = Fetcher { client, frontier, concurrency: config.concurrency, held_bytes, counts };
-    Ok(start(fetcher, spool))
+    Ok(frontier)
 }
 
-fn start(fetcher: Fetcher, spool: Spool) -> (Incoming, Fetched) {
+fn start(fetcher: Fetcher, spool: Spool) -> (Incoming, Export) {
     let (arrivals, arrived) = mpsc::channel(1);
     let (sender, pages) = bounded(QUEUED_PAGES);
     let (stop, stopped) = oneshot::channel();
@@ -227,7 +251,8 @@ fn start(fetcher: Fetcher, spool: Spool) -> (Incoming, Fetched) {
         // Without a receiver the run is over.
         let _ = outlet.to.send(last);
     });
-    (pages, Fetched { end, stop: Some(stop), outlet: Some(outlet) })
+    let (stop, outlet) = (Some(stop), Some(outlet));
+    (pages, Export { end, ended: None, stop, outlet, keeps_raw: false, allows_count_mismatch: false })
 }
 
 fn walk(fetcher: Fetcher, arrivals: mpsc::Sender<Arrival>, stopped: oneshot::Receiver<()>) -> Result<Frontier> {
@@ -247,7 +272,7 @@ fn walk(fetcher: Fetcher, arrivals: mpsc::Sender<Arrival>, stopped: oneshot::Rec
 /// From arrivals to the spool and on to the pipeline.
 struct Outlet {
     spool: Spool,
-    to: Sender<Option<Result<Page>>>,
+    to: Sender<Option<Result<Block>>>,
     sequence: u64,
     byte: u64,
 }
@@ -274,7 +299,7 @@ impl Outlet {
         let (sequence, byte, input_bytes) = (self.sequence, self.byte, bytes.len() as u64);
         self.sequence += 1;
         self.byte += input_bytes;
-        let page = Page { sequence, input: 0, byte, line: sequence + 1, input_bytes, bytes, values: None };
+        let page = Block { sequence, input: 0, byte, line: sequence + 1, input_bytes, bytes, values: None };
         self.to.send(Some(Ok(page))).map_err(|_| Error::Reader)
     }
 }

@@ -147,7 +147,7 @@ impl Spool {
         match keep_as {
             Some(to) => {
                 self.file.sync_all().map_err(Error::file("write", &self.path))?;
-                std::fs::rename(&self.path, to).map_err(Error::file("move to", to))
+                relocate(&self.path, to).map_err(Error::file("move to", to))
             }
             None => std::fs::remove_file(&self.path).map_err(Error::file("remove", &self.path)),
         }
@@ -197,8 +197,40 @@ impl Spool {
     }
 }
 
+/// Takes a spool of version 0.1.0, which lay in the lake, to the place where spools lie now, if none is there.
+pub(super) fn adopt(old: &Path, place: &Path) -> Result<()> {
+    if !old.is_file() || place.exists() {
+        return Ok(());
+    }
+    // A program of that version may be at work with it.
+    let file = File::open(old).map_err(Error::file("open", old))?;
+    match file.try_lock() {
+        Err(TryLockError::WouldBlock) => return Err(Error::SpoolBusy { path: old.to_owned() }),
+        Err(TryLockError::Error(error)) => return Err(Error::file("lock", old)(error)),
+        Ok(()) => {}
+    }
+    relocate(old, place).map_err(Error::file("move to", place))?;
+    let (old, place) = (old.display(), place.display());
+    tracing::warn!(%old, %place, "an unfinished export of version 0.1.0 is taken over: its pages lie here now");
+    Ok(())
+}
+
+/// Moves a file, also onto another disk, where it is whole before it has its name.
+fn relocate(from: &Path, to: &Path) -> io::Result<()> {
+    match std::fs::rename(from, to) {
+        Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
+            let draft = to.with_extension("moving");
+            std::fs::copy(from, &draft)?;
+            File::open(&draft)?.sync_all()?;
+            std::fs::rename(&draft, to)?;
+            std::fs::remove_file(from)
+        }
+        moved => moved,
+    }
+}
+
 /// True where an earlier export left pages that are not committed: its command goes on with them.
-pub fn is_unfinished(path: &Path, committed: Option<&str>) -> bool {
+pub(super) fn is_unfinished(path: &Path, committed: Option<&str>) -> bool {
     let first = File::open(path).and_then(|mut file| Ok((read_plan(&mut file)?, read_skippable(&mut file)?)));
     matches!(first, Ok((Some(plan), Some(_))) if !plan.is_in(committed))
 }

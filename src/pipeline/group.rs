@@ -1,18 +1,19 @@
-//! A page to the frames of its items, grouped by partition.
+//! A block to the frames of its items, grouped by partition.
 
 use std::collections::{BTreeMap, HashMap};
 
+use crate::error::{Error, Result};
 use crate::parse::{Item, Opener, Origin, Problem, Reject, Sink};
 use crate::partition::{Key, Layout};
 use crate::shuffle::{Frame, Position};
-use crate::source::{MAX_RECORD_BYTES, Page, Span};
+use crate::source::{Block, MAX_RECORD_BYTES, Span};
 use crate::table::Dataset;
 
-/// What came with one page.
+/// What came with one block.
 #[derive(Debug)]
-pub(super) struct Routed {
+pub(super) struct Grouped {
     pub sequence: u64,
-    /// Bytes of the page.
+    /// Bytes of the block.
     pub bytes: usize,
     /// Bytes of the input that it stood for.
     pub input_bytes: u64,
@@ -26,18 +27,22 @@ pub(super) struct Routed {
 /// A piece for a buffer has at most this, unless one item alone has more: parts are cut between pieces.
 const PIECE_BYTES: usize = 1024 * 1024;
 
-pub(super) fn route(page: &Page, layout: Layout) -> Routed {
+/// Opens the records of a block, and brings the items of each partition together.
+pub(super) fn group(block: &Block, layout: Layout) -> Result<Grouped> {
     let opener = Opener::new(layout);
-    let mut sink = PageSink::default();
-    for span in page.records() {
-        let origin = Origin { input: page.input, line: span.line, byte: page.byte + span.range.start as u64 };
-        let record = page.bytes.get(span.range.clone()).unwrap_or_default();
+    let mut sink = BlockSink::default();
+    for span in block.records() {
+        let origin = Origin { input: block.input, line: span.line, byte: block.byte + span.range.start as u64 };
+        let record = block.bytes.get(span.range.clone()).ok_or_else(|| Error::Bug {
+            place: "pipeline::group",
+            found: format!("a record at {:?} of {} bytes", span.range, block.bytes.len()),
+        })?;
         match span.oversized_bytes {
             Some(length) => sink.reject(Reject::new(origin, oversized(&span), record, length)),
             None => opener.open(record, origin, &mut sink),
         }
     }
-    sink.finish(page)
+    Ok(sink.finish(block))
 }
 
 fn oversized(span: &Span) -> Problem {
@@ -45,9 +50,9 @@ fn oversized(span: &Span) -> Problem {
     Problem::here(format!("expected a record of at most {MAX_RECORD_BYTES} bytes, found {length}"))
 }
 
-/// The items of a page, while it is read.
+/// The items of a block, while it is read.
 #[derive(Default)]
-struct PageSink<'a> {
+struct BlockSink<'a> {
     items: Vec<Item<'a>>,
     /// Projects, batches and deliveries repeat on every task that is expanded: one that is as before is left out.
     repeated: BTreeMap<(Dataset, String), Vec<Item<'a>>>,
@@ -57,34 +62,34 @@ struct PageSink<'a> {
 
 /// Items of one partition that will lie together.
 struct Piece<'i, 'a> {
+    key: &'i Key,
     items: Vec<(u32, &'i Item<'a>)>,
     bytes: usize,
 }
 
-impl PageSink<'_> {
-    fn finish(mut self, page: &Page) -> Routed {
+impl BlockSink<'_> {
+    fn finish(mut self, block: &Block) -> Grouped {
         self.items.extend(std::mem::take(&mut self.repeated).into_values().flatten());
-        let pieces = group(&self.items).into_iter().filter_map(|piece| {
-            let (_, first) = piece.items.first()?;
+        let frames = |piece: Piece<'_, '_>| {
             // Of just the size that it needs: pieces may be held for long.
             let mut frames = Vec::with_capacity(piece.bytes);
-            for (index, item) in &piece.items {
-                Frame::append(item, Position { page: page.sequence, index: *index }, &mut frames);
+            for (index, item) in piece.items {
+                Frame::append(item, Position { block: block.sequence, index }, &mut frames);
             }
-            Some((first.key.clone(), frames))
-        });
-        Routed {
-            sequence: page.sequence,
-            bytes: page.bytes.len(),
-            input_bytes: page.input_bytes,
-            pieces: pieces.collect(),
+            (piece.key.clone(), frames)
+        };
+        Grouped {
+            sequence: block.sequence,
+            bytes: block.bytes.len(),
+            input_bytes: block.input_bytes,
+            pieces: pieces(&self.items).into_iter().map(frames).collect(),
             rejects: self.rejects,
             tasks: self.tasks,
         }
     }
 }
 
-fn group<'i, 'a>(items: &'i [Item<'a>]) -> Vec<Piece<'i, 'a>> {
+fn pieces<'i, 'a>(items: &'i [Item<'a>]) -> Vec<Piece<'i, 'a>> {
     let mut pieces: Vec<Piece<'i, 'a>> = Vec::new();
     let mut growing: HashMap<&Key, usize> = HashMap::new();
     for (index, item) in items.iter().enumerate() {
@@ -97,14 +102,14 @@ fn group<'i, 'a>(items: &'i [Item<'a>]) -> Vec<Piece<'i, 'a>> {
             }
             None => {
                 growing.insert(&item.key, pieces.len());
-                pieces.push(Piece { items: vec![(index as u32, item)], bytes });
+                pieces.push(Piece { key: &item.key, items: vec![(index as u32, item)], bytes });
             }
         }
     }
     pieces
 }
 
-impl<'a> Sink<'a> for PageSink<'a> {
+impl<'a> Sink<'a> for BlockSink<'a> {
     fn item(&mut self, item: Item<'a>) {
         match item.key.dataset {
             Dataset::Tasks => {

@@ -1,4 +1,4 @@
-//! The stream of pages: pieces of the inputs that hold whole records.
+//! The stream of blocks: pieces of the inputs that hold whole records.
 
 use std::collections::VecDeque;
 use std::io::{self, Read};
@@ -16,33 +16,33 @@ use crate::progress::Progress;
 /// A longer record is set aside unread: a Parquet value and an Arrow string end at 2 GiB.
 pub const MAX_RECORD_BYTES: usize = i32::MAX as usize;
 
-/// Bytes that a page aims at: large enough to outweigh the hand-over between threads, small enough for a core's cache.
-const PAGE_BYTES: usize = 1024 * 1024;
+/// Bytes that a block aims at: large enough to outweigh the hand-over between threads, small enough for a core's cache.
+const BLOCK_BYTES: usize = 1024 * 1024;
 
 /// Bytes kept of a record that is too long.
 const KEPT_OF_OVERSIZED_BYTES: usize = 1024 * 1024;
 
-/// Where a record lies in a page and in its input.
+/// Where a record lies in a block and in its input.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Span {
-    /// Its bytes in the page.
+    /// Its bytes in the block.
     pub range: Range<usize>,
     /// The line that it begins on, from 1.
     pub line: u64,
-    /// Its whole length, where the page holds only its beginning because it is too long.
+    /// Its whole length, where the block holds only its beginning because it is too long.
     pub oversized_bytes: Option<u64>,
 }
 
 /// A piece of one input that holds whole records.
 #[derive(Debug)]
-pub struct Page {
-    /// Position among all pages of the run, from 0.
+pub struct Block {
+    /// Position among all blocks of the run, from 0.
     pub sequence: u64,
     /// Position of the input among the inputs of the run, from 0.
     pub input: u32,
-    /// Byte of the (decompressed) input at which the page begins.
+    /// Byte of the (decompressed) input at which the block begins.
     pub byte: u64,
-    /// Line of the input at which the page begins, from 1.
+    /// Line of the input at which the block begins, from 1.
     pub line: u64,
     /// Bytes of the input that it stands for: more than it has where a record is too long to be held.
     pub input_bytes: u64,
@@ -52,8 +52,8 @@ pub struct Page {
     pub values: Option<Vec<Span>>,
 }
 
-impl Page {
-    /// The records of the page. Blank lines are none.
+impl Block {
+    /// The records of the block. Blank lines are none.
     pub fn records(&self) -> Vec<Span> {
         self.values.clone().unwrap_or_else(|| lines(&self.bytes, self.line))
     }
@@ -74,8 +74,8 @@ fn lines(bytes: &[u8], first_line: u64) -> Vec<Span> {
     records
 }
 
-/// Buffers of pages that were read and are used up, for the pages to come: fresh memory would have to be cleared by the system
-/// first, a page at a time.
+/// Buffers of blocks that were read and are used up, for the blocks to come: fresh memory would have to be cleared by the system
+/// first, a block at a time.
 #[derive(Clone, Debug)]
 pub struct Spares {
     buffers: Receiver<Vec<u8>>,
@@ -93,10 +93,10 @@ impl Default for Spares {
 }
 
 impl Spares {
-    /// Gives a page's buffer back. Small ones are no gain, and unusually large ones are let go.
-    pub fn give(&self, page: Page) {
-        if (PAGE_BYTES..=4 * PAGE_BYTES).contains(&page.bytes.capacity()) {
-            let _ = self.give.try_send(page.bytes);
+    /// Gives a block's buffer back. Small ones are no gain, and unusually large ones are let go.
+    pub fn give(&self, block: Block) {
+        if (BLOCK_BYTES..=4 * BLOCK_BYTES).contains(&block.bytes.capacity()) {
+            let _ = self.give.try_send(block.bytes);
         }
     }
 
@@ -109,7 +109,7 @@ impl Spares {
 }
 
 /// Reads the inputs one after the other.
-pub struct Pages {
+pub struct Blocks {
     spares: Spares,
     inputs: VecDeque<Input>,
     progress: Arc<Progress>,
@@ -118,9 +118,9 @@ pub struct Pages {
     sequence: u64,
 }
 
-impl std::fmt::Debug for Pages {
+impl std::fmt::Debug for Blocks {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Pages").field("inputs", &self.inputs).field("sequence", &self.sequence).finish()
+        formatter.debug_struct("Blocks").field("inputs", &self.inputs).field("sequence", &self.sequence).finish()
     }
 }
 
@@ -139,19 +139,19 @@ struct Open {
     searched: usize,
 }
 
-impl Pages {
+impl Blocks {
     /// Will read these inputs in this order, and count what it reads.
-    pub fn new(inputs: Vec<Input>, progress: &Arc<Progress>) -> Pages {
+    pub fn new(inputs: Vec<Input>, progress: &Arc<Progress>) -> Blocks {
         let progress = Arc::clone(progress);
-        Pages { spares: Spares::default(), inputs: inputs.into(), progress, opened: 0, current: None, sequence: 0 }
+        Blocks { spares: Spares::default(), inputs: inputs.into(), progress, opened: 0, current: None, sequence: 0 }
     }
 
-    /// Where used pages can be given back.
+    /// Where used blocks can be given back.
     pub fn spares(&self) -> Spares {
         self.spares.clone()
     }
 
-    fn next_page(&mut self) -> Result<Option<Page>> {
+    fn next_block(&mut self) -> Result<Option<Block>> {
         loop {
             if self.current.is_none() {
                 let Some(input) = self.inputs.pop_front() else {
@@ -163,20 +163,20 @@ impl Pages {
             let Some(open) = self.current.as_mut() else {
                 return Ok(None);
             };
-            if let Some(page) = open.next_page(self.sequence, self.opened - 1, &self.spares)? {
+            if let Some(block) = open.next_block(self.sequence, self.opened - 1, &self.spares)? {
                 self.sequence += 1;
-                return Ok(Some(page));
+                return Ok(Some(block));
             }
             self.current = None;
         }
     }
 }
 
-impl Iterator for Pages {
-    type Item = Result<Page>;
+impl Iterator for Blocks {
+    type Item = Result<Block>;
 
-    fn next(&mut self) -> Option<Result<Page>> {
-        self.next_page().transpose()
+    fn next(&mut self) -> Option<Result<Block>> {
+        self.next_block().transpose()
     }
 }
 
@@ -199,19 +199,19 @@ impl Open {
         })
     }
 
-    fn next_page(&mut self, sequence: u64, input: u32, spares: &Spares) -> Result<Option<Page>> {
-        let mut wanted = PAGE_BYTES;
+    fn next_block(&mut self, sequence: u64, input: u32, spares: &Spares) -> Result<Option<Block>> {
+        let mut wanted = BLOCK_BYTES;
         loop {
             self.fill(wanted).map_err(|source| Error::Input { input: self.name.clone(), source })?;
             if self.framing.is_none() {
                 self.framing = Framing::detect(&self.held, self.is_all);
             }
-            if let Some(end) = self.framing.and_then(|framing| self.page_end(framing)) {
+            if let Some(end) = self.framing.and_then(|framing| self.block_end(framing)) {
                 return Ok(self.hand_out(end, sequence, input, spares));
             }
             if self.held.len() > MAX_RECORD_BYTES {
-                let page = self.oversized(sequence, input);
-                return page.map(Some).map_err(|source| Error::Input { input: self.name.clone(), source });
+                let block = self.oversized(sequence, input);
+                return block.map(Some).map_err(|source| Error::Input { input: self.name.clone(), source });
             }
             wanted = (self.held.len() * 2).min(MAX_RECORD_BYTES + 1);
         }
@@ -228,7 +228,7 @@ impl Open {
     }
 
     /// Where the last whole record of what is held ends; `None` where there is none yet.
-    fn page_end(&mut self, framing: Framing) -> Option<usize> {
+    fn block_end(&mut self, framing: Framing) -> Option<usize> {
         match framing {
             Framing::Lines if self.is_all => Some(self.held.len()),
             Framing::Lines => {
@@ -251,28 +251,28 @@ impl Open {
         }
     }
 
-    fn hand_out(&mut self, end: usize, sequence: u64, input: u32, spares: &Spares) -> Option<Page> {
+    fn hand_out(&mut self, end: usize, sequence: u64, input: u32, spares: &Spares) -> Option<Block> {
         if end == 0 && self.found.is_empty() {
             return None;
         }
         let rest = self.held.get(end..).unwrap_or_default();
         let mut held = spares.take();
-        held.reserve(rest.len().max(PAGE_BYTES));
+        held.reserve(rest.len().max(BLOCK_BYTES));
         held.extend_from_slice(rest);
         let mut bytes = std::mem::replace(&mut self.held, held);
         bytes.truncate(end);
         if bytes.len() < bytes.capacity() / 2 {
-            // Pages wait and are counted by what they hold.
+            // Blocks wait and are counted by what they hold.
             bytes.shrink_to_fit();
         }
         self.cutter.rebase(end);
         self.searched = 0;
         let values = (self.framing == Some(Framing::Values)).then(|| self.spans(&bytes));
         let (byte, line, input_bytes) = (self.byte, self.line, end as u64);
-        let page = Page { sequence, input, byte, line, input_bytes, bytes, values };
+        let block = Block { sequence, input, byte, line, input_bytes, bytes, values };
         self.byte += end as u64;
-        self.line += memchr::memchr_iter(b'\n', &page.bytes).count() as u64;
-        Some(page)
+        self.line += memchr::memchr_iter(b'\n', &block.bytes).count() as u64;
+        Some(block)
     }
 
     fn spans(&mut self, bytes: &[u8]) -> Vec<Span> {
@@ -288,7 +288,7 @@ impl Open {
     }
 
     /// Reads past a record that is too long and keeps its beginning.
-    fn oversized(&mut self, sequence: u64, input: u32) -> io::Result<Page> {
+    fn oversized(&mut self, sequence: u64, input: u32) -> io::Result<Block> {
         let kept = self.held.get(..KEPT_OF_OVERSIZED_BYTES).unwrap_or_default().to_vec();
         let (byte, line) = (self.byte, self.line);
         loop {
@@ -302,11 +302,11 @@ impl Open {
             if end.is_some() || self.is_all {
                 break;
             }
-            self.fill(PAGE_BYTES)?;
+            self.fill(BLOCK_BYTES)?;
         }
         let span = Span { range: 0..kept.len(), line, oversized_bytes: Some(self.byte - byte) };
         let input_bytes = self.byte - byte;
-        Ok(Page { sequence, input, byte, line, input_bytes, bytes: kept, values: Some(vec![span]) })
+        Ok(Block { sequence, input, byte, line, input_bytes, bytes: kept, values: Some(vec![span]) })
     }
 
     fn record_end(&mut self) -> Option<usize> {

@@ -1,15 +1,16 @@
-//! A look at a whole lake.
+//! A look through a whole lake.
 
 use rayon::prelude::*;
 
-use super::{Drift, known};
-use crate::commit::{FileEntry, Lake};
+use crate::commit::Lake;
+use crate::drift::{self, Drift};
 use crate::error::{Error, Result};
 use crate::file;
-use crate::table::{Table, catalog::annotations};
+use crate::part::FileEntry;
+use crate::table::Table;
 
 /// Reads of the lake's newest version the columns where something unknown can be, all files side by side.
-pub fn of_lake(lake: &Lake) -> Result<Drift> {
+pub fn drift_of(lake: &Lake) -> Result<Drift> {
     let snapshot = lake.readable_snapshot()?;
     let files = snapshot.files.values().filter(|file| file.rows > 0).collect::<Vec<_>>();
     let drifts = files.into_par_iter().map(|file| of_file(lake, file)).collect::<Result<Vec<_>>>()?;
@@ -24,16 +25,8 @@ fn of_file(lake: &Lake, entry: &FileEntry) -> Result<Drift> {
     let Some(table) = Table::named(&entry.table) else { return Ok(drift) };
     let path = lake.root().join(&entry.path);
     let failed = |source| Error::Batch { table: table.name, source };
-    for batch in file::open_columns(&path, &columns(table))? {
+    for batch in file::open_columns(&path, &drift::columns(table))? {
         drift.observe(table, &batch.map_err(failed)?);
     }
     Ok(drift)
-}
-
-fn columns(table: &'static Table) -> Vec<&'static str> {
-    let keys = table.sort_columns().map(|column| column.name);
-    let words = table.columns.iter().filter(|column| !column.words.is_empty()).map(|column| column.name);
-    let is_of_annotations = table.name == annotations::TABLE.name;
-    let values = known::VALUES.iter().filter(|_| is_of_annotations).map(|(name, _)| *name);
-    keys.chain(words).chain(values).chain(["extra"]).collect()
 }

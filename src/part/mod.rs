@@ -1,0 +1,9 @@
+//! Parts to files: whole tasks of one partition go in as frames, and come out as one file a table, with the entries that a commit
+//! record needs. Knows no source, no queue and no command line, and works in the pool that it is given.
+
+mod entry;
+mod rows;
+mod writer;
+
+pub use entry::{FileEntry, PartEntry, checksum, file_path, part_name};
+pub use writer::{PartWriter, Written};

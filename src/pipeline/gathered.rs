@@ -1,0 +1,70 @@
+//! The parts of a run that are written, in order, and which of them holds which object.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use crate::drift::Drift;
+use crate::error::{Error, Result};
+use crate::part::{FileEntry, PartEntry, Written};
+use crate::report::DriftReport;
+use crate::shuffle::Index;
+use crate::table::Dataset;
+
+/// Written parts by their numbers.
+#[derive(Debug)]
+pub(super) struct Gathered {
+    parts: Vec<PartEntry>,
+    index: Index,
+    drift: Drift,
+    scratch: PathBuf,
+}
+
+impl Gathered {
+    /// Holds at most so many bytes of identities in memory.
+    pub(super) fn new(index_bytes: usize, scratch: &Path) -> Gathered {
+        let (parts, index) = (Vec::new(), Index::new(index_bytes, scratch));
+        Gathered { parts, index, drift: Drift::default(), scratch: scratch.to_owned() }
+    }
+
+    /// Takes in the next part.
+    pub(super) fn add(&mut self, part: Written) -> Result<()> {
+        let Written { entry, identities, drift, .. } = part;
+        self.drift.merge(drift);
+        for (identity, position) in identities {
+            let added = self.index.add(entry.key.dataset, identity, position, entry.number);
+            added.map_err(Error::file("spill to", &self.scratch))?;
+        }
+        self.parts.push(entry);
+        Ok(())
+    }
+
+    /// Takes out of each part, by `remove`, what a later part replaces. Gives the files, how many tasks were replaced, and the drift.
+    pub(super) fn finish(
+        mut self,
+        mut remove: impl FnMut(&mut PartEntry, &HashSet<u128>) -> Result<()>,
+    ) -> Result<(Vec<FileEntry>, u64, DriftReport)> {
+        let failed = || Error::file("read back what was spilled to", &self.scratch);
+        let mut superseded = 0;
+        let mut losers = self.index.losers().map_err(failed())?;
+        let mut next = losers.next_loser().map_err(failed())?;
+        while let Some(first) = next {
+            let mut identities = HashSet::new();
+            while let Some(loser) = next.filter(|loser| loser.part == first.part) {
+                identities.insert(loser.identity);
+                next = losers.next_loser().map_err(failed())?;
+            }
+            let count = self.parts.len();
+            let part = self.parts.get_mut(first.part as usize).filter(|part| part.number == first.part);
+            let part = part.ok_or_else(|| Error::Bug {
+                place: "pipeline::gathered",
+                found: format!("an object in part {} of {count}", first.part),
+            })?;
+            if part.key.dataset == Dataset::Tasks {
+                superseded += identities.len() as u64;
+            }
+            remove(part, &identities)?;
+        }
+        let files = self.parts.into_iter().flat_map(|part| part.files).collect();
+        Ok((files, superseded, DriftReport::of(self.drift)))
+    }
+}

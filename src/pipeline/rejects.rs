@@ -1,0 +1,82 @@
+//! The rejects of a run on their way to its reject file.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Seek, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+use crate::parse::Reject;
+
+/// First those of blocks in the order of the blocks, then those of parts in the order of the parts, so that the file doesn't depend on
+/// threads. Until then both wait in nameless files.
+#[derive(Debug)]
+pub(super) struct Rejects {
+    scratch: PathBuf,
+    /// What the inputs are called.
+    names: Vec<String>,
+    blocks: Option<BufWriter<File>>,
+    parts: Option<BufWriter<File>>,
+    count: u64,
+}
+
+impl Rejects {
+    pub(super) fn new(scratch: &Path, names: Vec<String>) -> Rejects {
+        Rejects { scratch: scratch.to_owned(), names, blocks: None, parts: None, count: 0 }
+    }
+
+    pub(super) fn count(&self) -> u64 {
+        self.count
+    }
+
+    pub(super) fn of_block(&mut self, rejects: &[Reject]) -> Result<()> {
+        self.count += rejects.len() as u64;
+        append(&mut self.blocks, rejects, &self.names, &self.scratch)
+    }
+
+    pub(super) fn of_part(&mut self, rejects: &[Reject]) -> Result<()> {
+        self.count += rejects.len() as u64;
+        append(&mut self.parts, rejects, &self.names, &self.scratch)
+    }
+
+    /// Writes the reject file of the run; `None` where there are no rejects.
+    pub(super) fn publish(self, path: &Path) -> Result<Option<PathBuf>> {
+        if self.count == 0 {
+            return Ok(None);
+        }
+        self.copy_to(path).map_err(Error::file("write", path))?;
+        Ok(Some(path.to_owned()))
+    }
+
+    fn copy_to(self, path: &Path) -> io::Result<()> {
+        // Rejects are the customer's data as it came: for the owner's eyes.
+        let mut file = File::options().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+        for spool in [self.blocks, self.parts].into_iter().flatten() {
+            let mut spool = spool.into_inner()?;
+            spool.rewind()?;
+            io::copy(&mut spool, &mut file)?;
+        }
+        file.sync_all()
+    }
+}
+
+fn append(to: &mut Option<BufWriter<File>>, rejects: &[Reject], names: &[String], scratch: &Path) -> Result<()> {
+    let failed = || Error::file("write rejects to", scratch);
+    if rejects.is_empty() {
+        return Ok(());
+    }
+    let spool = match to {
+        Some(spool) => spool,
+        None => to.insert(BufWriter::new(tempfile::tempfile_in(scratch).map_err(failed())?)),
+    };
+    for reject in rejects {
+        let input = reject.origin.input;
+        let name = names.get(input as usize).ok_or_else(|| Error::Bug {
+            place: "pipeline::rejects",
+            found: format!("a reject of input {input} of {}", names.len()),
+        })?;
+        let line = reject.to_line(name).map_err(|source| Error::Json { action: "write a reject", source })?;
+        writeln!(spool, "{line}").map_err(failed())?;
+    }
+    Ok(())
+}

@@ -1,0 +1,86 @@
+//! Where a run puts what is not for the lake: spilled bytes, and what an export has received until it is committed.
+
+use std::fs;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::error::{Error, Result};
+
+/// The folder of one lake among what is in work; only its owner may look into it.
+#[derive(Debug)]
+pub(super) struct Scratch {
+    path: PathBuf,
+    /// Goes with the run, where nobody said where to work.
+    temporary: Option<TempDir>,
+}
+
+/// Who may look in: the owner.
+const MODE: u32 = 0o700;
+
+impl Scratch {
+    /// Makes the folder for the lake at `lake`, which must exist.
+    pub(super) fn of(work_dir: Option<&Path>, lake: &Path) -> Result<Scratch> {
+        let Some(work_dir) = work_dir else {
+            let folder = std::env::temp_dir();
+            let made = tempfile::Builder::new().prefix("taskloom-").tempdir_in(&folder);
+            let temporary = made.map_err(Error::file("create a folder in", folder))?;
+            return Ok(Scratch { path: temporary.path().to_owned(), temporary: Some(temporary) });
+        };
+        Error::if_address(work_dir)?;
+        let path = work_dir.join(name_of(lake)?);
+        let made = fs::DirBuilder::new().recursive(true).mode(MODE).create(&path);
+        // One that was there before is as it was left.
+        let made = made.and_then(|()| fs::set_permissions(&path, fs::Permissions::from_mode(MODE)));
+        made.map_err(Error::file("create", &path))?;
+        Ok(Scratch { path, temporary: None })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for Scratch {
+    /// Leaves nothing behind but what an unfinished export needs.
+    fn drop(&mut self) {
+        if self.temporary.is_none() {
+            let _ = fs::remove_dir(&self.path);
+        }
+    }
+}
+
+/// A name that no other lake has: for people its own, for the rest a hash of where it lies.
+fn name_of(lake: &Path) -> Result<String> {
+    let place = lake.canonicalize().map_err(Error::file("find", lake))?;
+    let own: String = place.file_name().unwrap_or_default().to_string_lossy().chars().take(40).collect();
+    Ok(format!("{own}-{:016x}", xxh3_64(place.as_os_str().as_encoded_bytes())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_lake_has_a_folder_that_only_its_owner_sees() {
+        let folder = tempfile::tempdir().unwrap();
+        let (one, other) = (folder.path().join("a/lake"), folder.path().join("b/lake"));
+        fs::create_dir_all(&one).unwrap();
+        fs::create_dir_all(&other).unwrap();
+        let work = folder.path().join("not/there/yet");
+        let [one, other] = [&one, &other].map(|lake| Scratch::of(Some(&work), lake).unwrap());
+        assert_ne!(one.path(), other.path());
+        assert_eq!(one.path().metadata().unwrap().permissions().mode() & 0o777, 0o700);
+        fs::write(one.path().join("kept"), "").unwrap();
+        let (kept, gone) = (one.path().to_owned(), other.path().to_owned());
+        drop((one, other));
+        assert!(kept.join("kept").exists() && !gone.exists());
+        let temporary = Scratch::of(None, folder.path()).unwrap();
+        let path = temporary.path().to_owned();
+        fs::write(path.join("x"), "").unwrap();
+        drop(temporary);
+        assert!(!path.exists());
+    }
+}

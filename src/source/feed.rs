@@ -1,0 +1,132 @@
+//! What a run reads from, whatever it is.
+
+use std::fmt::Debug;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crossbeam_channel::{Receiver, bounded};
+
+use super::api::{self, ApiConfig};
+use super::blocks::{Block, Blocks, Spares};
+use super::input::Input;
+use crate::error::Result;
+use crate::progress::Progress;
+use crate::report::FetchReport;
+
+/// Where tasks come from.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// From files, in order.
+    Files(Vec<Input>),
+    /// From the API.
+    Api(Box<ApiConfig>),
+}
+
+/// What a source needs to know of the run that opens it.
+#[derive(Clone, Copy, Debug)]
+pub struct Opening<'a> {
+    /// Folder for what must outlive the run if it ends early.
+    pub work_dir: &'a Path,
+    /// The lake's own folder, where version 0.1.0 kept that.
+    pub lake_dir: &'a Path,
+    /// What the newest version of the lake says of the source that it was made from: see [`Tail::receipt`].
+    pub committed: Option<&'a str>,
+    /// Bytes of blocks that may wait to be read.
+    pub held_bytes: usize,
+    /// True where one thread does all work.
+    pub is_alone: bool,
+}
+
+impl Source {
+    /// What its inputs are called, by their positions: in rejects.
+    pub fn names(&self) -> Vec<String> {
+        match self {
+            Source::Files(inputs) => inputs.iter().map(Input::name).collect(),
+            Source::Api(api) => vec![api.url.origin().ascii_serialization()],
+        }
+    }
+
+    /// Bytes of all inputs as they lie on the disk; `None` where one has no size.
+    pub fn size(&self) -> Option<u64> {
+        match self {
+            Source::Files(inputs) => inputs.iter().map(Input::size).sum(),
+            Source::Api(_) => None,
+        }
+    }
+
+    /// Begins to read.
+    pub fn open(&self, opening: Opening<'_>, progress: &Arc<Progress>) -> Result<Feed> {
+        match self {
+            Source::Files(inputs) => {
+                api::warn_of_unfinished(opening);
+                Ok(Feed::of_files(inputs, opening.is_alone, progress))
+            }
+            Source::Api(config) => api::fetch(config, opening, progress),
+        }
+    }
+}
+
+/// What a source keeps beside its blocks until the run has ended.
+pub trait Tail: Debug {
+    /// Called once, when the last block was taken: whether the source came to its end as it should.
+    fn close(&mut self) -> Result<()>;
+    /// What a record is to say of the source, so that the same blocks are not committed twice.
+    fn receipt(&self) -> Option<String>;
+    /// How many tasks there should be, where that is known and must hold.
+    fn expected_tasks(&self) -> Option<u64>;
+    /// What came, for the report.
+    fn report(&self, progress: &Progress) -> FetchReport;
+    /// Puts away what was received, behind the commit. Gives the file, if it was to be kept: as `name` in the folder `raw`.
+    fn put_away(self: Box<Self>, raw: &Path, name: &str) -> Result<Option<PathBuf>>;
+}
+
+/// Blocks as they come.
+#[derive(Debug)]
+pub struct Feed {
+    /// The blocks.
+    pub flow: Flow,
+    /// Where used blocks can be given back.
+    pub spares: Spares,
+    /// What is left when the blocks are at their end.
+    pub tail: Option<Box<dyn Tail>>,
+}
+
+/// How blocks come.
+#[derive(Debug)]
+pub enum Flow {
+    /// From another thread. Ends with `None`: without it that thread has died, and what it read is not all.
+    Thread(Receiver<Option<Result<Block>>>),
+    /// Read by whoever asks.
+    Inline(Box<Blocks>),
+}
+
+/// Blocks that wait between the thread that reads and the run: one to take while the next is read.
+const QUEUED_BLOCKS: usize = 2;
+
+impl Feed {
+    fn of_files(inputs: &[Input], is_alone: bool, progress: &Arc<Progress>) -> Feed {
+        let blocks = Blocks::new(inputs.to_vec(), progress);
+        let spares = blocks.spares();
+        // A pipe can be silent for long, and somebody may want to stop meanwhile.
+        let is_inline = is_alone && inputs.iter().all(|input| input.size().is_some());
+        let flow = if is_inline { Flow::Inline(Box::new(blocks)) } else { Flow::Thread(read_ahead(blocks)) };
+        Feed { flow, spares, tail: None }
+    }
+
+    /// Blocks that come in from elsewhere; they end with `None`.
+    pub(super) fn of_thread(blocks: Receiver<Option<Result<Block>>>, spares: Spares, tail: Box<dyn Tail>) -> Feed {
+        Feed { flow: Flow::Thread(blocks), spares, tail: Some(tail) }
+    }
+}
+
+fn read_ahead(blocks: Blocks) -> Receiver<Option<Result<Block>>> {
+    let (sender, receiver) = bounded(QUEUED_BLOCKS);
+    std::thread::spawn(move || {
+        for block in blocks.map(Some).chain([None]) {
+            if sender.send(block).is_err() {
+                break;
+            }
+        }
+    });
+    receiver
+}
