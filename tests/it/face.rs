@@ -15,7 +15,7 @@ use crate::lakes::{config, taskloom, visible_files};
 
 const TASK: &str = r#"{"task_id": "t", "project": "p", "batch": "b", "created_at": "2025-01-01T00:00:00Z"}"#;
 
-fn printed(arguments: &[&str]) -> String {
+pub fn printed(arguments: &[&str]) -> String {
     let assert = taskloom().args(arguments).assert().success();
     String::from_utf8(assert.get_output().stdout.clone()).unwrap()
 }

@@ -1,4 +1,4 @@
-"""What the README shows and claims, run."""
+"""What the documentation shows and claims, run."""
 
 import json
 import re
