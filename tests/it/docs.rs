@@ -3,6 +3,9 @@
 //! Its pages are `README.md`, `CONTRIBUTING.md` and the Markdown files in `docs/`. What stands in their blocks of SQL and Python is run
 //! by `tests/read_back/test_docs.py`.
 
+mod links;
+mod shell;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -44,6 +47,19 @@ impl Page {
             is_inside ^= is_fence;
             !is_inside && !is_fence
         })
+    }
+
+    /// The fenced blocks of a language.
+    fn blocks(&self, language: &str) -> Vec<String> {
+        let mut blocks = Vec::new();
+        let mut rest = self.text.lines();
+        while let Some(fence) = rest.by_ref().find_map(|line| line.strip_prefix(FENCE)) {
+            let lines: Vec<_> = rest.by_ref().take_while(|line| !line.starts_with(FENCE)).collect();
+            if fence == language {
+                blocks.push(lines.join("\n"));
+            }
+        }
+        blocks
     }
 
     /// The pieces of code within lines of prose. Each ends on its line.
