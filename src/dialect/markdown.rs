@@ -1,4 +1,4 @@
-//! The table reference, as the README has it.
+//! The table reference, as `docs/columns.md` has it.
 
 use super::text::{kind, partitions};
 use crate::table::Table;

@@ -50,7 +50,7 @@ pub enum Format {
     Text,
     /// As in the golden files.
     Json,
-    /// As in the README.
+    /// As in docs/columns.md.
     Markdown,
     /// `CREATE TABLE` for DuckDB.
     Duckdb,

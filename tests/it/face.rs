@@ -15,12 +15,13 @@ use crate::lakes::{config, taskloom, visible_files};
 
 const TASK: &str = r#"{"task_id": "t", "project": "p", "batch": "b", "created_at": "2025-01-01T00:00:00Z"}"#;
 
-fn printed(arguments: &[&str]) -> String {
+pub fn printed(arguments: &[&str]) -> String {
     let assert = taskloom().args(arguments).assert().success();
     String::from_utf8(assert.get_output().stdout.clone()).unwrap()
 }
 
-fn commands() -> Vec<String> {
+/// The names of all commands.
+pub fn commands() -> Vec<String> {
     let help = printed(&["--help"]);
     let listed = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
     let named = listed.filter(|line| line.starts_with("  ") && !line.starts_with("   "));

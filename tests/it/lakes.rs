@@ -82,5 +82,7 @@ pub fn rejects(report: &Report) -> Vec<Value> {
 
 /// The program, ready to be given arguments.
 pub fn taskloom() -> assert_cmd::Command {
-    assert_cmd::Command::cargo_bin("taskloom").unwrap()
+    let mut command = assert_cmd::Command::cargo_bin("taskloom").unwrap();
+    command.env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"));
+    command
 }

@@ -3,12 +3,12 @@
 
 mod commands;
 mod crashes;
+mod docs;
 mod drift;
 mod export;
 mod face;
 mod inputs;
 mod lakes;
-mod readme;
 mod rejects;
 mod restore;
 mod same_bytes;

@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import sys
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,11 +25,16 @@ REPOSITORY = Path(__file__).parents[2]
 NULL = "__HIVE_DEFAULT_PARTITION__"
 
 
-def taskloom(*arguments):
-    """Runs the program and returns what it printed. Anything but success, rejected tasks too, fails."""
+def program():
+    """The program that is tested."""
     binary = REPOSITORY / os.environ.get("TASKLOOM_BIN", "target/debug/taskloom")
     assert binary.is_file(), f"expected the program at {binary}: build it with `cargo build`, or set TASKLOOM_BIN"
-    done = subprocess.run([binary, *arguments], capture_output=True, encoding="utf-8")
+    return binary
+
+
+def taskloom(*arguments):
+    """Runs the program and returns what it printed. Anything but success, rejected tasks too, fails."""
+    done = subprocess.run([program(), *arguments], capture_output=True, encoding="utf-8")
     assert done.returncode == 0, f"taskloom {arguments} ended with {done.returncode}: {done.stderr}"
     return done.stdout
 
@@ -126,3 +132,15 @@ def spark(tmp_path_factory):
     session = engines.start_spark(tmp_path_factory.mktemp("spark"))
     yield session
     session.stop()
+
+
+@pytest.fixture(scope="session")
+def shell_environment(tmp_path_factory):
+    """What a user has: the program, the engines, and a Java for Spark."""
+    import engines
+
+    folder = tmp_path_factory.mktemp("shell")
+    (folder / "taskloom").symlink_to(program())
+    path = os.pathsep.join([str(folder), str(Path(sys.executable).parent), os.environ["PATH"]])
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("SCALE_")}
+    return kept | {"PATH": path, "JAVA_HOME": str(engines.java_home(folder)), "SPARK_LOCAL_IP": "127.0.0.1"}

@@ -1,12 +1,8 @@
 """`taskloom demo`, and the questions that it prints, pasted into a shell."""
 
-import os
 import re
 import subprocess
-import sys
-from pathlib import Path
 
-import engines
 import pytest
 from conftest import taskloom
 
@@ -16,21 +12,13 @@ def printed(tmp_path_factory):
     return taskloom("demo", "--tasks", "300", "--out", tmp_path_factory.mktemp("demo") / "a lake")
 
 
-@pytest.fixture(scope="module")
-def environment(tmp_path_factory):
-    """What a user has: the engines, and a Java for Spark."""
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    java = str(engines.java_home(tmp_path_factory.mktemp("java")))
-    return os.environ | {"PATH": path, "JAVA_HOME": java, "SPARK_LOCAL_IP": "127.0.0.1"}
-
-
 @pytest.mark.parametrize(
     "engine, expected",
     [("DuckDB", r"ember-1|model_a"), ("Polars", r"assistant.*\d"), ("Spark", r"\|project_000\|completed *\| +\d+\|")],
 )
-def test_the_printed_questions_can_be_pasted(printed, environment, engine, expected):
+def test_the_printed_questions_can_be_pasted(printed, shell_environment, engine, expected):
     pasted = re.search(rf"^# {engine}:[^\n]*\n(.*?)\n(?:\n|\Z)", printed, re.DOTALL | re.MULTILINE).group(1)
-    done = subprocess.run(["sh", "-c", pasted], env=environment, capture_output=True, encoding="utf-8")
+    done = subprocess.run(["sh", "-c", pasted], env=shell_environment, capture_output=True, encoding="utf-8")
     assert done.returncode == 0, done.stderr
     assert re.search(expected, done.stdout), done.stdout
 
