@@ -64,6 +64,19 @@ pub struct FetchReport {
     pub spooled_pages: u64,
     /// Seconds for which requests waited because the API had too much, added up.
     pub waited_seconds: f64,
+    /// Ids that were asked for and that the API does not know.
+    pub missing_task_ids: Vec<String>,
+    /// Listings beside the tasks that the API does not give to this account.
+    pub left_out: Vec<LeftOut>,
+}
+
+/// A listing that the API did not give.
+#[derive(Clone, Debug, Serialize)]
+pub struct LeftOut {
+    /// Its path, such as `/v2/delivery/tasks`.
+    pub path: &'static str,
+    /// The HTTP status that said so.
+    pub status: u16,
 }
 
 impl FetchReport {
@@ -76,6 +89,8 @@ impl FetchReport {
             pages: counts.all_pages(),
             spooled_pages: counts.spooled_pages.load(Relaxed),
             waited_seconds: counts.waited_ms.load(Relaxed) as f64 / 1000.0,
+            missing_task_ids: Vec::new(),
+            left_out: Vec::new(),
         }
     }
 }

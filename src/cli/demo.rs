@@ -17,7 +17,7 @@ use crate::partition::{DateGrain, Layout};
 use crate::simulate::{Fault, Faults, SimulateOptions, Simulator, Store};
 use crate::source::Source;
 use crate::source::api::query::{EXPANDABLE, OPTS};
-use crate::source::api::{ApiConfig, Key, Patience, Plan, Query, Selector};
+use crate::source::api::{ApiConfig, Key, Moving, Patience, Plan, Query, Selector};
 
 /// Show it all: export from a simulated API, then ask.
 ///
@@ -83,8 +83,7 @@ fn api(simulator: &Simulator) -> Result<ApiConfig> {
     Ok(ApiConfig {
         url: url.parse().map_err(|_| invalid())?,
         key: Key::new(KEY).ok_or_else(invalid)?,
-        // Another address each time: what an earlier demo left is of no use.
-        plan: Plan::new(url.clone(), query, Utc::now().timestamp_micros(), 100, concurrency),
+        plan: Plan::new((query, Moving::default()), Utc::now().timestamp_micros(), 100, concurrency),
         is_compressed: false,
         is_restart: true,
         concurrency,
@@ -94,6 +93,7 @@ fn api(simulator: &Simulator) -> Result<ApiConfig> {
         read_timeout: Duration::from_secs(60),
         keeps_raw: false,
         allows_count_mismatch: false,
+        allows_absent_tasks: false,
     })
 }
 

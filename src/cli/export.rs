@@ -1,20 +1,21 @@
 //! `taskloom export`.
 
 use std::io::{self, Write};
-use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use clap::{ArgGroup, Args};
-use url::{Host, Url};
+use serde_json::json;
+use url::Url;
 
 use super::lake::LakeArgs;
+use super::printable;
 use super::voice::Voice;
 use crate::error::{Error, Result};
 use crate::source::Source;
 use crate::source::api::query::{EXPANDABLE, OPTS, parameter};
-use crate::source::api::{ApiConfig, Frontier, Key, Patience, Plan, Query, Selector};
+use crate::source::api::{ApiConfig, Frontier, Key, Moving, Patience, Plan, Query, Selector, is_loopback};
 use crate::time::parse_instant;
 
 /// Export tasks from the Scale API into a lake of Parquet tables.
@@ -34,8 +35,8 @@ Examples:
   taskloom export --delivery-id d1 --api-key-file key.txt --out delivery
   taskloom export --task-id t1 --task-id t2 --out lake --dry-run
 
-Exit status: 0 done, 1 failed, 2 wrong usage, 3 done but tasks were rejected,
-4 the API was out of reach or another run was faster, 130 and 143 stopped by
+Exit status: 0 done, 1 failed, 2 wrong usage, 3 done but tasks were rejected
+or ids unknown, 4 the API was out of reach or another run was faster, 130 and 143 stopped by
 Ctrl-C or SIGTERM with nothing visible. After 4, 130 and 143 the same command
 goes on from there.")]
 pub(super) struct ExportArgs {
@@ -54,6 +55,9 @@ pub(super) struct ExportArgs {
     /// Commit although a delivery brought another number of tasks than it says
     #[arg(long)]
     allow_count_mismatch: bool,
+    /// End with status 0 although ids of tasks are unknown to the API
+    #[arg(long)]
+    allow_missing: bool,
     /// Print the requests that the export would begin with, and send none
     #[arg(long)]
     dry_run: bool,
@@ -117,7 +121,7 @@ struct WantedArgs {
 struct ApiArgs {
     /// Its address
     #[arg(long, value_name = "URL", env = "SCALE_API_URL", default_value = "https://api.scale.com")]
-    api_url: Url,
+    api_url: String,
     /// File that holds the key [default: the variable SCALE_API_KEY]
     #[arg(long, value_name = "FILE")]
     api_key_file: Option<PathBuf>,
@@ -133,9 +137,9 @@ struct ApiArgs {
     /// Time for all attempts of a request
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = humantime::parse_duration)]
     retry_for: Duration,
-    /// Send no more requests a second than this
-    #[arg(long, value_name = "N")]
-    max_requests_per_second: Option<NonZeroU32>,
+    /// Send no more requests a second than this, such as 20 or 0.5
+    #[arg(long, value_name = "N", value_parser = rate)]
+    max_requests_per_second: Option<f64>,
     /// Time until a connection stands
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
     connect_timeout: Duration,
@@ -148,74 +152,87 @@ struct ApiArgs {
 }
 
 pub(super) fn run(args: ExportArgs, voice: Voice) -> Result<u8> {
-    check_address(&args.api.api_url, args.api.allow_http)?;
+    let url = address(&args.api.api_url, args.api.allow_http)?;
     let now = Utc::now();
-    let query = args.wanted.query(now)?;
-    let asked = args.wanted.words(&args.api.api_url)?;
     let (page_size, concurrency) = (args.api.page_size, usize::from(args.api.concurrency));
-    let mut plan = Plan::new(asked, query, now.timestamp_micros(), page_size, concurrency);
+    let plan = Plan::new(args.wanted.query(now)?, now.timestamp_micros(), page_size, concurrency);
     if args.dry_run {
-        return print_requests(&plan, &args.api.api_url);
+        return rehearse(args.lake, &plan, &url);
     }
-    let key = key(args.api.api_key_file.as_deref())?;
-    // What test data brought is not gone on with for live data.
-    plan.asked = format!("{} with a {} key", plan.asked, key.kind());
     let config = ApiConfig {
-        key,
+        key: key(args.api.api_key_file.as_deref())?,
         plan,
         concurrency,
         patience: Patience { retries: args.api.retries, retry_for: args.api.retry_for, ..Patience::default() },
         max_requests_per_second: args.api.max_requests_per_second,
         connect_timeout: args.api.connect_timeout,
         read_timeout: args.api.read_timeout,
-        is_compressed: !is_loopback(&args.api.api_url),
+        is_compressed: !is_loopback(&url),
         is_restart: args.restart,
         keeps_raw: args.keep_raw,
         allows_count_mismatch: args.allow_count_mismatch,
-        url: args.api.api_url,
+        allows_absent_tasks: args.allow_missing,
+        url,
     };
-    let ended = args.lake.make(Source::Api(Box::new(config)), voice);
+    let ended = args.lake.make(Source::Api(Box::new(config)), args.allow_missing, voice);
     if let Err(Error::Interrupted { .. }) = ended {
         voice.warn("what was received is kept: the same command goes on from there");
     }
     ended
 }
 
+fn rate(text: &str) -> std::result::Result<f64, String> {
+    let rate = text.parse().ok().filter(|rate: &f64| rate.is_finite() && *rate > 0.0);
+    rate.ok_or_else(|| format!("expected a number above 0, such as 20 or 0.5, found `{text}`"))
+}
+
 fn usage(setting: &'static str, expected: &str, found: impl Into<String>) -> Error {
     Error::Usage { setting, expected: expected.to_owned(), found: found.into() }
 }
 
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
-}
-
-/// The key goes to other hosts only encrypted.
-fn check_address(url: &Url, allows_http: bool) -> Result<()> {
+/// The API's address, to which the key may go: unencrypted only on this machine, unless that is allowed.
+fn address(text: &str, allows_http: bool) -> Result<Url> {
+    let refused = |expected: &str, found: &str| Err(usage("--api-url", expected, found));
+    let text = text.trim();
+    let Ok(mut url) = text.parse::<Url>() else {
+        let found = text.split(['?', '#']).next().unwrap_or_default().rsplit('@').next().unwrap_or_default();
+        return refused(&format!("an address with its scheme, such as https://{}", host_like(found)), found);
+    };
     // What stands before the host may be a secret.
     let shown = format!("{}://{}", url.scheme(), url.host_str().unwrap_or_default());
     if !url.username().is_empty() || url.password().is_some() {
-        return Err(usage(
-            "--api-url",
-            "an address without a name or a password; the key comes from SCALE_API_KEY",
-            shown,
-        ));
+        return refused("an address without a name or a password; the key comes from SCALE_API_KEY", &shown);
     }
     match url.scheme() {
-        "https" => Ok(()),
-        "http" if is_loopback(url) || allows_http => Ok(()),
-        "http" => Err(usage("--api-url", "https://, since the key would go unencrypted; --allow-http sends it", shown)),
-        _ => Err(usage("--api-url", "an address that begins with https://", shown)),
+        "https" => {}
+        "http" if is_loopback(&url) || allows_http => {}
+        "http" => return refused("https://, since the key would go unencrypted; --allow-http sends it", &shown),
+        // `localhost:8080` is an address of the scheme `localhost`.
+        _ if url.cannot_be_a_base() => {
+            return refused(&format!("an address with its scheme, such as http://{text}"), text);
+        }
+        _ => return refused("an address that begins with https://", &shown),
     }
+    let path = url.path().trim_end_matches('/').to_owned();
+    if let Some(before) = path.find("/v2").filter(|at| matches!(path.as_bytes().get(at + 3), None | Some(b'/'))) {
+        url.set_path(path.get(..before).unwrap_or_default());
+        return refused(
+            &format!("the API's address without /v2, {}", url.as_str().trim_end_matches('/')),
+            &(shown + &path),
+        );
+    }
+    Ok(url)
+}
+
+/// What of a text without a scheme may be a host; Scale's own where there is nothing.
+fn host_like(text: &str) -> &str {
+    let host = text.trim_start_matches('/').split('/').next().unwrap_or_default();
+    if host.is_empty() { "api.scale.com" } else { host }
 }
 
 fn key(file: Option<&Path>) -> Result<Key> {
     let (flag, text) = match file {
-        Some(path) => ("--api-key-file", std::fs::read_to_string(path).map_err(Error::file("read", path))?),
+        Some(path) => ("--api-key-file", text_of(path)?),
         None => ("SCALE_API_KEY", std::env::var("SCALE_API_KEY").unwrap_or_default()),
     };
     // Never what was found.
@@ -224,12 +241,32 @@ fn key(file: Option<&Path>) -> Result<Key> {
     Key::new(&text).ok_or_else(|| usage(flag, expected, found))
 }
 
+/// A file's text, without the byte order mark that some editors and shells write, in whichever encoding that says.
+fn text_of(path: &Path) -> Result<String> {
+    let bytes = std::fs::read(path).map_err(Error::file("read", path))?;
+    let wide = |unit: fn([u8; 2]) -> u16| {
+        let units = bytes.get(2..).unwrap_or_default().as_chunks::<2>().0.iter().map(|pair| unit(*pair));
+        String::from_utf16(&units.collect::<Vec<_>>()).ok()
+    };
+    let text = match bytes.as_slice() {
+        [0xff, 0xfe, ..] => wide(u16::from_le_bytes),
+        [0xfe, 0xff, ..] => wide(u16::from_be_bytes),
+        [0xef, 0xbb, 0xbf, text @ ..] | text => std::str::from_utf8(text).ok().map(str::to_owned),
+    };
+    let broken = || std::io::Error::new(std::io::ErrorKind::InvalidData, "expected text in UTF-8 or UTF-16");
+    text.ok_or_else(|| Error::file("read", path)(broken()))
+}
+
 impl WantedArgs {
-    fn query(&self, now: DateTime<Utc>) -> Result<Query> {
-        let completed_after = instant("--completed-after", self.completed_after.as_deref(), now)?;
+    /// The query, and which of its times move with the moment at which it begins.
+    fn query(&self, now: DateTime<Utc>) -> Result<(Query, Moving)> {
+        let after = instant("--completed-after", self.completed_after.as_deref(), now)?;
         let before = instant("--completed-before", self.completed_before.as_deref(), now)?;
         // An open end would let a later attempt of this run see more than this one.
-        let completed_before = before.or(completed_after.map(|_| now.timestamp_micros()));
+        let before = before.or(after.map(|_| (now.timestamp_micros(), true)));
+        let is_moving = |time: Option<(i64, bool)>| time.is_some_and(|(_, is_moving)| is_moving);
+        let moving = Moving { after: is_moving(after), before: is_moving(before) };
+        let [completed_after, completed_before] = [after, before].map(|time| time.map(|(time, _)| time));
         if let (Some(after), Some(before)) = (completed_after, completed_before)
             && after >= before
         {
@@ -246,7 +283,7 @@ impl WantedArgs {
                 found,
             ));
         }
-        Ok(Query {
+        let query = Query {
             of,
             statuses: self.status.clone(),
             completed_after,
@@ -254,7 +291,8 @@ impl WantedArgs {
             skips_delivery_tasks: self.skip_delivery_tasks,
             expand: self.expand.clone(),
             opts: self.opts.clone(),
-        })
+        };
+        Ok((query, moving))
     }
 
     fn selectors(&self) -> Result<Vec<Selector>> {
@@ -269,7 +307,7 @@ impl WantedArgs {
         selectors.extend(self.batch_name.iter().cloned().map(Selector::BatchName));
         selectors.extend(self.task_id.iter().cloned().map(Selector::TaskId));
         if let Some(path) = &self.task_ids_from {
-            let text = std::fs::read_to_string(path).map_err(Error::file("read", path))?;
+            let text = text_of(path)?;
             let ids = text.lines().map(str::trim).filter(|line| !line.is_empty());
             selectors.extend(ids.map(|id| Selector::TaskId(id.to_owned())));
         }
@@ -294,61 +332,43 @@ impl WantedArgs {
         };
         Ok(Some(Selector::Delivery(vec![parameter("delivery_name", delivery), project])))
     }
-
-    /// What tells whether a run may go on with the pages of another one: all that decides which tasks come, and how, as it was typed.
-    fn words(&self, url: &Url) -> Result<String> {
-        let mut words = vec![format!("{}{}", url.origin().ascii_serialization(), url.path())];
-        words.extend(self.selectors()?.iter().map(|selector| {
-            match selector {
-                Selector::AllProjects => "--all-projects".to_owned(),
-                Selector::ProjectId(id) => format!("--project-id {id}"),
-                Selector::ProjectName(name) => format!("--project-name {name}"),
-                Selector::BatchId(id) => format!("--batch-id {id}"),
-                Selector::BatchName(name) => format!("--batch-name {name}"),
-                Selector::Delivery(parameters) => parameters
-                    .iter()
-                    .map(|(name, value)| format!("--{} {value}", name.replace('_', "-")))
-                    .collect::<Vec<_>>()
-                    .join(" "),
-                Selector::TaskId(id) => format!("--task-id {id}"),
-            }
-        }));
-        words.extend(self.status.iter().map(|status| format!("--status {status}")));
-        let times = [("after", &self.completed_after), ("before", &self.completed_before)];
-        words.extend(
-            times.into_iter().filter_map(|(name, time)| Some(format!("--completed-{name} {}", time.as_ref()?))),
-        );
-        words.extend(self.skip_delivery_tasks.then(|| "--skip-delivery-tasks".to_owned()));
-        words.extend(self.expand.iter().map(|word| format!("--expand {word}")));
-        words.extend(self.opts.iter().map(|word| format!("--opts {word}")));
-        Ok(words.join(" "))
-    }
 }
 
 fn shown(micros: i64) -> String {
     crate::time::write_instant(micros).unwrap_or_default()
 }
 
-/// An ISO 8601 time, a date, which begins at midnight UTC, or so long ago.
-fn instant(flag: &'static str, text: Option<&str>, now: DateTime<Utc>) -> Result<Option<i64>> {
+/// An ISO 8601 time, a date, which begins at midnight UTC, or so long ago. Tells too whether it moves with `now`.
+fn instant(flag: &'static str, text: Option<&str>, now: DateTime<Utc>) -> Result<Option<(i64, bool)>> {
     let Some(text) = text.map(str::trim) else { return Ok(None) };
     let date = || Some(text.parse::<NaiveDate>().ok()?.and_hms_opt(0, 0, 0)?.and_utc().timestamp_micros());
     let ago = || {
         let ago = humantime::parse_duration(text.strip_suffix("ago")?.trim()).ok()?;
         Some(now.checked_sub_signed(chrono::Duration::from_std(ago).ok()?)?.timestamp_micros())
     };
-    let found = parse_instant(text).or_else(date).or_else(ago);
+    let fixed = parse_instant(text).or_else(date).map(|time| (time, false));
+    let found = fixed.or_else(|| Some((ago()?, true)));
     let expected = "a time such as 2025-01-02T04:00:00Z, a date such as 2025-01-02, or `2 days ago`";
     found.map(Some).ok_or_else(|| usage(flag, expected, text))
 }
 
-fn print_requests(plan: &Plan, url: &Url) -> Result<u8> {
+/// Prints the requests that the export would begin with, and whether the lake would have it.
+fn rehearse(lake: LakeArgs, plan: &Plan, url: &Url) -> Result<u8> {
     let frontier = Frontier::new(plan.query.clone(), plan.began_at, plan.page_size, plan.concurrency);
+    let requests = frontier.requests().into_iter().map(|request| request.url(url).to_string());
+    let requests = requests.collect::<Vec<_>>();
+    let (refusal, is_json) = lake.refusal()?;
     let mut out = io::stdout().lock();
-    for request in frontier.requests() {
-        writeln!(out, "GET {}", request.url(url)).map_err(Error::Output)?;
+    if is_json {
+        let requests = requests.iter().map(|url| json!({"method": "GET", "url": url})).collect::<Vec<_>>();
+        let refusal = refusal.as_ref().map(ToString::to_string);
+        let text = json!({"requests": requests, "refusal": refusal}).to_string();
+        writeln!(out, "{}", printable::json(&text)).map_err(Error::Output)?;
+    } else {
+        requests.iter().try_for_each(|url| writeln!(out, "GET {url}")).map_err(Error::Output)?;
     }
-    Ok(0)
+    // Without the rehearsal it would end so too.
+    refusal.map_or(Ok(0), Err)
 }
 
 #[cfg(test)]
@@ -358,7 +378,8 @@ mod tests {
     #[test]
     fn times_are_instants_dates_or_so_long_ago() {
         let now = "2025-03-10T12:00:00Z".parse().unwrap();
-        let micros = |text: &str| instant("--completed-after", Some(text), now).ok().flatten().map(shown);
+        let micros =
+            |text: &str| instant("--completed-after", Some(text), now).ok().flatten().map(|(time, _)| shown(time));
         for (text, expected) in [
             ("2025-01-02T04:00:00+02:00", "2025-01-02T02:00:00Z"),
             ("2025-01-02", "2025-01-02T00:00:00Z"),
@@ -374,7 +395,7 @@ mod tests {
 
     #[test]
     fn the_key_goes_unencrypted_to_this_machine_alone() {
-        let check = |text: &str, allows_http| check_address(&text.parse().unwrap(), allows_http).is_ok();
+        let check = |text: &str, allows_http| address(text, allows_http).is_ok();
         for text in ["https://api.scale.com", "http://127.0.0.1:80", "http://localhost:80/", "http://[::1]:80"] {
             assert!(check(text, false), "{text}");
         }
@@ -382,5 +403,38 @@ mod tests {
             assert!(!check(text, false) && check(text, true), "{text}");
         }
         assert!(!check("https://live_key@api.scale.com", true) && !check("ftp://api.scale.com", true));
+    }
+
+    #[test]
+    fn an_address_that_is_nearly_right_gets_a_hint() {
+        for (text, hint) in [
+            ("api.scale.com", "such as https://api.scale.com,"),
+            ("api.scale.com/v2", "such as https://api.scale.com,"),
+            ("", "such as https://api.scale.com,"),
+            ("localhost:8080", "such as http://localhost:8080,"),
+            ("127.0.0.1:8080", "such as https://127.0.0.1:8080,"),
+            ("https://api.scale.com/v2", "without /v2, https://api.scale.com,"),
+            ("https://api.scale.com/v2/tasks?a=b", "without /v2, https://api.scale.com"),
+            ("http://127.0.0.1:1/proxy/v2/", "without /v2, http://127.0.0.1:1/proxy,"),
+        ] {
+            let refused = address(text, false).unwrap_err().to_string();
+            assert!(refused.contains(hint), "{text}: {refused}");
+        }
+        assert!(address("https://host/v2x", false).is_ok());
+        let secret = address("live_secret@api.scale.com", false).unwrap_err().to_string();
+        assert!(!secret.contains("live_secret"), "{secret}");
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_text() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ids");
+        let wide = |order: fn(u16) -> [u8; 2]| "\u{feff}é\r\n".encode_utf16().flat_map(order).collect::<Vec<_>>();
+        for bytes in ["é\r\n".into(), "\u{feff}é\r\n".into(), wide(u16::to_le_bytes), wide(u16::to_be_bytes)] {
+            std::fs::write(&path, bytes).unwrap();
+            assert_eq!(text_of(&path).unwrap(), "é\r\n");
+        }
+        std::fs::write(&path, b"a\xff").unwrap();
+        assert!(text_of(&path).is_err());
     }
 }

@@ -16,8 +16,9 @@ use crate::error::{Error, Result};
 use crate::partition::{DateBy, DateGrain, Layout};
 use crate::pipeline::{self, Outcome};
 use crate::progress::Progress;
-use crate::report::Report;
+use crate::report::{LeftOut, Report};
 use crate::source::Source;
+use crate::source::api::Endpoint;
 
 /// How a lake is made, whatever it is made from.
 #[derive(Debug, Args)]
@@ -59,15 +60,35 @@ pub(super) struct LakeArgs {
     json: bool,
 }
 
-/// Done, but tasks were rejected.
-const STATUS_REJECTS: u8 = 3;
+/// Done, but not all that was asked for is in the lake.
+const STATUS_NOT_ALL: u8 = 3;
 
 impl LakeArgs {
     /// Makes a lake of what comes from the source, tells how it went, and gives the exit status.
-    pub(super) fn make(self, source: Source, voice: Voice) -> Result<u8> {
+    pub(super) fn make(self, source: Source, allows_missing: bool, voice: Voice) -> Result<u8> {
         let (is_json, allows_rejects) = (self.json, self.allow_rejects);
         let report = make(self.config(source)?, is_json, voice)?;
-        Ok(if report.rejected > 0 && !allows_rejects { STATUS_REJECTS } else { 0 })
+        let fetch = report.fetch.as_ref();
+        for LeftOut { path, status } in fetch.iter().flat_map(|fetch| &fetch.left_out) {
+            let spared = if *path == Endpoint::DeliveryTasks.path() {
+                "; --skip-delivery-tasks does not ask for it"
+            } else {
+                ""
+            };
+            voice.warn(&format!(
+                "the API answered {path} with {status}: what it lists is missing from the lake{spared}"
+            ));
+        }
+        let is_missing = fetch.is_some_and(|fetch| !fetch.missing_task_ids.is_empty());
+        let is_rejected = report.rejected > 0;
+        Ok(if is_rejected && !allows_rejects || is_missing && !allows_missing { STATUS_NOT_ALL } else { 0 })
+    }
+
+    /// Why the lake would refuse a run, if it would; and whether results are to be JSON.
+    pub(super) fn refusal(self) -> Result<(Option<Error>, bool)> {
+        let is_json = self.json;
+        let config = self.config(Source::Files(Vec::new()))?;
+        Ok((pipeline::check(&config).err(), is_json))
     }
 
     fn config(self, source: Source) -> Result<RunConfig> {

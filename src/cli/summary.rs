@@ -9,6 +9,9 @@ use crate::drift::{Finding, What};
 use crate::report::{DriftReport, Report, TableReport};
 use crate::table::TABLES;
 
+/// Ids that are listed; the report as JSON has all.
+const MOST_IDS: usize = 10;
+
 /// A report, to be displayed.
 pub(super) struct Summary<R>(pub R);
 
@@ -69,6 +72,12 @@ impl Display for Summary<&Report> {
                 "pages: {}, requests: {requests}, of which further attempts: {retries}",
                 grouped(fetch.pages)
             )?;
+        }
+        let missing = report.fetch.iter().flat_map(|fetch| &fetch.missing_task_ids).collect::<Vec<_>>();
+        if !missing.is_empty() {
+            let shown = missing.iter().take(MOST_IDS).map(|id| printable::line(id)).collect::<Vec<_>>().join(", ");
+            let more = if missing.len() > MOST_IDS { ", …" } else { "" };
+            writeln!(formatter, "unknown to the API: {} ids: {shown}{more}", grouped(missing.len() as u64))?;
         }
         if report.tasks_read == 0 {
             writeln!(formatter, "the input held no tasks")?;

@@ -75,13 +75,17 @@ SET VARIABLE lake_files = (
     SELECT coalesce(map_from_entries(list((name, paths))), error('the lake has no published version')) FROM by_table
 );
 
-CREATE OR REPLACE TEMP MACRO by_date(name) AS TABLE FROM read_parquet(
-    getvariable('lake_files')[name],
-    hive_partitioning = true, hive_types = {project: VARCHAR, batch: VARCHAR, date: DATE}
-);
-CREATE OR REPLACE TEMP MACRO by_project(name) AS TABLE FROM read_parquet(
-    getvariable('lake_files')[name],
-    hive_partitioning = true, hive_types = {project: VARCHAR}
-);
+-- The value that a file's path has for a partition column: in the folder so many from the end. Not told by DuckDB itself, which
+-- would take folders above the lake for columns too.
+CREATE OR REPLACE TEMP MACRO of_path(file, folder) AS
+    nullif(url_decode(split_part(split_part(file, '/', folder), '=', 2)), '__HIVE_DEFAULT_PARTITION__');
+CREATE OR REPLACE TEMP MACRO by_date(name) AS TABLE
+    SELECT
+        * EXCLUDE (filename),
+        of_path(filename, -4) AS project, of_path(filename, -3) AS batch, of_path(filename, -2)::DATE AS date
+    FROM read_parquet(getvariable('lake_files')[name], hive_partitioning = false, filename = true);
+CREATE OR REPLACE TEMP MACRO by_project(name) AS TABLE
+    SELECT * EXCLUDE (filename), of_path(filename, -2) AS project
+    FROM read_parquet(getvariable('lake_files')[name], hive_partitioning = false, filename = true);
 
 ";

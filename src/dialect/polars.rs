@@ -25,7 +25,9 @@ pub(super) fn schema(table: &'static Table) -> String {
 }
 
 pub(super) fn reading_code(lake: &str, tables: &[&'static Table]) -> String {
-    let mut code = python::prologue("import polars as pl\n", lake) + SCAN;
+    let mut code =
+        python::prologue("from datetime import date\nfrom urllib.parse import unquote\n\nimport polars as pl\n", lake)
+            + SCAN;
     for table in tables {
         let types = if table.dataset == Dataset::Tasks { "" } else { ", BY_PROJECT" };
         code.push_str(&format!("{name} = scan(\"{name}\"{types})\n", name = table.name));
@@ -43,13 +45,26 @@ const SCAN: &str = r#"BY_PROJECT = {"project": pl.String}
 BY_DATE = {"project": pl.String, "batch": pl.String, "date": pl.Date}
 
 
-# Folders above the lake that look like partitions, such as team=a, are none of its.
-ABOVE = {part.partition("=")[0]: pl.String for part in LAKE.parts if "=" in part}
-
-
 def scan(table, partitions=BY_DATE):
-    types = ABOVE | partitions
-    return pl.scan_parquet(FILES[table], glob=False, hive_partitioning=True, hive_schema=types).drop(*ABOVE)
+    if not any("=" in part for part in LAKE.resolve().parts):
+        return pl.scan_parquet(FILES[table], glob=False, hive_partitioning=True, hive_schema=partitions)
+    # Polars would take a folder above the lake, such as team=a, for a column: so it is told what is in each folder.
+    folders = {}
+    for file in FILES[table]:
+        folders.setdefault(pathlib.Path(file).parent, []).append(file)
+    return pl.concat(
+        pl.scan_parquet(files, glob=False, hive_partitioning=False).with_columns(**values(folder, partitions))
+        for folder, files in folders.items()
+    )
+
+
+def values(folder, partitions):
+    texts = [part.partition("=")[2] for part in folder.parts[-len(partitions):]]
+    texts = [None if text == "__HIVE_DEFAULT_PARTITION__" else unquote(text) for text in texts]
+    return {
+        name: pl.lit(date.fromisoformat(text) if text and kind == pl.Date else text, kind)
+        for (name, kind), text in zip(partitions.items(), texts)
+    }
 
 
 "#;

@@ -22,7 +22,9 @@ BY_DATE = [("project", pa.string()), ("batch", pa.string()), ("date", pa.date32(
 
 
 def dataset(table, partitions=BY_DATE):
-    return ds.dataset(FILES[table], partitioning=ds.partitioning(pa.schema(partitions), flavor="hive"))
+    partitioning = ds.partitioning(pa.schema(partitions), flavor="hive")
+    # Folders above the lake that look like partitions, such as team=a, are none of its.
+    return ds.dataset(FILES[table], partitioning=partitioning, partition_base_dir=str(LAKE))
 
 
 "#;

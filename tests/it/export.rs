@@ -21,11 +21,11 @@ use taskloom::report::Report;
 use taskloom::simulate::{Fault, Faults, RequestSeen, SimulateOptions, Simulator, Store};
 use taskloom::source::Source;
 use taskloom::source::api::query::{EXPANDABLE, OPTS, parameter};
-use taskloom::source::api::{ApiConfig, Key, Patience, Plan, Query, Selector};
+use taskloom::source::api::{ApiConfig, Key, Moving, Patience, Plan, Query, Selector};
 
 use crate::lakes::{self, restored, visible_files};
 
-const KEY: &str = "test_canary_0123456789";
+pub const KEY: &str = "test_canary_0123456789";
 const NOW: i64 = 1_763_000_000_000_000;
 
 /// The tasks of most tests: four projects, every shape, some without a batch.
@@ -46,18 +46,17 @@ fn simulator(faults: Faults, seed: u64) -> Simulator {
     Simulator::start(Arc::clone(&STORE), options, "127.0.0.1:0".parse().unwrap()).unwrap()
 }
 
-fn query(of: Vec<Selector>) -> Query {
+pub fn query(of: Vec<Selector>) -> Query {
     let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
     Query { of, expand: words(&EXPANDABLE), opts: words(&OPTS), ..Query::default() }
 }
 
 /// A way to the API whose clocks are tiny.
-fn api(url: &str, query: Query, concurrency: usize) -> ApiConfig {
-    let asked = format!("{query:?}");
+pub fn api(url: &str, query: Query, concurrency: usize) -> ApiConfig {
     ApiConfig {
         url: url.parse().unwrap(),
         key: Key::new(KEY).unwrap(),
-        plan: Plan::new(asked, query, NOW, 6, concurrency),
+        plan: Plan::new((query, Moving::default()), NOW, 6, concurrency),
         concurrency,
         patience: Patience { first_wait: Duration::from_millis(1), ..Patience::default() },
         max_requests_per_second: None,
@@ -67,14 +66,15 @@ fn api(url: &str, query: Query, concurrency: usize) -> ApiConfig {
         is_restart: false,
         keeps_raw: false,
         allows_count_mismatch: false,
+        allows_absent_tasks: false,
     }
 }
 
-fn config(api: ApiConfig, out: &Path) -> RunConfig {
+pub fn config(api: ApiConfig, out: &Path) -> RunConfig {
     RunConfig { source: Source::Api(Box::new(api)), ..lakes::config(Path::new("unused"), out) }
 }
 
-fn export(api: ApiConfig, out: &Path) -> Result<Report> {
+pub fn export(api: ApiConfig, out: &Path) -> Result<Report> {
     lakes::run(config(api, out))
 }
 
@@ -199,7 +199,7 @@ fn an_export_without_tasks_replaces_nothing_and_is_not_gone_on_with() {
 }
 
 /// Stops a run when it has so many pages.
-fn interrupted(api: ApiConfig, out: &Path, pages: u64) -> Result<Report> {
+pub fn interrupted(api: ApiConfig, out: &Path, pages: u64) -> Result<Report> {
     let progress = Arc::new(Progress::default());
     let run = std::thread::spawn({
         let (config, progress) = (config(api, out), Arc::clone(&progress));
@@ -335,12 +335,12 @@ fn a_delivery_brings_its_tasks_and_who_belongs_to_it() {
 }
 
 /// A server that answers each request by a function of its path and query, which it counts.
-struct Scripted {
-    url: String,
-    requests: Arc<AtomicU64>,
+pub struct Scripted {
+    pub url: String,
+    pub requests: Arc<AtomicU64>,
 }
 
-fn scripted(answer: impl Fn(&str) -> (u16, String, String) + Send + 'static) -> Scripted {
+pub fn scripted(answer: impl Fn(&str) -> (u16, String, String) + Send + 'static) -> Scripted {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let requests = Arc::new(AtomicU64::new(0));

@@ -7,6 +7,7 @@ mod docs;
 mod drift;
 mod export;
 mod face;
+mod faults;
 mod inputs;
 mod lakes;
 mod rejects;

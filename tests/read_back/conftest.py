@@ -87,6 +87,12 @@ class Lake:
         return ds.dataset(self.root / table, format="parquet", partitioning=partitioning)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory):
+    """What the program keeps for a later run goes with the tests."""
+    os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
+
+
 @pytest.fixture(scope="session")
 def hand_written(tmp_path_factory):
     """A lake of the tasks in `test_hand_written.py`."""

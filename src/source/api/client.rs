@@ -6,13 +6,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
-use reqwest::header::{AUTHORIZATION, HeaderValue, RETRY_AFTER};
+use reqwest::header::{AUTHORIZATION, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{Response, StatusCode, Url, redirect};
 use tokio::time::Instant;
 
 use super::frontier::Request;
 use super::glance::Glance;
 use super::pace::Pace;
+use super::words;
 use super::{ApiConfig, Patience};
 use crate::error::{Error, Result};
 use crate::progress::ApiCounts;
@@ -23,7 +24,7 @@ use crate::source::Spares;
 pub struct Client {
     http: reqwest::Client,
     base: Url,
-    key: HeaderValue,
+    key: Key,
     patience: Patience,
     pace: Pace,
     counts: Arc<ApiCounts>,
@@ -54,17 +55,23 @@ impl Outage {
 pub struct Key(HeaderValue);
 
 impl Key {
-    /// A key as the user has it; `None` where it holds what no key has.
+    /// A key as the user has it; `None` where it holds what no key has. A byte order mark before it is none of it.
     pub fn new(key: &str) -> Option<Key> {
-        let mut value = HeaderValue::try_from(format!("Bearer {}", key.trim())).ok()?;
+        let key = key.trim_start_matches('\u{feff}').trim();
+        let mut value = HeaderValue::try_from(format!("{BEARER}{key}")).ok()?;
         value.set_sensitive(true);
-        (!key.trim().is_empty()).then_some(Key(value))
+        (!key.is_empty()).then_some(Key(value))
+    }
+
+    /// The key itself, to look for it in what is to be shown.
+    pub(super) fn secret(&self) -> &str {
+        self.0.to_str().ok().and_then(|value| value.strip_prefix(BEARER)).unwrap_or(BEARER)
     }
 
     /// What may be told of it: whether it is for live or for test data.
     pub fn kind(&self) -> &'static str {
-        let key = self.0.as_bytes().strip_prefix(b"Bearer ").unwrap_or_default();
-        match (key.starts_with(b"live_"), key.starts_with(b"test_")) {
+        let key = self.secret();
+        match (key.starts_with("live_"), key.starts_with("test_")) {
             (true, _) => "live",
             (_, true) => "test",
             _ => "other",
@@ -78,6 +85,9 @@ impl fmt::Debug for Key {
     }
 }
 
+/// What stands before a key in the header.
+const BEARER: &str = "Bearer ";
+
 /// What came of a request.
 #[derive(Debug)]
 pub enum Answer {
@@ -85,6 +95,8 @@ pub enum Answer {
     Page(Vec<u8>, Glance),
     /// The token is not known any more: the chain must begin anew.
     Expired,
+    /// There is no such thing, and the export can go on without it: the status, and the refusal in the API's words.
+    Absent(u16, Error),
 }
 
 /// Why an attempt failed.
@@ -93,6 +105,8 @@ enum Failure {
     Final(Error),
     /// The token of the request is refused.
     Token,
+    /// What is asked for is not there, or not for this account.
+    Absent(u16, Error),
     /// Another attempt may help, at the earliest after this time.
     Again { reason: String, after: Option<Duration>, is_complaint: bool },
 }
@@ -109,8 +123,8 @@ const MOST_RESERVED_BYTES: u64 = 64 << 20;
 /// Redirects that are followed.
 const MOST_REDIRECTS: usize = 5;
 
-/// Failures are borne in silence for so long.
-const QUIET: Duration = Duration::from_secs(30);
+/// Failures and stalls are borne in silence for so long.
+const QUIET: Duration = Duration::from_secs(15);
 
 /// The longest wait between two attempts, unless the API asks for more.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
@@ -121,7 +135,12 @@ impl Client {
         let failed = |error: reqwest::Error| Error::Client { reason: chain(&error) };
         // One provider for the process; another part of it may have chosen one before.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = reqwest::Client::builder()
+        let mut http = reqwest::Client::builder();
+        if config.is_local() {
+            // What runs on this machine is not behind a proxy.
+            http = http.no_proxy();
+        }
+        let http = http
             .user_agent(concat!("taskloom/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(config.connect_timeout)
             .read_timeout(config.read_timeout)
@@ -132,7 +151,7 @@ impl Client {
         Ok(Client {
             http,
             base: config.url.clone(),
-            key: config.key.0.clone(),
+            key: config.key.clone(),
             patience: config.patience,
             pace: Pace::new(config.max_requests_per_second),
             counts: Arc::clone(counts),
@@ -148,9 +167,10 @@ impl Client {
         let mut attempts = 0;
         loop {
             attempts += 1;
-            let (reason, after, is_complaint) = match self.attempt(request).await {
+            let (reason, after, is_complaint) = match self.watched_attempt(request, started).await {
                 Ok(page) => return Ok(page),
                 Err(Failure::Token) => return Ok(Answer::Expired),
+                Err(Failure::Absent(status, refusal)) => return Ok(Answer::Absent(status, refusal)),
                 Err(Failure::Final(error)) => return Err(error),
                 Err(Failure::Again { reason, after, is_complaint }) => (reason, after, is_complaint),
             };
@@ -171,6 +191,18 @@ impl Client {
         }
     }
 
+    /// An attempt, of which it is said now and then that nothing comes, for as long as nothing does.
+    async fn watched_attempt(&self, request: &Request, started: Instant) -> std::result::Result<Answer, Failure> {
+        let attempt = self.attempt(request);
+        tokio::pin!(attempt);
+        loop {
+            tokio::select! {
+                answer = &mut attempt => return answer,
+                () = tokio::time::sleep(QUIET) => self.complain(&name(request), started.elapsed(), "the request hangs"),
+            }
+        }
+    }
+
     /// Says now and then that nothing comes: who waits for the end of a long outage should know why.
     fn complain(&self, request: &str, since: Duration, reason: &str) {
         if self.outage.is_to_be_told(since) {
@@ -183,15 +215,20 @@ impl Client {
         let waited = self.pace.turn().await;
         add(&self.counts.waited_ms, waited.as_millis() as u64);
         add(&self.counts.requests, 1);
-        let asked = self.http.get(request.url(&self.base)).header(AUTHORIZATION, self.key.clone());
+        let asked = self.http.get(request.url(&self.base)).header(AUTHORIZATION, self.key.0.clone());
         let response = asked.send().await.map_err(again)?;
         let status = response.status();
-        let after = response.headers().get(RETRY_AFTER).and_then(retry_after);
+        let after = retry_after(response.headers());
         let body = self.body(response).await.map_err(again)?;
         if !status.is_success() {
-            return Err(refused(request, status, after, &body));
+            return Err(self.refused(request, status, after, &body));
         }
-        let torn = |reason| Failure::Again { reason, after: None, is_complaint: false };
+        // What was found instead is the server's.
+        let torn = |reason: String| Failure::Again {
+            reason: words::shown(&reason, &self.key),
+            after: None,
+            is_complaint: false,
+        };
         let glance = Glance::of(&body, request.endpoint).map_err(torn)?;
         self.pace.ease();
         Ok(Answer::Page(request.endpoint.as_page(&request.parameters, body), glance))
@@ -228,6 +265,9 @@ fn add(counter: &AtomicU64, by: u64) {
 }
 
 fn again(error: reqwest::Error) -> Failure {
+    if let Some(reason) = broken_tls(&error) {
+        return Failure::Final(Error::Client { reason });
+    }
     let is_final = error.is_redirect() || error.is_builder();
     // The address holds the query, which is nobody's business.
     let reason = chain(&error.without_url());
@@ -235,6 +275,24 @@ fn again(error: reqwest::Error) -> Failure {
         return Failure::Final(Error::Client { reason });
     }
     Failure::Again { reason, after: None, is_complaint: false }
+}
+
+/// What is wrong with an encrypted connection that will not get better: nobody there speaks TLS, or who does is not who he should be.
+fn broken_tls(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    if let Some(error) = error.downcast_ref::<rustls::Error>() {
+        return match error {
+            rustls::Error::InvalidMessage(_) => {
+                Some("expected TLS, as https:// has it, found a port that speaks something else".to_owned())
+            }
+            rustls::Error::InvalidCertificate(reason) => {
+                Some(format!("the server's certificate can't be trusted: {reason}"))
+            }
+            _ => None,
+        };
+    }
+    // What an I/O error wraps is not its source.
+    let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    wrapped.and_then(|inner| broken_tls(inner)).or_else(|| broken_tls(error.source()?))
 }
 
 /// An error with its causes in one line.
@@ -251,17 +309,21 @@ fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-fn refused(request: &Request, status: StatusCode, after: Option<Duration>, body: &[u8]) -> Failure {
-    let code = status.as_u16();
-    let is_passing = matches!(code, 408 | 429) || status.is_server_error();
-    if is_passing {
-        let reason = format!("the API answered with {status}");
-        return Failure::Again { reason, after, is_complaint: code == 429 };
+impl Client {
+    fn refused(&self, request: &Request, status: StatusCode, after: Option<Duration>, body: &[u8]) -> Failure {
+        let code = status.as_u16();
+        let is_passing = matches!(code, 408 | 429) || status.is_server_error();
+        if is_passing {
+            let reason = format!("the API answered with {status}");
+            return Failure::Again { reason, after, is_complaint: code == 429 };
+        }
+        if request.has_token && matches!(code, 400 | 404 | 410) {
+            return Failure::Token;
+        }
+        let message = words::shown(&message(status, body), &self.key);
+        let refusal = Error::Api { request: name(request), status: code, message };
+        if request.may_be_absent(code) { Failure::Absent(code, refusal) } else { Failure::Final(refusal) }
     }
-    if request.has_token && matches!(code, 400 | 404 | 410) {
-        return Failure::Token;
-    }
-    Failure::Final(Error::Api { request: name(request), status: code, message: message(status, body) })
 }
 
 /// What an error body says.
@@ -271,16 +333,16 @@ fn message(status: StatusCode, body: &[u8]) -> String {
         let said = ["message", "error"].into_iter().find_map(|key| value.get(key));
         said.map(|said| said.as_str().map_or_else(|| said.to_string(), str::to_owned))
     });
-    let said = said.map(|said| said.chars().filter(|character| !character.is_control()).take(500).collect());
     said.unwrap_or_else(|| status.canonical_reason().unwrap_or("no reason given").to_owned())
 }
 
-/// Seconds, or a date.
-fn retry_after(value: &HeaderValue) -> Option<Duration> {
-    let text = value.to_str().ok()?.trim();
+/// How long the server wants to be left alone: seconds, or until a date, which is meant by the server's own clock.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let date = |name| httpdate::parse_http_date(headers.get(name)?.to_str().ok()?.trim()).ok();
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     match text.parse::<u64>() {
         Ok(seconds) => Some(Duration::from_secs(seconds)),
-        Err(_) => httpdate::parse_http_date(text).ok()?.duration_since(SystemTime::now()).ok(),
+        Err(_) => date(RETRY_AFTER)?.duration_since(date(DATE).unwrap_or_else(SystemTime::now)).ok(),
     }
 }
 
@@ -309,12 +371,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn retry_after_is_seconds_or_a_date() {
-        let wait = |text: &str| retry_after(&HeaderValue::from_str(text).unwrap());
-        assert_eq!(wait("7"), Some(Duration::from_secs(7)));
+    fn retry_after_is_seconds_or_a_date_of_the_servers_clock() {
+        let wait = |after: &str, date: Option<SystemTime>| {
+            let mut headers = HeaderMap::new();
+            headers.insert(RETRY_AFTER, HeaderValue::from_str(after).unwrap());
+            let date = date.map(|date| HeaderValue::from_str(&httpdate::fmt_http_date(date)).unwrap());
+            headers.extend(date.map(|date| (DATE, date)));
+            retry_after(&headers)
+        };
+        assert_eq!(wait("7", None), Some(Duration::from_secs(7)));
+        let two_hours = Duration::from_secs(7200);
+        for clock in [SystemTime::now() + two_hours, SystemTime::now() - two_hours, SystemTime::UNIX_EPOCH + two_hours]
+        {
+            let date = httpdate::fmt_http_date(clock + Duration::from_secs(60));
+            assert_eq!(wait(&date, Some(clock)), Some(Duration::from_secs(60)));
+            assert_eq!(wait(&httpdate::fmt_http_date(clock - two_hours), Some(clock)), None, "it is past");
+        }
         let date = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(60));
-        assert!(wait(&date).is_some_and(|wait| (50..=60).contains(&wait.as_secs())));
-        assert_eq!(wait("soon"), None);
+        assert!(wait(&date, None).is_some_and(|wait| (50..=60).contains(&wait.as_secs())));
+        assert_eq!(wait("soon", Some(SystemTime::now())), None);
     }
 
     #[tokio::test(start_paused = true)]
@@ -330,13 +405,14 @@ mod tests {
             }
             tokio::time::advance(Duration::from_secs(1)).await;
         }
-        assert_eq!(told, [30, 60, 90]);
+        assert_eq!(told, [15, 30, 45, 60, 75, 90]);
     }
 
     #[test]
     fn a_key_is_not_shown() {
         let key = Key::new("live_canary\n").unwrap();
         assert!(!format!("{key:?}").contains("canary"));
+        assert_eq!(Key::new("\u{feff}live_canary\r\n").unwrap().secret(), "live_canary");
         assert!(Key::new("  ").is_none() && Key::new("a\u{1}b").is_none());
     }
 }

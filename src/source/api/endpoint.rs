@@ -4,7 +4,7 @@ use super::query::{Parameter, Query, parameter};
 use crate::json::text::write_string;
 
 /// An endpoint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Endpoint {
     /// One task.
     Task,

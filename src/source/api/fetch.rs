@@ -11,6 +11,7 @@ use super::chain::ChainId;
 use super::client::{Answer, Client, name};
 use super::frontier::{Frontier, Request};
 use super::glance::Glance;
+use super::spool::Event;
 use crate::error::{Error, Result};
 use crate::progress::ApiCounts;
 
@@ -19,8 +20,8 @@ use crate::progress::ApiCounts;
 pub(super) enum Arrival {
     /// A page of a chain.
     Page(ChainId, Glance, Vec<u8>),
-    /// A chain begins anew.
-    Expired(ChainId),
+    /// What happened to a chain without a page.
+    Note(ChainId, Event),
 }
 
 /// Pages that wait for the spool: while there are so many, or so many bytes, nothing more is asked for.
@@ -37,6 +38,10 @@ pub(super) struct Fetcher {
     /// Bytes of pages that may wait here.
     pub held_bytes: usize,
     pub counts: Arc<ApiCounts>,
+    /// Whether an export is whole although the API has none of the tasks that were asked for by id.
+    pub allows_absent_tasks: bool,
+    /// Why a task is absent, in the API's words.
+    pub refusal: Option<Error>,
 }
 
 type Asked = JoinSet<(Request, Result<Answer>)>;
@@ -53,7 +58,7 @@ impl Fetcher {
                 self.ask(&mut asked);
             }
             if asked.is_empty() && waiting.is_empty() {
-                return if self.frontier.is_done() { Ok(self.frontier) } else { Err(Error::Reader) };
+                return self.end();
             }
             tokio::select! {
                 // Without a receiver the run is over, and why is said elsewhere.
@@ -72,6 +77,17 @@ impl Fetcher {
                     waiting.push_back(arrival);
                 }
             }
+        }
+    }
+
+    fn end(mut self) -> Result<Frontier> {
+        if !self.frontier.is_done() {
+            let found = format!("{} chains without a request", self.frontier.chain_count());
+            return Err(Error::Bug { place: "source::api::fetch", found });
+        }
+        match self.refusal.take() {
+            Some(refusal) if self.frontier.found_no_task() && !self.allows_absent_tasks => Err(refusal),
+            _ => Ok(self.frontier),
         }
     }
 
@@ -106,7 +122,13 @@ impl Fetcher {
             }
             Answer::Expired => {
                 self.frontier.expired(request.chain)?;
-                Ok(Arrival::Expired(request.chain))
+                Ok(Arrival::Note(request.chain, Event::Expired))
+            }
+            Answer::Absent(status, refusal) => {
+                tracing::info!(request = name(request), status, "the API does not have it");
+                self.frontier.absent(request.chain, status)?;
+                self.refusal = Some(refusal);
+                Ok(Arrival::Note(request.chain, Event::Absent { status }))
             }
         }
     }
@@ -116,7 +138,7 @@ impl Arrival {
     fn bytes(&self) -> usize {
         match self {
             Arrival::Page(_, _, body) => body.len(),
-            Arrival::Expired(_) => 0,
+            Arrival::Note(..) => 0,
         }
     }
 }

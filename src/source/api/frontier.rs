@@ -40,6 +40,16 @@ pub struct Request {
 }
 
 impl Request {
+    /// Whether an answer of this status tells that there is no such thing, or none for this account, and the rest of the export is none
+    /// the worse for it: a task that is named by its id, and what is listed beside the tasks.
+    pub fn may_be_absent(&self, status: u16) -> bool {
+        match self.endpoint {
+            Endpoint::Task => matches!(status, 404 | 410),
+            Endpoint::Batches | Endpoint::Deliveries | Endpoint::DeliveryTasks => matches!(status, 402..=404),
+            _ => false,
+        }
+    }
+
     /// Where it goes, from the address of the API on.
     pub fn url(&self, base: &Url) -> Url {
         let mut url = base.clone();
@@ -82,6 +92,16 @@ pub struct Frontier {
     open_ended: Vec<Kind>,
     /// What deliveries say that they hold.
     task_count: Option<u64>,
+    absences: Absences,
+}
+
+/// What the API does not have of what was asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Absences {
+    /// Tasks that were asked for by their ids.
+    pub task_ids: Vec<String>,
+    /// Listings beside the tasks, with the status that said so.
+    pub listings: BTreeMap<Endpoint, u16>,
 }
 
 impl Frontier {
@@ -105,6 +125,7 @@ impl Frontier {
             walked: HashSet::new(),
             open_ended: Vec::new(),
             task_count: None,
+            absences: Absences::default(),
         };
         for selector in frontier.query.of.clone() {
             frontier.begin(&selector);
@@ -234,7 +255,7 @@ impl Frontier {
     pub fn received(&mut self, id: ChainId, glance: &Glance) -> Result<()> {
         // It was not asked for where an earlier run had the answer.
         self.ready.retain(|ready| *ready != id);
-        let Some(chain) = self.chains.get_mut(&id) else { return Ok(()) };
+        let chain = self.chains.get_mut(&id).ok_or_else(|| unknown(id))?;
         chain.take(glance).map_err(|reason| Error::Circle { reason })?;
         self.pages += 1;
         if let Some(root) = chain.splittable_root() {
@@ -263,6 +284,30 @@ impl Frontier {
         Ok(())
     }
 
+    /// The API has not what a chain asks for: the chain is at its end, see [`Request::may_be_absent`].
+    pub fn absent(&mut self, id: ChainId, status: u16) -> Result<()> {
+        self.ready.retain(|ready| *ready != id);
+        let chain = self.remove(id).ok_or_else(|| unknown(id))?;
+        let (endpoint, parameters) = chain.kind.asked();
+        match endpoint {
+            Endpoint::Task => self.absences.task_ids.extend(parameters.into_iter().map(|(_, id)| id)),
+            listing => drop(self.absences.listings.insert(listing, status)),
+        }
+        self.begin_last();
+        Ok(())
+    }
+
+    /// What the API does not have, as far as it was asked.
+    pub fn absences(&self) -> &Absences {
+        &self.absences
+    }
+
+    /// True where tasks were asked for by their ids, and the API has none of them.
+    pub fn found_no_task(&self) -> bool {
+        let is_by_id = |selector: &Selector| matches!(selector, Selector::TaskId(_));
+        self.query.of.iter().all(is_by_id) && self.pages == 0 && !self.absences.task_ids.is_empty()
+    }
+
     fn go_on(&mut self, id: ChainId, glance: &Glance) {
         if glance.next_token.is_none() {
             self.remove(id);
@@ -288,6 +333,11 @@ impl Frontier {
         } else {
             self.ready.push_back(id);
         }
+        self.begin_last();
+    }
+
+    /// Begins what is asked at the end, and what there is a request free for.
+    fn begin_last(&mut self) {
         if self.chains.is_empty() {
             std::mem::take(&mut self.open_ended).into_iter().for_each(|kind| self.add(kind));
         }
@@ -310,7 +360,7 @@ impl Frontier {
     /// The chain's token works no more: it begins anew. What it brought stays; its tasks just come again.
     pub fn expired(&mut self, id: ChainId) -> Result<()> {
         self.ready.retain(|ready| *ready != id);
-        let Some(chain) = self.chains.get_mut(&id) else { return Ok(()) };
+        let chain = self.chains.get_mut(&id).ok_or_else(|| unknown(id))?;
         chain.restart().map_err(|reason| Error::Circle { reason })?;
         self.ready.push_back(id);
         Ok(())
@@ -330,6 +380,11 @@ impl Frontier {
     pub fn task_count(&self) -> Option<u64> {
         self.task_count
     }
+}
+
+/// Whoever tells the same pages again gets the same chains: a chain that is none is a fault of ours.
+fn unknown(chain: ChainId) -> Error {
+    Error::Bug { place: "source::api::frontier", found: format!("an answer of chain {chain}, which is not walked") }
 }
 
 #[cfg(test)]

@@ -21,8 +21,8 @@ mod pace;
 pub mod query;
 mod slice;
 mod spool;
+mod words;
 
-use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -31,13 +31,13 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use tokio::sync::{mpsc, oneshot};
-use url::Url;
+use url::{Host, Url};
 
 use super::blocks::{Block, Spares};
 use super::feed::{Feed, Opening, Tail};
 use crate::error::{Error, Result};
 use crate::progress::{ApiCounts, Progress};
-use crate::report::FetchReport;
+use crate::report::{FetchReport, LeftOut};
 use crate::time::write_instant;
 use client::Client;
 use fetch::{Arrival, Fetcher};
@@ -45,10 +45,10 @@ use spool::{Event, Spool};
 
 pub use client::Key;
 pub use endpoint::Endpoint;
-pub use frontier::{Frontier, Request};
+pub use frontier::{Absences, Frontier, Request};
 pub use glance::Glance;
 pub use query::{Query, Selector};
-pub use spool::Plan;
+pub use spool::{Moving, Plan};
 
 /// How the API is reached, and what is asked of it.
 #[derive(Clone, Debug)]
@@ -64,7 +64,7 @@ pub struct ApiConfig {
     /// How long failures are borne.
     pub patience: Patience,
     /// A limit of the user's.
-    pub max_requests_per_second: Option<NonZeroU32>,
+    pub max_requests_per_second: Option<f64>,
     /// Until a connection stands.
     pub connect_timeout: Duration,
     /// Without a byte.
@@ -77,6 +77,30 @@ pub struct ApiConfig {
     pub keeps_raw: bool,
     /// Commit although a delivery brought another number of tasks than it says.
     pub allows_count_mismatch: bool,
+    /// Commit although the API has none of the tasks that are asked for by id.
+    pub allows_absent_tasks: bool,
+}
+
+impl ApiConfig {
+    /// Whose pages come: what test data brought is not gone on with for live data.
+    fn account(&self) -> String {
+        format!("{}{} with a {} key", self.url.origin().ascii_serialization(), self.url.path(), self.key.kind())
+    }
+
+    /// True where the API is on this machine.
+    pub fn is_local(&self) -> bool {
+        is_loopback(&self.url)
+    }
+}
+
+/// True for an address of this machine.
+pub fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
 }
 
 /// How long failures are borne.
@@ -122,6 +146,7 @@ struct Ended {
     spool: Spool,
     /// How many tasks the delivery says that it has.
     task_count: Option<u64>,
+    absences: Absences,
 }
 
 impl Drop for Export {
@@ -151,7 +176,14 @@ impl Tail for Export {
 
     fn report(&self, progress: &Progress) -> FetchReport {
         let began_at = self.ended.as_ref().and_then(|ended| write_instant(ended.spool.plan().began_at));
-        FetchReport::of(&progress.api(), began_at)
+        let Absences { task_ids, listings } =
+            self.ended.as_ref().map(|ended| ended.absences.clone()).unwrap_or_default();
+        let left_out = listings.into_iter().map(|(endpoint, status)| LeftOut { path: endpoint.path(), status });
+        FetchReport {
+            missing_task_ids: task_ids,
+            left_out: left_out.collect(),
+            ..FetchReport::of(&progress.api(), began_at)
+        }
     }
 
     fn put_away(mut self: Box<Self>, raw: &Path, name: &str) -> Result<Option<PathBuf>> {
@@ -183,7 +215,8 @@ pub(super) fn warn_of_unfinished(opening: Opening<'_>) {
 pub(super) fn fetch(config: &ApiConfig, opening: Opening<'_>, progress: &Arc<Progress>) -> Result<Feed> {
     let place = opening.work_dir.join(SPOOL);
     spool::adopt(&opening.lake_dir.join(SPOOL), &place)?;
-    let mut spool = Spool::open(&place, config.plan.clone(), config.is_restart, opening.committed)?;
+    let plan = config.plan.clone().of_account(config.account());
+    let mut spool = Spool::open(&place, plan, config.is_restart, opening.committed)?;
     if config.keeps_raw {
         spool.keep()?;
     }
@@ -191,7 +224,9 @@ pub(super) fn fetch(config: &ApiConfig, opening: Opening<'_>, progress: &Arc<Pro
     let frontier = replay(&spool, config, &counts)?;
     let client = Arc::new(Client::new(config, &counts, spares.clone())?);
     let (concurrency, held_bytes) = (config.concurrency, opening.held_bytes);
-    let (pages, mut export) = start(Fetcher { client, frontier, concurrency, held_bytes, counts }, spool);
+    let allows_absent_tasks = config.allows_absent_tasks;
+    let fetcher = Fetcher { client, frontier, concurrency, held_bytes, counts, allows_absent_tasks, refusal: None };
+    let (pages, mut export) = start(fetcher, spool);
     (export.keeps_raw, export.allows_count_mismatch) = (config.keeps_raw, config.allows_count_mismatch);
     Ok(Feed::of_thread(pages, spares, Box::new(export)))
 }
@@ -208,6 +243,7 @@ fn replay(spool: &Spool, config: &ApiConfig, counts: &ApiCounts) -> Result<Front
                 pages += 1;
             }
             Event::Expired => frontier.expired(entry.chain)?,
+            Event::Absent { status } => frontier.absent(entry.chain, *status)?,
         }
     }
     counts.spooled_pages.store(pages, Relaxed);
@@ -239,11 +275,11 @@ fn start(fetcher: Fetcher, spool: Spool) -> (Incoming, Export) {
         let mut outlet = Outlet { spool, to: sender, sequence: 0, byte: 0 };
         let outcome = outlet.pass_on(arrived).and_then(|()| {
             let frontier = frontier.blocking_recv().map_err(|_| Error::Reader)??;
-            Ok(frontier.task_count())
+            Ok((frontier.task_count(), frontier.absences().clone()))
         });
         let last = match outcome {
-            Ok(task_count) => {
-                let _ = ended.send(Ended { spool: outlet.spool, task_count });
+            Ok((task_count, absences)) => {
+                let _ = ended.send(Ended { spool: outlet.spool, task_count, absences });
                 None
             }
             Err(error) => Some(Err(error)),
@@ -288,7 +324,7 @@ impl Outlet {
                     let line = self.spool.append(chain, glance, body)?;
                     self.hand_out(line)?;
                 }
-                Arrival::Expired(chain) => self.spool.note_expired(chain)?,
+                Arrival::Note(chain, event) => self.spool.note(chain, event)?,
             }
         }
         Ok(())

@@ -1,6 +1,5 @@
 //! How fast requests may leave: a limit of the user's, and the brakes that the API's 429s put on.
 
-use std::num::NonZeroU32;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -30,11 +29,11 @@ const LONGEST_GAP: Duration = Duration::from_secs(5);
 const LEAST_GAP: Duration = Duration::from_millis(2);
 
 impl Pace {
-    /// At most so many requests a second, if that is said.
-    pub fn new(requests_per_second: Option<NonZeroU32>) -> Pace {
+    /// At most so many requests a second, if that is said: any number above 0.
+    pub fn new(requests_per_second: Option<f64>) -> Pace {
         // Evenly: without a burst at the beginning.
-        let one = NonZeroU32::MIN;
-        let quota = requests_per_second.map(|rate| Quota::per_second(rate).allow_burst(one));
+        let between = requests_per_second.and_then(|rate| Duration::try_from_secs_f64(1.0 / rate).ok());
+        let quota = between.and_then(Quota::with_period);
         let brakes = Brakes { closed_until: Instant::now(), gap: Duration::ZERO };
         Pace { limit: quota.map(RateLimiter::direct), brakes: Mutex::new(brakes) }
     }
@@ -79,6 +78,17 @@ impl Pace {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_limit_may_be_below_one_a_second() {
+        for (rate, seconds) in [(0.5, 2.0), (1.0, 1.0), (4.0, 0.25), (0.001, 1_000.0)] {
+            let pace = Pace::new(Some(rate));
+            let limit = pace.limit.as_ref().unwrap();
+            assert!(limit.check().is_ok());
+            let wait = limit.check().unwrap_err().wait_time_from(governor::clock::Clock::now(limit.clock()));
+            assert!((wait.as_secs_f64() - seconds).abs() < 0.1 * seconds, "{rate}: {wait:?}");
+        }
+    }
 
     #[tokio::test(start_paused = true)]
     async fn a_complaint_stops_everybody_and_slows_what_follows() {

@@ -1,6 +1,10 @@
 //! What is asked of the API.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
+
+use crate::time::write_instant;
 
 /// A query with all its times resolved.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,7 +27,7 @@ pub struct Query {
 }
 
 /// Whose tasks are asked for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Selector {
     /// Those of every project.
@@ -63,6 +67,24 @@ impl Query {
         self.completed_after.is_some() || self.completed_before.is_some()
     }
 
+    /// The same query with everything in one order and nothing twice: what tells it from others.
+    pub(super) fn canonical(&self) -> Query {
+        let mut query = self.clone();
+        query.of.sort_unstable();
+        query.of.dedup();
+        for words in [&mut query.statuses, &mut query.expand, &mut query.opts] {
+            words.sort_unstable();
+            words.dedup();
+        }
+        query.skips_delivery_tasks |= !query.may_be_delivered();
+        query
+    }
+
+    /// Whether tasks are asked for that can have been delivered.
+    pub(super) fn may_be_delivered(&self) -> bool {
+        self.statuses.is_empty() || self.statuses.iter().any(|status| status == COMPLETED)
+    }
+
     /// `expand` and `opts` as parameters. Only an answer about a delivery has one to expand.
     pub(super) fn details(&self, is_of_delivery: bool) -> impl Iterator<Item = Parameter> + '_ {
         let expand = self.expand.iter().filter(move |word| is_of_delivery || *word != "delivery");
@@ -71,6 +93,43 @@ impl Query {
         let expand = expand.map(String::as_str).chain(is_missing.then_some("delivery"));
         let expand = expand.map(|word| parameter("expand", word));
         expand.chain(self.opts.iter().map(|word| parameter("opts", word)))
+    }
+}
+
+impl fmt::Display for Selector {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Selector::AllProjects => formatter.write_str("all projects"),
+            Selector::ProjectId(id) => write!(formatter, "project {id}"),
+            Selector::ProjectName(name) => write!(formatter, "project named {name}"),
+            Selector::BatchId(id) => write!(formatter, "batch {id}"),
+            Selector::BatchName(name) => write!(formatter, "batch named {name}"),
+            Selector::Delivery(parameters) => {
+                let words = parameters.iter().map(|(name, value)| format!("{} {value}", name.replace('_', " ")));
+                formatter.write_str(&words.collect::<Vec<_>>().join(" of "))
+            }
+            Selector::TaskId(id) => write!(formatter, "task {id}"),
+        }
+    }
+}
+
+/// The query in words.
+impl fmt::Display for Query {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let of = self.of.iter().map(ToString::to_string).collect::<Vec<_>>();
+        formatter.write_str(&of.join(", "))?;
+        if !self.statuses.is_empty() {
+            write!(formatter, "; only {}", self.statuses.join(", "))?;
+        }
+        for (word, time) in [("after", self.completed_after), ("before", self.completed_before)] {
+            if let Some(time) = time.and_then(write_instant) {
+                write!(formatter, "; completed {word} {time}")?;
+            }
+        }
+        if self.skips_delivery_tasks {
+            formatter.write_str("; without the listing of delivered tasks")?;
+        }
+        write!(formatter, "; with {}", self.expand.iter().chain(&self.opts).cloned().collect::<Vec<_>>().join(", "))
     }
 }
 

@@ -23,7 +23,7 @@ use crate::error::{Error, Result};
 use crate::json::redact;
 use log::{Found, read_line, read_plan, read_skippable, skippable};
 
-pub use log::{Entry, Event, Plan};
+pub use log::{Entry, Event, Moving, Plan};
 
 /// Characters of a query that are told.
 const MOST_TOLD: usize = 400;
@@ -95,7 +95,8 @@ impl Spool {
         }
         let mut found = Found::of(&file).map_err(failed("read"))?;
         // The run that committed them ended before it could put them away; or it received none.
-        let is_empty = |plan: &Plan| plan.is_current() && found.entries.is_empty();
+        let has_pages = found.entries.iter().any(|entry| matches!(entry.event, Event::Page { .. }));
+        let is_empty = |plan: &Plan| plan.is_current() && !has_pages;
         if found.plan.as_ref().is_some_and(|plan| plan.is_in(committed) || is_empty(plan)) {
             found = Found::default();
         }
@@ -106,9 +107,10 @@ impl Spool {
             Some(other) if !other.is_current() => {
                 return Err(Error::SpoolOfVersion { path: path.to_owned() });
             }
-            Some(other) if other.asked != spool.plan.asked => {
+            Some(other) if !spool.plan.goes_on_with(&other) => {
                 let pages = found.entries.len() as u64;
-                return Err(Error::SpoolOfOther { path: path.to_owned(), pages, other: shortened(other.asked) });
+                let other = shortened(other.asked.unwrap_or_else(|| format!("{}: {}", other.account, other.query)));
+                return Err(Error::SpoolOfOther { path: path.to_owned(), pages, other });
             }
             Some(plan) => {
                 spool.file.set_len(found.end).map_err(failed("cut off the torn end of"))?;
@@ -177,9 +179,9 @@ impl Spool {
         Ok(())
     }
 
-    /// Notes that a chain begins anew.
-    pub fn note_expired(&mut self, chain: ChainId) -> Result<()> {
-        let written = skippable(&Entry { chain, event: Event::Expired });
+    /// Notes what happened to a chain without a page.
+    pub fn note(&mut self, chain: ChainId, event: Event) -> Result<()> {
+        let written = skippable(&Entry { chain, event });
         written.and_then(|entry| self.file.write_all(&entry)).map_err(Error::file("write", &self.path))
     }
 
@@ -244,23 +246,57 @@ fn shortened(mut asked: String) -> String {
     asked
 }
 
-/// A page in one line: between JSON's values a line break is worth a space, and within strings there is none.
+/// A page in one line: between JSON's values a line break is worth a space. Within a string it is an error of the page, as any control
+/// character is: there it becomes another one that breaks no line, so that its task is still a reject, here and in a kept file.
 fn one_line(mut body: Vec<u8>) -> Vec<u8> {
-    for byte in &mut body {
-        // Without a branch, so that it is done for many bytes at once.
-        *byte = if matches!(*byte, b'\n' | b'\r') { b' ' } else { *byte };
+    if memchr::memchr2(b'\n', b'\r', &body).is_some() {
+        let mut at = 0;
+        let mut strings = Strings::default();
+        while let Some(found) = memchr::memchr2(b'\n', b'\r', body.get(at..).unwrap_or_default()) {
+            let is_inside = strings.is_inside(body.get(at..at + found).unwrap_or_default());
+            at += found;
+            if let Some(byte) = body.get_mut(at) {
+                *byte = if is_inside { VERTICAL_TAB } else { b' ' };
+            }
+        }
     }
     body.push(b'\n');
     body
 }
 
+/// Stands for a line break within a string.
+const VERTICAL_TAB: u8 = 0x0b;
+
+/// Whether a text is within a string, told piece by piece.
+#[derive(Default)]
+struct Strings {
+    is_inside: bool,
+}
+
+impl Strings {
+    /// Whether the end of the next piece is. An escape does not reach over the end, where a line break stands.
+    fn is_inside(&mut self, piece: &[u8]) -> bool {
+        let mut at = 0;
+        while let Some(found) = memchr::memchr2(b'"', b'\\', piece.get(at..).unwrap_or_default()) {
+            at += found;
+            if piece.get(at) == Some(&b'"') {
+                self.is_inside = !self.is_inside;
+                at += 1;
+            } else {
+                at += 2;
+            }
+        }
+        self.is_inside
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::super::query::Query;
+    use super::super::query::{Query, Selector};
     use super::*;
 
-    fn plan(asked: &str) -> Plan {
-        Plan::new(asked.to_owned(), Query::default(), 7, 100, 8)
+    fn plan(account: &str) -> Plan {
+        Plan { account: account.to_owned(), ..Plan::new(Default::default(), 7, 100, 8) }
     }
 
     fn filled(path: &Path) -> Vec<u8> {
@@ -269,7 +305,7 @@ mod tests {
             let body = format!("{{\"tasks\": [\n{chain}],\r\n\"workspace_token\": \"secret\"}}");
             spool.append(chain, Glance { items: 1, ..Glance::default() }, body.into_bytes()).unwrap();
         }
-        spool.note_expired(2).unwrap();
+        spool.note(2, Event::Expired).unwrap();
         drop(spool);
         std::fs::read(path).unwrap()
     }
@@ -322,18 +358,20 @@ mod tests {
         drop(Spool::open(&path, plan("a"), false, None).unwrap());
         assert!(!is_unfinished(&path, None));
         let later = Spool::open(&path, Plan { began_at: 8, ..plan("b") }, false, None).unwrap();
-        assert_eq!((later.plan().began_at, later.plan().asked.as_str()), (8, "b"));
+        assert_eq!((later.plan().began_at, later.plan().account.as_str()), (8, "b"));
     }
 
     #[test]
     fn a_long_query_is_told_in_short() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("spool");
-        let mut spool = Spool::open(&path, plan(&"--task-id ä ".repeat(3_000)), false, None).unwrap();
+        let of = vec![Selector::TaskId("ä".to_owned()); 3_000];
+        let long = Plan::new((Query { of, ..Query::default() }, Moving::default()), 7, 100, 8);
+        let mut spool = Spool::open(&path, long, false, None).unwrap();
         spool.append(0, Glance::default(), b"{}".to_vec()).unwrap();
         drop(spool);
         let refused = Spool::open(&path, plan("b"), false, None).unwrap_err().to_string();
-        assert!(refused.contains("--task-id ä") && refused.len() < 1_000, "{refused}");
+        assert!(refused.contains("task ä, task ä") && refused.len() < 1_000, "{refused}");
     }
 
     #[test]
@@ -354,5 +392,54 @@ mod tests {
         let refused = Spool::open(&path, plan("b"), false, None).unwrap_err();
         assert!(matches!(refused, Error::SpoolOfOther { pages: 4, .. }), "{refused}");
         assert!(Spool::open(&path, plan("b"), true, None).unwrap().entries().is_empty());
+    }
+
+    #[test]
+    fn the_query_tells_what_is_gone_on_with_and_not_its_words() {
+        let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+        let projects = |ids: &[&str]| ids.iter().map(|id| Selector::ProjectId((*id).to_owned())).collect::<Vec<_>>();
+        let plan = |of: &[&str], expand: &[&str], after, began_at| {
+            let query = Query { of: projects(of), expand: words(expand), completed_after: after, ..Query::default() };
+            let moving = Moving { after: true, before: false };
+            Plan::new((query, moving), began_at, 100, 8)
+        };
+        let earlier = plan(&["p", "q"], &["batch", "project"], Some(900), 1_000);
+        assert!(plan(&["q", "p", "q"], &["project", "batch"], Some(1_900), 2_000).goes_on_with(&earlier));
+        assert!(!plan(&["q", "p"], &["project", "batch"], Some(900), 2_000).goes_on_with(&earlier), "another span");
+        assert!(!plan(&["q"], &["project", "batch"], Some(1_900), 2_000).goes_on_with(&earlier));
+        let of_other = Plan { account: "b".to_owned(), ..earlier.clone() };
+        assert!(!of_other.goes_on_with(&earlier));
+        // Where nothing can have been delivered, nobody asks for it, and did not have to be told not to.
+        let pending = |skips_delivery_tasks| {
+            let query = Query { statuses: words(&["pending"]), skips_delivery_tasks, ..Query::default() };
+            Plan::new((query, Moving::default()), 7, 100, 8)
+        };
+        assert!(pending(false).query.skips_delivery_tasks && pending(false).goes_on_with(&pending(true)));
+    }
+
+    #[test]
+    fn what_0_1_0_began_is_gone_on_with() {
+        let old = r#"{"format":4,"id":"x","asked":"https://api.scale.com/ --project-id p --completed-after 2 days ago with a live key",
+            "query":{"of":[{"project_id":"p"}],"statuses":[],"completed_after":100,"completed_before":1000,"skips_delivery_tasks":false,
+            "expand":[],"opts":[]},"began_at":1000,"page_size":100,"concurrency":8}"#;
+        let old: Plan = serde_json::from_str(old).unwrap();
+        let plan = |account: &str, after| {
+            let of = vec![Selector::ProjectId("p".to_owned())];
+            let query = Query { of, completed_after: Some(after), completed_before: Some(5_000), ..Query::default() };
+            let moving = Moving { after: true, before: true };
+            Plan { account: account.to_owned(), ..Plan::new((query, moving), 5_000, 100, 8) }
+        };
+        assert!(old.is_current());
+        assert!(plan("https://api.scale.com/ with a live key", 4_100).goes_on_with(&old));
+        assert!(!plan("https://api.scale.com/ with a test key", 4_100).goes_on_with(&old));
+        assert!(!plan("https://api.scale.com/ with a live key", 4_200).goes_on_with(&old));
+    }
+
+    #[test]
+    fn a_line_break_is_a_space_between_values_and_no_line_break_within_strings() {
+        let line = |text: &str| String::from_utf8(one_line(text.as_bytes().to_vec())).unwrap();
+        assert_eq!(line("{\"a\": 1}"), "{\"a\": 1}\n");
+        assert_eq!(line("{\r\n\"a\":\n[1]}\n"), "{  \"a\": [1]} \n");
+        assert_eq!(line("{\"a\": \"x\ny\\\"\r\",\n\"b\\\\\":\n2}"), "{\"a\": \"x\u{b}y\\\"\u{b}\", \"b\\\\\": 2}\n");
     }
 }

@@ -15,7 +15,10 @@ const MAGIC: [u8; 4] = [0x5d, 0x2a, 0x4d, 0x18];
 
 /// The version of what stands in the skippable frames, and of how the frontier makes chains of it: whoever changes what the frontier
 /// decides changes this too, so that no spool is gone on with by other rules.
-pub(in super::super) const FORMAT: u32 = 4;
+pub(in super::super) const FORMAT: u32 = 5;
+
+/// The format of version 0.1.0, which had other words for whose pages it holds, and fewer events.
+const FORMAT_OF_0_1_0: u32 = 4;
 
 /// What is asked, and how.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -23,16 +26,32 @@ pub struct Plan {
     pub(super) format: u32,
     /// The spool's own name: a commit record tells by it whose pages are in.
     pub id: String,
-    /// The query in the words of the user: what must be the same to go on.
-    pub asked: String,
+    /// Which account of which API: what another one has is not gone on with.
+    #[serde(default)]
+    pub(super) account: String,
+    /// The words that were typed, where version 0.1.0 began it: they end with the kind of the key and begin with the API's address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) asked: Option<String>,
     /// The query with its times resolved when the export began.
     pub query: Query,
+    /// Which of the query's times were told from that moment on.
+    #[serde(skip)]
+    pub moving: Moving,
     /// When that was, in microseconds since 1970.
     pub began_at: i64,
     /// Tasks on a page.
     pub page_size: u8,
     /// Requests at a time that the chains are made for.
     pub concurrency: usize,
+}
+
+/// Times of a query that were told as so long before the export began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Moving {
+    /// `completed_after`.
+    pub after: bool,
+    /// `completed_before`.
+    pub before: bool,
 }
 
 /// What happened to a chain.
@@ -50,6 +69,11 @@ pub enum Event {
     },
     /// Its token expired.
     Expired,
+    /// The API has not what it asks for, and the export goes on without.
+    Absent {
+        /// The HTTP status that said so.
+        status: u16,
+    },
 }
 
 /// An entry of the spool.
@@ -63,9 +87,27 @@ pub struct Entry {
 
 impl Plan {
     /// A plan of this moment.
-    pub fn new(asked: String, query: Query, began_at: i64, page_size: u8, concurrency: usize) -> Plan {
+    pub fn new((query, moving): (Query, Moving), began_at: i64, page_size: u8, concurrency: usize) -> Plan {
         let id = format!("{began_at:x}-{:x}", std::process::id());
-        Plan { format: FORMAT, id, asked, query, began_at, page_size, concurrency }
+        // Tasks that are not completed are in no delivery.
+        let skips_delivery_tasks = query.skips_delivery_tasks || !query.may_be_delivered();
+        let query = Query { skips_delivery_tasks, ..query };
+        Plan {
+            format: FORMAT,
+            id,
+            account: String::new(),
+            asked: None,
+            query,
+            moving,
+            began_at,
+            page_size,
+            concurrency,
+        }
+    }
+
+    /// The same for this account.
+    pub(in super::super) fn of_account(self, account: String) -> Plan {
+        Plan { account, ..self }
     }
 
     /// True where its pages are in the spool that was committed last.
@@ -73,15 +115,38 @@ impl Plan {
         Some(self.id.as_str()) == committed
     }
 
-    /// True where this version of the program wrote it.
+    /// True where this version of the program can go on with it.
     pub(super) fn is_current(&self) -> bool {
-        self.format == FORMAT
+        self.format == FORMAT || self.format == FORMAT_OF_0_1_0
+    }
+
+    /// True where an earlier plan asks the same, as of when it began, of the same account.
+    pub(super) fn goes_on_with(&self, earlier: &Plan) -> bool {
+        let is_of_account = match &earlier.asked {
+            Some(asked) => {
+                let url = asked.split(' ').next().unwrap_or_default();
+                let key = asked.rsplit_once(" with a ").map_or("", |(_, key)| key);
+                self.account == format!("{url} with a {key}")
+            }
+            None => self.account == earlier.account,
+        };
+        is_of_account && self.query_as_of(earlier.began_at).canonical() == earlier.query.canonical()
+    }
+
+    fn query_as_of(&self, began_at: i64) -> Query {
+        let moved =
+            |time: Option<i64>, is_moving| time.map(|time| time + if is_moving { began_at - self.began_at } else { 0 });
+        Query {
+            completed_after: moved(self.query.completed_after, self.moving.after),
+            completed_before: moved(self.query.completed_before, self.moving.before),
+            ..self.query.clone()
+        }
     }
 }
 
 impl Default for Plan {
     fn default() -> Plan {
-        Plan::new(String::new(), Query::default(), 0, 100, 1)
+        Plan::new(Default::default(), 0, 100, 1)
     }
 }
 
