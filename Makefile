@@ -1,4 +1,4 @@
-# `make test` runs every test, `make lint` every check of style. Needed: Rust with cargo, and Python 3.11 or newer with venv.
+# `make check` is for before a commit, `make test` runs every test, `make lint` every check of style. Needed: Rust with cargo, and Python 3.11 or newer with venv.
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
@@ -11,12 +11,23 @@ export TASKLOOM_BIN ?= $(or $(CARGO_TARGET_DIR),target)/debug/taskloom
 # Keeps __pycache__ out of the sources.
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: test lint bench clean
+.PHONY: check test announce lint bench clean
 
-test: $(STAMP)
+# Format, lint and the fast tests: under two minutes after a change.
+check:
+	cargo fmt --check
+	cargo clippy --all-targets -- -D warnings
+	cargo test --lib
+	cargo test --test it -- docs:: schemas:: inputs:: rejects:: commands::
+
+test: announce $(STAMP)
 	cargo build
 	cargo test
 	$(PYTHON) -m pytest -q -p no:cacheprovider tests/read_back
+
+announce:
+	@echo 'make test: builds the program, runs the tests in Rust, then reads lakes back in DuckDB, Polars, Spark and pyarrow.'
+	@echo 'The first time it fetches crates and Python packages (1.5 GB) into target and $(VENV). About 10 minutes on 2 cores, 6 after that.'
 
 $(STAMP): $(REQUIREMENTS)
 	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -2,8 +2,6 @@
 //!
 //! A row is taken apart whole: a forgotten column doesn't compile.
 
-use serde_json::Value;
-
 use super::tree::{Child, Object, Step, message_at, turn_at};
 use crate::table::catalog::{annotations, criterion_evaluations, rubric_criteria, rubric_evaluations, rubrics};
 
@@ -184,10 +182,7 @@ pub(super) fn annotations(row: annotations::Row<'_>) -> Child {
             .with("value", value_text)
             .with("value", value_boolean)
             .with("value", value_list)
-            .with(
-                "value",
-                value_groups.map(|groups| groups.iter().map(|group| Value::from(*group)).collect::<Vec<_>>()),
-            ),
+            .with("value", value_groups),
     };
     Child { owner, array: "annotations", index: annotation_index, object: object.with_extra(extra) }
 }

@@ -4,6 +4,7 @@
 //! of each file: parents first, each child at the end of its parent's array.
 
 mod judgements;
+mod owned;
 mod rows;
 mod tree;
 
@@ -24,6 +25,7 @@ use crate::table::catalog::{
     rubric_evaluations, rubrics, sensitive_content_reports, submissions, task_errors, tasks, threads, turns,
 };
 use crate::table::{Dataset, Table, TableReader};
+use owned::Json;
 use tree::{Child, Tree};
 
 /// Writes every task of the lake's newest version as one line of JSON, in no particular order; gives their number.
@@ -38,12 +40,14 @@ pub fn restore(lake: &Lake, out: &mut dyn Write) -> Result<u64> {
             parts.entry(part).or_default().insert(&entry.table, entry);
         }
     }
-    let mut restored = 0;
+    let (mut restored, mut line) = (0, String::new());
     for files in parts.values() {
         let mut part = Part::open(lake.root(), files)?;
         while let Some(task) = part.next_task()? {
-            serde_json::to_writer(&mut *out, &task).map_err(|error| Error::Output(error.into()))?;
-            out.write_all(b"\n").map_err(Error::Output)?;
+            line.clear();
+            task.write(&mut line);
+            line.push('\n');
+            out.write_all(line.as_bytes()).map_err(Error::Output)?;
             restored += 1;
         }
     }
@@ -126,7 +130,7 @@ macro_rules! part {
                 })
             }
 
-            fn next_task(&mut self) -> Result<Option<serde_json::Value>> {
+            fn next_task(&mut self) -> Result<Option<Json>> {
                 let mut task = None;
                 self.tasks.next(None, |row| task = Some((row.task_id.to_owned(), rows::task(row))))?;
                 let Some((task_id, task)) = task else {

@@ -1,8 +1,10 @@
 //! A task's JSON while it is put together.
 
-use bumpalo::Bump;
-use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 
+use bumpalo::Bump;
+
+use super::owned::Json;
 use crate::json;
 use crate::parse::MAX_DEPTH;
 use crate::time::write_instant;
@@ -52,7 +54,7 @@ pub(super) struct Child {
 /// A task that grows.
 #[derive(Debug)]
 pub(super) struct Tree {
-    task: Value,
+    task: Json,
 }
 
 impl Tree {
@@ -69,11 +71,13 @@ impl Tree {
         let mut owner = Some(&mut self.task);
         for step in &child.owner {
             owner = owner.and_then(|value| match step {
-                Step::Into(key) => value.get_mut(*key),
-                Step::At(key, index) => value.get_mut(*key)?.get_mut(usize::try_from((*index)?).ok()?),
+                Step::Into(key) => value.member_mut(key),
+                Step::At(key, index) => {
+                    value.member_mut(key)?.elements_mut()?.get_mut(usize::try_from((*index)?).ok()?)
+                }
             });
         }
-        let array = owner.and_then(|owner| owner.get_mut(child.array)).and_then(Value::as_array_mut);
+        let array = owner.and_then(|owner| owner.member_mut(child.array)).and_then(Json::elements_mut);
         match array {
             Some(array) if usize::try_from(child.index).is_ok_and(|index| index == array.len()) => {
                 array.push(object);
@@ -83,7 +87,7 @@ impl Tree {
         }
     }
 
-    pub(super) fn into_json(self) -> Value {
+    pub(super) fn into_json(self) -> Json {
         self.task
     }
 }
@@ -91,13 +95,13 @@ impl Tree {
 /// An object whose fields are put in one by one; what is null is left out.
 #[derive(Debug, Default)]
 pub(super) struct Object {
-    fields: Map<String, Value>,
+    fields: BTreeMap<String, Json>,
     is_broken: bool,
 }
 
 impl Object {
     /// Adds a field.
-    pub(super) fn with(mut self, key: &str, value: Option<impl Into<Value>>) -> Object {
+    pub(super) fn with(mut self, key: &str, value: Option<impl Into<Json>>) -> Object {
         if let Some(value) = value {
             self.fields.insert(key.to_owned(), value.into());
         }
@@ -106,7 +110,7 @@ impl Object {
 
     /// Adds an array of children, still empty, if there was one.
     pub(super) fn with_array(self, key: &str, count: Option<i32>) -> Object {
-        self.with(key, count.map(|_| Value::Array(Vec::new())))
+        self.with(key, count.map(|_| Json::Array(Vec::new())))
     }
 
     /// Adds an instant.
@@ -124,7 +128,7 @@ impl Object {
     pub(super) fn with_object(mut self, key: &str, object: Object) -> Object {
         self.is_broken |= object.is_broken;
         let is_filled = !object.fields.is_empty();
-        self.with(key, is_filled.then_some(Value::Object(object.fields)))
+        self.with(key, is_filled.then_some(Json::Object(object.fields)))
     }
 
     /// Adds an id, or an object with id and name: which of them it was, name and `extra` tell.
@@ -135,7 +139,8 @@ impl Object {
         name: Option<&str>,
         extra: Option<&str>,
     ) -> Object {
-        let is_object = self.parse(extra).is_some_and(|extra| extra.get(key).is_some_and(Value::is_object));
+        let is_object =
+            matches!(self.parse(extra).as_mut().and_then(|extra| extra.member_mut(key)), Some(Json::Object(_)));
         if name.is_some() || is_object {
             self.with_object(key, Object::default().with("id", id).with("name", name))
         } else {
@@ -146,44 +151,29 @@ impl Object {
     /// Adds what the columns could not hold.
     pub(super) fn with_extra(mut self, extra: Option<&str>) -> Object {
         match self.parse(extra) {
-            Some(Value::Object(extra)) => merge(&mut self.fields, extra),
+            Some(Json::Object(extra)) => merge(&mut self.fields, extra),
             Some(_) => self.is_broken = true,
             None => {}
         }
         self
     }
 
-    fn parse(&mut self, json: Option<&str>) -> Option<Value> {
+    fn parse(&mut self, json: Option<&str>) -> Option<Json> {
         let arena = Bump::new();
-        let value = json::parse(json?, MAX_DEPTH, &arena).ok().and_then(|document| owned(&document.root));
+        let value = json::parse(json?, MAX_DEPTH, &arena).ok().map(|document| Json::from(&document.root));
         self.is_broken |= value.is_none();
         value
     }
 
-    fn into_json(self) -> Option<Value> {
-        (!self.is_broken).then_some(Value::Object(self.fields))
+    fn into_json(self) -> Option<Json> {
+        (!self.is_broken).then_some(Json::Object(self.fields))
     }
 }
 
-/// A tree of its own. serde_json's reader would do, but it gives a meaning to some keys.
-fn owned(value: &json::Value<'_>) -> Option<Value> {
-    Some(match value {
-        json::Value::Null => Value::Null,
-        json::Value::Boolean(flag) => Value::Bool(*flag),
-        json::Value::Number(number) => Value::Number(number.parse().ok()?),
-        json::Value::String(text) => Value::from(*text),
-        json::Value::Array(elements) => Value::Array(elements.iter().map(owned).collect::<Option<_>>()?),
-        json::Value::Object(members) => {
-            let member = |member: &json::Member<'_>| Some((member.key.to_owned(), owned(&member.value)?));
-            Value::Object(members.iter().map(member).collect::<Option<_>>()?)
-        }
-    })
-}
-
-fn merge(into: &mut Map<String, Value>, from: Map<String, Value>) {
+fn merge(into: &mut BTreeMap<String, Json>, from: BTreeMap<String, Json>) {
     for (key, value) in from {
         match (into.get_mut(&key), value) {
-            (Some(Value::Object(inner)), Value::Object(more)) => merge(inner, more),
+            (Some(Json::Object(inner)), Json::Object(more)) => merge(inner, more),
             (_, value) => {
                 into.insert(key, value);
             }
