@@ -39,9 +39,13 @@ $(STAMP): $(REQUIREMENTS)
 		{ echo 'make test: pip could not install $(REQUIREMENTS)' >&2; exit 1; }
 	@touch $@
 
+# Each feature must build without the others, and the core alone; who links it must not get numbers of another kind with it.
 lint:
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
+	for features in '' api simulate cli cli,api cli,simulate; do \
+		cargo clippy --lib --no-default-features --features "$$features" -- -D warnings || exit 1; done
+	! cargo tree --no-default-features --edges normal,features --invert serde_json | grep arbitrary_precision
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps
 
 # How fast each room is, the peak memory of whole runs, and whole runs against DuckDB and Polars, with a chart; exports against

@@ -57,8 +57,11 @@ pub mod inspect;
 pub mod dialect;
 
 // Data to try it on, and the face.
+#[cfg(feature = "simulate")]
 pub mod generate;
 
+#[cfg(feature = "simulate")]
 pub mod simulate;
 
+#[cfg(feature = "cli")]
 pub mod cli;

@@ -5,7 +5,6 @@
 use std::fmt::Write as _;
 
 use chrono::{Datelike, NaiveDate};
-use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 use crate::table::Dataset;
@@ -14,7 +13,8 @@ use crate::table::Dataset;
 pub const NULL: &str = "__HIVE_DEFAULT_PARTITION__";
 
 /// Which instant of a task names its date.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "snake_case")]
 pub enum DateBy {
     /// `completed_at`, or `created_at` where it is absent.
@@ -35,7 +35,8 @@ impl DateBy {
 }
 
 /// How long a partition's date lasts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "snake_case")]
 pub enum DateGrain {
     /// A UTC day.

@@ -79,6 +79,13 @@ pub struct LeftOut {
     pub status: u16,
 }
 
+impl LeftOut {
+    /// Whether it is the listing of delivered tasks, which need not be asked for.
+    pub fn is_of_delivered_tasks(&self) -> bool {
+        self.path == "/v2/delivery/tasks"
+    }
+}
+
 impl FetchReport {
     /// The counters of a fetch that is at its end.
     pub fn of(counts: &ApiCounts, began_at: Option<String>) -> FetchReport {

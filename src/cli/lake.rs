@@ -18,7 +18,6 @@ use crate::pipeline::{self, Outcome};
 use crate::progress::Progress;
 use crate::report::{LeftOut, Report};
 use crate::source::Source;
-use crate::source::api::Endpoint;
 
 /// How a lake is made, whatever it is made from.
 #[derive(Debug, Args)]
@@ -69,12 +68,10 @@ impl LakeArgs {
         let (is_json, allows_rejects) = (self.json, self.allow_rejects);
         let report = make(self.config(source)?, is_json, voice)?;
         let fetch = report.fetch.as_ref();
-        for LeftOut { path, status } in fetch.iter().flat_map(|fetch| &fetch.left_out) {
-            let spared = if *path == Endpoint::DeliveryTasks.path() {
-                "; --skip-delivery-tasks does not ask for it"
-            } else {
-                ""
-            };
+        for left_out in fetch.iter().flat_map(|fetch| &fetch.left_out) {
+            let LeftOut { path, status } = left_out;
+            let is_spared = left_out.is_of_delivered_tasks();
+            let spared = if is_spared { "; --skip-delivery-tasks does not ask for it" } else { "" };
             voice.warn(&format!(
                 "the API answered {path} with {status}: what it lists is missing from the lake{spared}"
             ));
@@ -85,6 +82,7 @@ impl LakeArgs {
     }
 
     /// Why the lake would refuse a run, if it would; and whether results are to be JSON.
+    #[cfg(feature = "api")]
     pub(super) fn refusal(self) -> Result<(Option<Error>, bool)> {
         let is_json = self.json;
         let config = self.config(Source::Files(Vec::new()))?;

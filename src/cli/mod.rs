@@ -1,9 +1,12 @@
 //! The command line: from typed words to a [`crate::config`], and from results to the terminal.
 
+#[cfg(all(feature = "api", feature = "simulate"))]
 mod demo;
 mod drift;
+#[cfg(feature = "api")]
 mod export;
 mod flatten;
+#[cfg(feature = "simulate")]
 mod generate;
 mod hint;
 mod lake;
@@ -12,6 +15,7 @@ mod printable;
 mod restore;
 mod schema;
 mod signals;
+#[cfg(feature = "simulate")]
 mod simulate;
 mod summary;
 mod voice;
@@ -50,15 +54,19 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    #[cfg(all(feature = "api", feature = "simulate"))]
     Demo(demo::DemoArgs),
     Flatten(flatten::FlattenArgs),
+    #[cfg(feature = "api")]
     Export(Box<export::ExportArgs>),
     Restore(restore::RestoreArgs),
     Recover(restore::RecoverArgs),
     Drift(drift::DriftArgs),
     Schema(schema::SchemaArgs),
     Sql(schema::SqlArgs),
+    #[cfg(feature = "simulate")]
     Generate(generate::GenerateArgs),
+    #[cfg(feature = "simulate")]
     Simulate(simulate::SimulateArgs),
     Completions(manual::CompletionsArgs),
     Man(manual::ManArgs),
@@ -69,15 +77,19 @@ pub fn run() -> ExitCode {
     let Cli { command, voice } = Cli::parse();
     voice.begin();
     let outcome = match command {
+        #[cfg(all(feature = "api", feature = "simulate"))]
         Command::Demo(args) => demo::run(args, voice),
         Command::Flatten(args) => flatten::run(args, voice),
+        #[cfg(feature = "api")]
         Command::Export(args) => export::run(*args, voice),
         Command::Restore(args) => restore::restore(&args),
         Command::Recover(args) => restore::recover(&args),
         Command::Drift(args) => drift::run(&args),
         Command::Schema(args) => schema::schema(&args),
         Command::Sql(args) => schema::sql(&args, voice),
+        #[cfg(feature = "simulate")]
         Command::Generate(args) => generate::run(&args),
+        #[cfg(feature = "simulate")]
         Command::Simulate(args) => simulate::run(args),
         Command::Completions(args) => manual::completions(&args),
         Command::Man(args) => manual::man(&args),

@@ -28,6 +28,7 @@ pub(super) fn watch(progress: &Arc<Progress>) {
 }
 
 /// The signals that end a server. `None` where they can't be watched: then the first one ends the process.
+#[cfg(feature = "simulate")]
 pub(super) fn end() -> Option<Signals> {
     Signals::new([SIGINT, SIGTERM]).ok()
 }

@@ -16,10 +16,12 @@ use crate::error::{Error, Result};
 use crate::partition;
 use crate::table::{SCHEMA_VERSION, Scope, Shape, Table, catalog};
 
+#[cfg(feature = "cli")]
 pub use text::overview;
 
 /// Who reads a lake.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 pub enum Engine {
     /// DuckDB: SQL.
     Duckdb,
@@ -43,9 +45,11 @@ pub fn reading_code(engine: Engine, lake: &str, tables: &[&'static Table]) -> St
 }
 
 /// How a schema is written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "cli", derive(Default, clap::ValueEnum))]
 pub enum Format {
     /// For people.
+    #[cfg(feature = "cli")]
     #[default]
     Text,
     /// As in the golden files.
@@ -63,6 +67,7 @@ pub enum Format {
 /// The schemas of tables.
 pub fn schema(format: Format, tables: &[&'static Table]) -> Result<String> {
     let one = |table: &&'static Table| match format {
+        #[cfg(feature = "cli")]
         Format::Text => Ok(text::schema(table)),
         Format::Json => golden(table),
         Format::Markdown => Ok(markdown::schema(table)),

@@ -1,8 +1,11 @@
 //! Schemas for people, within 80 columns.
 
 use crate::partition;
-use crate::table::{SCHEMA_VERSION, Shape, TABLES, Table};
+#[cfg(feature = "cli")]
+use crate::table::{SCHEMA_VERSION, TABLES};
+use crate::table::{Shape, Table};
 
+#[cfg(feature = "cli")]
 const WIDTH: usize = 80;
 
 /// A kind of value in plain words.
@@ -29,6 +32,7 @@ pub(super) fn partitions(table: &Table) -> String {
     }
 }
 
+#[cfg(feature = "cli")]
 pub(super) fn schema(table: &'static Table) -> String {
     let mut text = textwrap::fill(&format!("{}: {} {}", table.name, table.about, partitions(table)), WIDTH);
     text.push_str("\n\n");
@@ -45,9 +49,11 @@ pub(super) fn schema(table: &'static Table) -> String {
     text
 }
 
+#[cfg(feature = "cli")]
 const INDENT: &str = "      ";
 
 /// One line a table.
+#[cfg(feature = "cli")]
 pub fn overview() -> String {
     let mut text = format!("{:<27}{:>7}  one row is\n", "table", "columns");
     for table in TABLES {

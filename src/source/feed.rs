@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, bounded};
 
+#[cfg(feature = "api")]
 use super::api::{self, ApiConfig};
 use super::blocks::{Block, Blocks, Spares};
 use super::input::Input;
@@ -19,6 +20,7 @@ pub enum Source {
     /// From files, in order.
     Files(Vec<Input>),
     /// From the API.
+    #[cfg(feature = "api")]
     Api(Box<ApiConfig>),
 }
 
@@ -42,6 +44,7 @@ impl Source {
     pub fn names(&self) -> Vec<String> {
         match self {
             Source::Files(inputs) => inputs.iter().map(Input::name).collect(),
+            #[cfg(feature = "api")]
             Source::Api(api) => vec![api.url.origin().ascii_serialization()],
         }
     }
@@ -50,6 +53,7 @@ impl Source {
     pub fn size(&self) -> Option<u64> {
         match self {
             Source::Files(inputs) => inputs.iter().map(Input::size).sum(),
+            #[cfg(feature = "api")]
             Source::Api(_) => None,
         }
     }
@@ -58,9 +62,11 @@ impl Source {
     pub fn open(&self, opening: Opening<'_>, progress: &Arc<Progress>) -> Result<Feed> {
         match self {
             Source::Files(inputs) => {
+                #[cfg(feature = "api")]
                 api::warn_of_unfinished(opening);
                 Ok(Feed::of_files(inputs, opening.is_alone, progress))
             }
+            #[cfg(feature = "api")]
             Source::Api(config) => api::fetch(config, opening, progress),
         }
     }
@@ -114,6 +120,7 @@ impl Feed {
     }
 
     /// Blocks that come in from elsewhere; they end with `None`.
+    #[cfg(feature = "api")]
     pub(super) fn of_thread(blocks: Receiver<Option<Result<Block>>>, spares: Spares, tail: Box<dyn Tail>) -> Feed {
         Feed { flow: Flow::Thread(blocks), spares, tail: Some(tail) }
     }

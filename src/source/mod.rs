@@ -2,6 +2,7 @@
 //!
 //! Knows where JSON values end. Of what is in them it knows nothing, but for what a page of the API tells of the next one.
 
+#[cfg(feature = "api")]
 pub mod api;
 mod blocks;
 mod feed;
