@@ -76,6 +76,7 @@ enum Command {
 pub fn run() -> ExitCode {
     let Cli { command, voice } = Cli::parse();
     voice.begin();
+    end_on_panic(voice);
     let outcome = match command {
         #[cfg(all(feature = "api", feature = "simulate"))]
         Command::Demo(args) => demo::run(args, voice),
@@ -103,6 +104,16 @@ pub fn run() -> ExitCode {
             ExitCode::from(hint::exit_status(&error))
         }
     }
+}
+
+/// A panic in any thread ends the program as an error does. Nothing is committed then; what lies in the staging folder is swept by the
+/// next run.
+fn end_on_panic(voice: Voice) {
+    std::panic::set_hook(Box::new(move |panic| {
+        let error = Error::Bug { place: "a thread", found: panic.to_string() };
+        voice.fail(&error);
+        std::process::exit(hint::exit_status(&error).into());
+    }));
 }
 
 /// Hands out standard output, or a file that takes its name only when it is whole and on the disk.
