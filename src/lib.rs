@@ -4,13 +4,13 @@
 //! `progress` and `report` are everybody's.
 //!
 //! ```text
-//!            pages               frames             parts                files
+//!            blocks              frames             parts                files
 //!  source ─────────▶ parse ─────────▶ shuffle ─────────▶ flatten, batch ─────────▶ commit
-//!  one thread  2     the pool          coordinator        file: the pool            coordinator
+//!  one thread  2     the pool          coordinator        file, part: the pool      coordinator
 //! ```
 //!
-//! The reader runs at most two pages ahead. Pages being parsed, frames in buffers and parts being built are bounded by counted
-//! bytes (see [`config::Memory`]); buffers that grow too large go to disk. Pages and parts carry sequence numbers, so the same
+//! The reader runs at most two blocks ahead. Blocks being parsed, frames in buffers and parts being built are bounded by counted
+//! bytes (see [`config::Memory`]); buffers that grow too large go to disk. Blocks and parts carry sequence numbers, so the same
 //! input gives the same bytes with any number of threads.
 
 // What we produce.

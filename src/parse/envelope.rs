@@ -51,7 +51,7 @@ pub fn deep_parse<'a>(raw: &'a [u8], arena: &'a Bump) -> Result<Document<'a>, Pr
     })
 }
 
-/// Opens the records of a page. What it finds borrows from the page and from the opener.
+/// Opens the records of a block. What it finds borrows from the block and from the opener.
 #[derive(Debug, Default)]
 pub struct Opener {
     layout: Layout,

@@ -234,6 +234,21 @@ impl Client {
         Ok(Answer::Page(request.endpoint.as_page(&request.parameters, body), glance))
     }
 
+    fn refused(&self, request: &Request, status: StatusCode, after: Option<Duration>, body: &[u8]) -> Failure {
+        let code = status.as_u16();
+        let is_passing = matches!(code, 408 | 429) || status.is_server_error();
+        if is_passing {
+            let reason = format!("the API answered with {status}");
+            return Failure::Again { reason, after, is_complaint: code == 429 };
+        }
+        if request.has_token && matches!(code, 400 | 404 | 410) {
+            return Failure::Token;
+        }
+        let message = words::shown(&message(status, body), &self.key);
+        let refusal = Error::Api { request: name(request), status: code, message };
+        if request.may_be_absent(code) { Failure::Absent(code, refusal) } else { Failure::Final(refusal) }
+    }
+
     async fn body(&self, mut response: Response) -> reqwest::Result<Vec<u8>> {
         let length = response.content_length().unwrap_or(0).min(MOST_RESERVED_BYTES);
         // A small body needs no buffer of a page.
@@ -307,23 +322,6 @@ fn chain(error: &dyn std::error::Error) -> String {
         cause = inner.source();
     }
     text
-}
-
-impl Client {
-    fn refused(&self, request: &Request, status: StatusCode, after: Option<Duration>, body: &[u8]) -> Failure {
-        let code = status.as_u16();
-        let is_passing = matches!(code, 408 | 429) || status.is_server_error();
-        if is_passing {
-            let reason = format!("the API answered with {status}");
-            return Failure::Again { reason, after, is_complaint: code == 429 };
-        }
-        if request.has_token && matches!(code, 400 | 404 | 410) {
-            return Failure::Token;
-        }
-        let message = words::shown(&message(status, body), &self.key);
-        let refusal = Error::Api { request: name(request), status: code, message };
-        if request.may_be_absent(code) { Failure::Absent(code, refusal) } else { Failure::Final(refusal) }
-    }
 }
 
 /// What an error body says.

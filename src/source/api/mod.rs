@@ -226,8 +226,7 @@ pub(super) fn fetch(config: &ApiConfig, opening: Opening<'_>, progress: &Arc<Pro
     let (concurrency, held_bytes) = (config.concurrency, opening.held_bytes);
     let allows_absent_tasks = config.allows_absent_tasks;
     let fetcher = Fetcher { client, frontier, concurrency, held_bytes, counts, allows_absent_tasks, refusal: None };
-    let (pages, mut export) = start(fetcher, spool);
-    (export.keeps_raw, export.allows_count_mismatch) = (config.keeps_raw, config.allows_count_mismatch);
+    let (pages, export) = start(fetcher, spool, config);
     Ok(Feed::of_thread(pages, spares, Box::new(export)))
 }
 
@@ -262,7 +261,7 @@ fn replay(spool: &Spool, config: &ApiConfig, counts: &ApiCounts) -> Result<Front
     Ok(frontier)
 }
 
-fn start(fetcher: Fetcher, spool: Spool) -> (Incoming, Export) {
+fn start(fetcher: Fetcher, spool: Spool, config: &ApiConfig) -> (Incoming, Export) {
     let (arrivals, arrived) = mpsc::channel(1);
     let (sender, pages) = bounded(QUEUED_PAGES);
     let (stop, stopped) = oneshot::channel();
@@ -288,7 +287,8 @@ fn start(fetcher: Fetcher, spool: Spool) -> (Incoming, Export) {
         let _ = outlet.to.send(last);
     });
     let (stop, outlet) = (Some(stop), Some(outlet));
-    (pages, Export { end, ended: None, stop, outlet, keeps_raw: false, allows_count_mismatch: false })
+    let ApiConfig { keeps_raw, allows_count_mismatch, .. } = *config;
+    (pages, Export { end, ended: None, stop, outlet, keeps_raw, allows_count_mismatch })
 }
 
 fn walk(fetcher: Fetcher, arrivals: mpsc::Sender<Arrival>, stopped: oneshot::Receiver<()>) -> Result<Frontier> {
