@@ -21,7 +21,6 @@ check:
 	cargo test --test it -- docs:: schemas:: inputs:: rejects:: commands::
 
 test: announce $(STAMP)
-	cargo build
 	cargo test
 	$(PYTHON) -m pytest -q -p no:cacheprovider tests/read_back
 

@@ -12,14 +12,14 @@ use std::path::Path;
 use arrow::array::{Array, RecordBatch};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use parquet::basic::ZstdLevel;
-use taskloom::batch::Tables;
-use taskloom::file::{Encoding, encode};
-use taskloom::flatten::{Workbench, flatten};
-use taskloom::generate::{GenerateOptions, generate};
-use taskloom::parse::{Item, Opener, Origin, Reject, Sink};
-use taskloom::partition::Layout;
-use taskloom::source::Block;
-use taskloom::table::{Dataset, Table};
+use taskloom::internals::batch::Tables;
+use taskloom::internals::file::{Encoding, encode};
+use taskloom::internals::flatten::{Workbench, flatten};
+use taskloom::internals::generate::{GenerateOptions, generate};
+use taskloom::internals::parse::{Item, Opener, Origin, Reject, Sink};
+use taskloom::internals::partition::Layout;
+use taskloom::internals::source::Block;
+use taskloom::internals::table::{Dataset, Table};
 
 /// The program's own.
 #[global_allocator]

@@ -31,6 +31,28 @@ pub struct RunConfig {
     pub max_rejects: Option<MaxRejects>,
 }
 
+impl RunConfig {
+    /// A run into a new lake, with all cores and the program's defaults, but without a folder for work.
+    pub fn new(source: Source, out: impl Into<PathBuf>) -> RunConfig {
+        RunConfig {
+            source,
+            out: out.into(),
+            work_dir: None,
+            is_overwrite: false,
+            layout: Layout::default(),
+            threads: all_cores(),
+            memory: Memory::default(),
+            compression_level: ZstdLevel::default(),
+            max_rejects: None,
+        }
+    }
+}
+
+/// Threads that this machine runs side by side.
+pub fn all_cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
 /// How many rejects a run survives: judged at its end, before the commit.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum MaxRejects {

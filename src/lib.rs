@@ -1,6 +1,34 @@
 //! taskloom turns Scale GenAI tasks (conversations with models, labelled by people) into columnar tables.
 //!
-//! The modules stand in the order in which data walks; a module imports only from those before it. `config`, `error`,
+//! A [`Source`] is read by [`run()`] into a [`Lake`], a folder of Parquet files a table; [`restore()`] gives the tasks back. What the
+//! tables hold stands in [`schema`].
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use taskloom::{Input, Lake, Outcome, RunConfig, Source};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let folder = tempfile::tempdir()?;
+//! let input = folder.path().join("tasks.ndjson");
+//! let task = r#"{"task_id":"t1","project":"p1","status":"completed","threads":[{"id":"th1","turns":[]}]}"#;
+//! std::fs::write(&input, task)?;
+//!
+//! let source = Source::Files(vec![Input::File(input)]);
+//! let config = RunConfig::new(source, folder.path().join("lake"));
+//! let Outcome::Committed(report) = taskloom::run(config, &Arc::default())? else {
+//!     return Err("another run was first".into());
+//! };
+//! assert_eq!((report.version, report.tables["threads"].rows), (1, 1));
+//!
+//! let mut tasks = Vec::new();
+//! taskloom::restore(&Lake::open(&folder.path().join("lake"))?, &mut tasks)?;
+//! assert!(String::from_utf8(tasks)?.contains(r#""task_id":"t1""#));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The rooms behind it stand below in the order in which data walks; a room imports only from those before it. `config`, `error`,
 //! `progress` and `report` are everybody's.
 //!
 //! ```text
@@ -10,58 +38,161 @@
 //! ```
 //!
 //! The reader runs at most two blocks ahead. Blocks being parsed, frames in buffers and parts being built are bounded by counted
-//! bytes (see [`config::Memory`]); buffers that grow too large go to disk. Blocks and parts carry sequence numbers, so the same
+//! bytes (see [`Memory`]); buffers that grow too large go to disk. Blocks and parts carry sequence numbers, so the same
 //! input gives the same bytes with any number of threads.
 
 // What we produce.
-pub mod table;
+mod table;
 
 // What we stand on.
-pub mod error;
-pub mod json;
-pub mod partition;
-pub mod progress;
-pub mod time;
+mod error;
+mod json;
+mod partition;
+mod progress;
+mod time;
 
 // The way of the data.
-pub mod source;
+mod source;
 
-pub mod config;
+mod config;
 
-pub mod parse;
+mod parse;
 
-pub mod shuffle;
+mod shuffle;
 
-pub mod batch;
+mod batch;
 
-pub mod flatten;
+mod flatten;
 
-pub mod file;
+mod file;
 
-pub mod drift;
+mod drift;
 
-pub mod part;
+mod part;
 
-pub mod commit;
+mod commit;
 
-pub mod report;
+mod report;
 
-pub mod pipeline;
+mod pipeline;
 
 // And back.
-pub mod restore;
+mod restore;
 
-pub mod inspect;
+mod inspect;
 
 // The tables in the words of those who read them.
-pub mod dialect;
+mod dialect;
 
 // Data to try it on, and the face.
 #[cfg(feature = "simulate")]
-pub mod generate;
+mod generate;
 
 #[cfg(feature = "simulate")]
-pub mod simulate;
+mod simulate;
 
 #[cfg(feature = "cli")]
 pub mod cli;
+
+pub use commit::Lake;
+pub use config::{MaxRejects, Memory, RunConfig};
+pub use error::{Error, ErrorKind, Result};
+pub use inspect::drift_of;
+pub use partition::{DateBy, DateGrain, Layout};
+pub use pipeline::{Outcome, check, run};
+pub use progress::{Counts, Progress, Stage};
+pub use report::{DriftReport, FetchReport, LeftOut, Report, TableReport};
+pub use restore::restore;
+pub use source::{Input, Source, resolve};
+
+/// Tasks from the Scale API: what is asked of it, and how it is reached.
+#[cfg(feature = "api")]
+pub mod api {
+    pub use crate::source::api::query::{EXPANDABLE, OPTS};
+    pub use crate::source::api::{ApiConfig, Key, Moving, Patience, Plan, Query, Selector};
+}
+
+/// What the tables hold, and code that reads them in the engines' own words.
+pub mod schema {
+    pub use crate::dialect::{Engine, Format, reading_code, schema as write};
+    pub use crate::table::{Column, Dataset, SCHEMA_VERSION, Shape, TABLES, Table};
+}
+
+/// Tasks made by rule, and an API on this machine that serves them: to try out what is built on this crate.
+#[cfg(feature = "simulate")]
+pub mod trial {
+    pub use crate::generate::{GenerateOptions, generate};
+    pub use crate::simulate::{Delivery, Fault, Faults, RequestSeen, SimulateOptions, Simulator, Store};
+}
+
+/// The rooms, for this package's own tests and benches. Nothing in here is promised to anybody.
+#[cfg(feature = "internals")]
+#[doc(hidden)]
+#[allow(missing_docs)]
+pub mod internals {
+    pub mod batch {
+        pub use crate::batch::*;
+    }
+    pub mod commit {
+        pub use crate::commit::*;
+    }
+    pub mod config {
+        pub use crate::config::*;
+    }
+    pub mod dialect {
+        pub use crate::dialect::*;
+    }
+    pub mod drift {
+        pub use crate::drift::*;
+    }
+    pub mod error {
+        pub use crate::error::*;
+    }
+    pub mod file {
+        pub use crate::file::*;
+    }
+    pub mod flatten {
+        pub use crate::flatten::*;
+    }
+    #[cfg(feature = "simulate")]
+    pub mod generate {
+        pub use crate::generate::*;
+    }
+    pub mod inspect {
+        pub use crate::inspect::*;
+    }
+    pub mod parse {
+        pub use crate::parse::*;
+    }
+    pub mod part {
+        pub use crate::part::*;
+    }
+    pub mod partition {
+        pub use crate::partition::*;
+    }
+    pub mod pipeline {
+        pub use crate::pipeline::*;
+    }
+    pub mod progress {
+        pub use crate::progress::*;
+    }
+    pub mod report {
+        pub use crate::report::*;
+    }
+    pub mod restore {
+        pub use crate::restore::*;
+    }
+    #[cfg(feature = "simulate")]
+    pub mod simulate {
+        pub use crate::simulate::*;
+    }
+    pub mod source {
+        pub use crate::source::*;
+    }
+    pub mod table {
+        pub use crate::table::*;
+    }
+    pub mod time {
+        pub use crate::time::*;
+    }
+}

@@ -50,7 +50,7 @@ pub(super) fn run(args: DemoArgs, voice: Voice) -> Result<u8> {
         work_dir: None,
         is_overwrite: true,
         layout: Layout { date_grain: DateGrain::Month, ..Layout::default() },
-        threads: lake::all_cores(),
+        threads: crate::config::all_cores(),
         memory: Memory::default(),
         compression_level: Default::default(),
         max_rejects: None,

@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::source::Source;
 use crate::source::api::query::{EXPANDABLE, OPTS, parameter};
 use crate::source::api::{ApiConfig, Frontier, Key, Moving, Patience, Plan, Query, Selector, is_loopback};
-use crate::time::parse_instant;
+use crate::time::read_instant;
 
 /// Export tasks from the Scale API into a lake of Parquet tables.
 ///
@@ -346,7 +346,7 @@ fn instant(flag: &'static str, text: Option<&str>, now: DateTime<Utc>) -> Result
         let ago = humantime::parse_duration(text.strip_suffix("ago")?.trim()).ok()?;
         Some(now.checked_sub_signed(chrono::Duration::from_std(ago).ok()?)?.timestamp_micros())
     };
-    let fixed = parse_instant(text).or_else(date).map(|time| (time, false));
+    let fixed = read_instant(text).or_else(date).map(|time| (time, false));
     let found = fixed.or_else(|| Some((ago()?, true)));
     let expected = "a time such as 2025-01-02T04:00:00Z, a date such as 2025-01-02, or `2 days ago`";
     found.map(Some).ok_or_else(|| usage(flag, expected, text))

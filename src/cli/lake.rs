@@ -11,7 +11,7 @@ use parquet::basic::ZstdLevel;
 use super::printable;
 use super::summary::Summary;
 use super::voice::Voice;
-use crate::config::{MaxRejects, Memory, RunConfig};
+use crate::config::{self, MaxRejects, Memory, RunConfig};
 use crate::error::{Error, Result};
 use crate::partition::{DateBy, DateGrain, Layout};
 use crate::pipeline::{self, Outcome};
@@ -96,7 +96,7 @@ impl LakeArgs {
             work_dir: self.work_dir.or_else(default_work_dir),
             is_overwrite: self.overwrite,
             layout: Layout { date_by: self.date_by, date_grain: self.date_grain },
-            threads: self.threads.map_or_else(all_cores, usize::from),
+            threads: self.threads.map_or_else(config::all_cores, usize::from),
             memory: memory(self.memory_limit)?,
             compression_level: ZstdLevel::try_new(self.compression_level).unwrap_or_default(),
             max_rejects: self.max_rejects,
@@ -136,10 +136,6 @@ fn print(report: &Report, is_json: bool, voice: Voice) -> std::io::Result<()> {
     let (heading, rest) = text.split_once('\n').unwrap_or((&text, ""));
     let bold = anstyle::Style::new().bold();
     write!(anstream::stdout(), "{bold}{heading}{bold:#}\n{rest}")
-}
-
-pub(super) fn all_cores() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 fn size(text: &str) -> std::result::Result<ByteSize, String> {

@@ -1,4 +1,4 @@
-//! The command line: from typed words to a [`crate::config`], and from results to the terminal.
+//! The command line: from typed words to a config, and from results to the terminal.
 
 #[cfg(all(feature = "api", feature = "simulate"))]
 mod demo;

@@ -7,7 +7,7 @@ use clap::Args;
 
 use crate::commit::Lake;
 use crate::error::{Error, Result};
-use crate::restore;
+use crate::restore::restore as write_tasks;
 
 /// Rebuild the tasks' JSON from the tables alone, as NDJSON.
 #[derive(Debug, Args)]
@@ -39,7 +39,7 @@ pub(super) struct RecoverArgs {
 
 pub(super) fn restore(args: &RestoreArgs) -> Result<u8> {
     let lake = Lake::open(&args.lake)?;
-    super::write_whole(args.out.as_deref(), |out| restore::restore(&lake, out).map(|_| ()))?;
+    super::write_whole(args.out.as_deref(), |out| write_tasks(&lake, out).map(|_| ()))?;
     Ok(0)
 }
 

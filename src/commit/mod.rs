@@ -13,6 +13,4 @@ mod record;
 mod staging;
 
 pub use lake::{Change, CommitOutcome, Lake, Recovered, Snapshot};
-pub use lock::WriterLock;
-pub use record::Record;
 pub use staging::Staging;

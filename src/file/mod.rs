@@ -5,6 +5,6 @@ mod encode;
 mod read;
 mod rewrite;
 
-pub use encode::{Encoded, Encoding, encode};
-pub use read::{open, open_columns, read_all};
+pub use encode::{Encoding, encode};
+pub use read::{open, open_columns};
 pub use rewrite::without;

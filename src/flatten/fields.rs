@@ -6,7 +6,7 @@ use bumpalo::Bump;
 
 use crate::json::{self, Member, Number, Value};
 use crate::parse::Problem;
-use crate::time::parse_instant;
+use crate::time::read_instant;
 
 /// Memory for what lives as long as one task: lists, unescaped strings and rewritten JSON.
 #[derive(Debug, Default)]
@@ -99,7 +99,7 @@ impl<'a> Fields<'a> {
 
     /// A string that is an instant.
     pub fn instant(&mut self, key: &str) -> Option<i64> {
-        self.take(key, |value| parse_instant(as_text(value)?))
+        self.take(key, |value| read_instant(as_text(value)?))
     }
 
     /// Any JSON but null, as text.

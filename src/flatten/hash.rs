@@ -98,10 +98,10 @@ mod tests {
     use bumpalo::Bump;
 
     use super::*;
-    use crate::json::{Value, parse};
+    use crate::json::{Value, read};
 
     fn hash_of(text: &str) -> u128 {
-        match parse(text, 128, &Bump::new()).unwrap().root {
+        match read(text, 128, &Bump::new()).unwrap().root {
             Value::Object(members) => content_hash(members),
             other => panic!("{other:?}"),
         }

@@ -13,7 +13,7 @@ pub use fields::Workbench;
 
 use crate::batch::Tables;
 use crate::json::{Member, Value};
-use crate::parse::{Problem, deep_parse};
+use crate::parse::{Problem, tree_of};
 use crate::table::{Dataset, Overflow};
 
 impl From<Overflow> for Problem {
@@ -36,7 +36,7 @@ pub fn flatten(dataset: Dataset, raws: &[&[u8]], tables: &mut Tables, bench: &Wo
     let mut merged: Vec<Member<'_>> = Vec::new();
     let mut members: &[Member<'_>] = &[];
     for raw in raws {
-        let document = deep_parse(raw, &bench.arena)?;
+        let document = tree_of(raw, &bench.arena)?;
         let Value::Object(object) = document.root else {
             return Err(Problem::here(format!("expected an object, found {}", document.root.kind())));
         };

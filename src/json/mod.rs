@@ -8,7 +8,7 @@ pub mod tree;
 
 pub use number::Number;
 pub use redact::redact;
-pub use tree::{Member, Value, parse};
+pub use tree::{Member, Value, read};
 
 /// Appends a value as compact JSON.
 pub fn write(value: &Value<'_>, to: &mut String) {

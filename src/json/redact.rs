@@ -17,7 +17,7 @@ pub fn redact(bytes: &[u8]) -> (Cow<'_, [u8]>, bool) {
     let Some(suspicion) = find_key(bytes) else {
         return (Cow::Borrowed(bytes), false);
     };
-    let is_json = std::str::from_utf8(bytes).is_ok_and(|text| tree::parse(text, MOST_LEVELS, &Bump::new()).is_ok());
+    let is_json = std::str::from_utf8(bytes).is_ok_and(|text| tree::read(text, MOST_LEVELS, &Bump::new()).is_ok());
     if is_json {
         return (redact_values(bytes), false);
     }

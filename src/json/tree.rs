@@ -54,8 +54,6 @@ pub struct Member<'a> {
 pub struct Document<'a> {
     /// The outermost value.
     pub root: Value<'a>,
-    /// Levels of arrays and objects: 0 for a bare scalar.
-    pub depth: usize,
     /// Lone surrogates that became U+FFFD.
     pub replaced_surrogates: u64,
 }
@@ -80,14 +78,13 @@ pub const SECRET_KEY: &str = "workspace_token";
 pub const REDACTED: &str = "[redacted]";
 
 /// Parses one JSON value that may have white space around it and nothing else.
-pub fn parse<'a>(text: &'a str, max_depth: usize, arena: &'a Bump) -> Result<Document<'a>, JsonError> {
+pub fn read<'a>(text: &'a str, max_depth: usize, arena: &'a Bump) -> Result<Document<'a>, JsonError> {
     let mut parser = Parser {
         text,
         bytes: text.as_bytes(),
         at: 0,
         arena,
         max_depth,
-        depth: 0,
         replaced_surrogates: 0,
         values: Vec::with_capacity(64),
         members: Vec::with_capacity(64),
@@ -99,8 +96,11 @@ pub fn parse<'a>(text: &'a str, max_depth: usize, arena: &'a Bump) -> Result<Doc
     if parser.at < parser.bytes.len() {
         return Err(parser.unexpected("the end"));
     }
-    Ok(Document { root, depth: parser.depth, replaced_surrogates: parser.replaced_surrogates })
+    Ok(Document { root, replaced_surrogates: parser.replaced_surrogates })
 }
+
+/// Expected of ourselves: where the parser lost its place, the task is set aside, and not a value of it dropped.
+const UNBROKEN: &str = "a parser that knows where it is";
 
 struct Parser<'a> {
     text: &'a str,
@@ -108,7 +108,6 @@ struct Parser<'a> {
     at: usize,
     arena: &'a Bump,
     max_depth: usize,
-    depth: usize,
     replaced_surrogates: u64,
     /// Elements of the arrays that are still open: each array owns the tail from where it began.
     values: Vec<Value<'a>>,
@@ -166,7 +165,6 @@ impl<'a> Parser<'a> {
                 ..self.unexpected("at most 128 levels of nesting")
             });
         }
-        self.depth = self.depth.max(depth);
         self.at += 1;
         self.skip_white_space();
         Ok(())
@@ -192,7 +190,7 @@ impl<'a> Parser<'a> {
             self.skip_white_space();
         }
         self.at += 1;
-        let elements = self.values.get(start..).unwrap_or_default();
+        let elements = self.values.get(start..).ok_or_else(|| self.unexpected(UNBROKEN))?;
         let array = Value::Array(self.arena.alloc_slice_copy(elements));
         self.values.truncate(start);
         Ok(array)
@@ -221,7 +219,7 @@ impl<'a> Parser<'a> {
             self.skip_white_space();
             let value = self.value(depth).map_err(|error| error.inside(&path_key(key)))?;
             let value = if key == SECRET_KEY && value != Value::Null { Value::String(REDACTED) } else { value };
-            self.remember(start, &mut seen, Member { key, value }, spelled);
+            self.remember(start, &mut seen, Member { key, value }, spelled)?;
             self.skip_white_space();
             match self.peek() {
                 b',' => self.at += 1,
@@ -231,16 +229,22 @@ impl<'a> Parser<'a> {
             self.skip_white_space();
         }
         self.at += 1;
-        seen.tell_apart(self.members.get_mut(start..).unwrap_or_default(), self.arena);
-        let members = self.members.get(start..).unwrap_or_default();
+        let Some(members) = self.members.get_mut(start..) else { return Err(self.unexpected(UNBROKEN)) };
+        seen.tell_apart(members, self.arena);
         let object = Value::Object(self.arena.alloc_slice_copy(members));
         self.members.truncate(start);
         Ok(object)
     }
 
     /// Adds a member, or replaces the one with the same key. A key that had lone surrogates comes as it was spelled too.
-    fn remember(&mut self, start: usize, seen: &mut Seen<'a>, member: Member<'a>, spelled: Option<&[u8]>) {
-        let open = self.members.get_mut(start..).unwrap_or_default();
+    fn remember(
+        &mut self,
+        start: usize,
+        seen: &mut Seen<'a>,
+        member: Member<'a>,
+        spelled: Option<&[u8]>,
+    ) -> Result<(), JsonError> {
+        let Some(open) = self.members.get_mut(start..) else { return Err(self.unexpected(UNBROKEN)) };
         let known = match spelled {
             Some(spelled) => seen.find_lone(open, text::units(spelled)),
             None => seen.find(open, member.key),
@@ -249,6 +253,7 @@ impl<'a> Parser<'a> {
             Some(earlier) => earlier.value = member.value,
             None => self.members.push(member),
         }
+        Ok(())
     }
 
     fn number(&mut self) -> Result<Value<'a>, JsonError> {
@@ -272,7 +277,7 @@ impl<'a> Parser<'a> {
             }
             self.some_digits()?;
         }
-        Ok(Value::Number(self.slice(start, self.at)))
+        self.slice(start, self.at).map(Value::Number)
     }
 
     fn digits(&mut self) {
@@ -289,9 +294,9 @@ impl<'a> Parser<'a> {
         Ok(())
     }
 
-    /// A piece of the text whose ends are known to be character boundaries.
-    fn slice(&self, start: usize, end: usize) -> &'a str {
-        self.text.get(start..end).unwrap_or_default()
+    /// A piece of the text whose ends are character boundaries.
+    fn slice(&self, start: usize, end: usize) -> Result<&'a str, JsonError> {
+        self.text.get(start..end).ok_or_else(|| self.unexpected(UNBROKEN))
     }
 
     fn string(&mut self) -> Result<&'a str, JsonError> {
@@ -301,7 +306,7 @@ impl<'a> Parser<'a> {
         match stop {
             Stop::Quote => {
                 self.at += 1;
-                Ok(self.slice(start, end))
+                self.slice(start, end)
             }
             Stop::Backslash => self.escaped_string(start),
             Stop::Control => Err(self.unexpected("a character above U+001F in a string")),
@@ -312,13 +317,13 @@ impl<'a> Parser<'a> {
     fn escaped_string(&mut self, start: usize) -> Result<&'a str, JsonError> {
         let mut unescaped = std::mem::take(&mut self.unescaped);
         unescaped.clear();
-        unescaped.push_str(self.slice(start, self.at));
+        unescaped.push_str(self.slice(start, self.at)?);
         loop {
             // Standing on a backslash.
             self.replaced_surrogates += u64::from(self.escape(&mut unescaped)?);
             let from = self.at;
             let (end, stop) = text::find_stop(self.bytes, from);
-            unescaped.push_str(self.slice(from, end));
+            unescaped.push_str(self.slice(from, end)?);
             self.at = end;
             match stop {
                 Stop::Quote => break,

@@ -14,7 +14,7 @@ use crate::json::tree::Document;
 use crate::json::{self, Value};
 use crate::partition::{Key, Layout};
 use crate::table::Dataset;
-use crate::time::parse_instant;
+use crate::time::read_instant;
 
 /// Levels of nesting that a task may have. Deeper JSON would be a danger to the readers behind us.
 pub const MAX_DEPTH: usize = 128;
@@ -41,11 +41,11 @@ pub trait Sink<'a> {
 }
 
 /// Parses the text of one item whole.
-pub fn deep_parse<'a>(raw: &'a [u8], arena: &'a Bump) -> Result<Document<'a>, Problem> {
+pub fn tree_of<'a>(raw: &'a [u8], arena: &'a Bump) -> Result<Document<'a>, Problem> {
     let text = simdutf8::compat::from_utf8(raw).map_err(|error| {
         Problem::here(format!("expected UTF-8, found another byte at {} of the text", error.valid_up_to()))
     })?;
-    json::parse(text, MAX_DEPTH, arena).map_err(|error| {
+    json::read(text, MAX_DEPTH, arena).map_err(|error| {
         let reason = error.to_string();
         Problem { path: error.path, reason }
     })
@@ -160,7 +160,7 @@ impl<'a> Scope<'a> {
         if piece.is_empty() {
             return Problem::here("expected `]`, found the end of the input: the array was cut off");
         }
-        match deep_parse(piece, self.arena) {
+        match tree_of(piece, self.arena) {
             Err(problem) => problem,
             Ok(document) => Problem::here(format!("expected a task object, found {}", document.root.kind())),
         }
@@ -217,7 +217,7 @@ impl<'a> Scope<'a> {
     }
 
     fn value(self, piece: Option<&'a [u8]>) -> Result<Value<'a>, Problem> {
-        piece.map_or(Ok(Value::Null), |piece| deep_parse(piece, self.arena).map(|document| document.root))
+        piece.map_or(Ok(Value::Null), |piece| tree_of(piece, self.arena).map(|document| document.root))
     }
 
     fn string(self, piece: Option<&'a [u8]>) -> Option<&'a str> {
@@ -231,7 +231,7 @@ impl<'a> Scope<'a> {
         let expected = "expected a time such as 2025-01-02T04:00:39.923Z";
         match self.value(piece)? {
             Value::Null => Ok(None),
-            Value::String(text) => parse_instant(text).map(Some).ok_or_else(|| {
+            Value::String(text) => read_instant(text).map(Some).ok_or_else(|| {
                 Problem::here(format!("{expected}, found \"{}\"", text.escape_debug().take(64).collect::<String>()))
             }),
             other => Err(Problem::here(format!("{expected}, found {}", other.kind()))),
@@ -262,7 +262,7 @@ impl<'a> Scope<'a> {
         project: Option<&str>,
         sink: &mut dyn Sink<'a>,
     ) -> Result<(), Problem> {
-        deep_parse(object, self.arena)?;
+        tree_of(object, self.arena)?;
         let head = Head::of(object, self.arena).ok_or_else(|| Problem::here("expected an object"))?;
         let id = self.string(head.id).filter(|id| !id.is_empty());
         let id = id.ok_or_else(|| Problem::here("expected a string as `id`").inside(".id"))?;
@@ -300,7 +300,7 @@ impl<'a> Scope<'a> {
                 continue;
             };
             let Some(elements) = list.elements else {
-                let found = deep_parse(list.text, self.arena).map_or("broken JSON", |document| document.root.kind());
+                let found = tree_of(list.text, self.arena).map_or("broken JSON", |document| document.root.kind());
                 let problem = Problem::here(format!("expected an array, found {found}"));
                 self.reject(page, problem.inside(&json::tree::path_key(name)), sink);
                 continue;

@@ -2,7 +2,7 @@
 
 use bumpalo::Bump;
 
-use super::envelope::deep_parse;
+use super::envelope::tree_of;
 use crate::json::Value;
 use crate::json::scan::Walk;
 
@@ -139,7 +139,7 @@ fn plain_key<'a>(quoted: &'a [u8], arena: &'a Bump) -> Option<&'a str> {
     if !quoted.contains(&b'\\') {
         return std::str::from_utf8(quoted.get(1..quoted.len().checked_sub(1)?)?).ok();
     }
-    match deep_parse(quoted, arena).ok()?.root {
+    match tree_of(quoted, arena).ok()?.root {
         Value::String(key) => Some(key),
         _ => None,
     }

@@ -4,5 +4,5 @@ mod envelope;
 mod head;
 mod reject;
 
-pub use envelope::{Item, MAX_DEPTH, Opener, Sink, deep_parse, membership_id};
+pub use envelope::{Item, MAX_DEPTH, Opener, Sink, membership_id, tree_of};
 pub use reject::{Origin, Problem, Reject};

@@ -5,5 +5,5 @@ mod entry;
 mod rows;
 mod writer;
 
-pub use entry::{FileEntry, PartEntry, checksum, file_path, part_name};
+pub use entry::{FileEntry, PartEntry, checksum, file_path};
 pub use writer::{PartWriter, Written};

@@ -120,7 +120,7 @@ impl Object {
 
     /// Adds JSON that a column holds as text.
     pub(super) fn with_json(mut self, key: &str, json: Option<&str>) -> Object {
-        let value = self.parse(json);
+        let value = self.read(json);
         self.with(key, value)
     }
 
@@ -140,7 +140,7 @@ impl Object {
         extra: Option<&str>,
     ) -> Object {
         let is_object =
-            matches!(self.parse(extra).as_mut().and_then(|extra| extra.member_mut(key)), Some(Json::Object(_)));
+            matches!(self.read(extra).as_mut().and_then(|extra| extra.member_mut(key)), Some(Json::Object(_)));
         if name.is_some() || is_object {
             self.with_object(key, Object::default().with("id", id).with("name", name))
         } else {
@@ -150,7 +150,7 @@ impl Object {
 
     /// Adds what the columns could not hold.
     pub(super) fn with_extra(mut self, extra: Option<&str>) -> Object {
-        match self.parse(extra) {
+        match self.read(extra) {
             Some(Json::Object(extra)) => merge(&mut self.fields, extra),
             Some(_) => self.is_broken = true,
             None => {}
@@ -158,9 +158,9 @@ impl Object {
         self
     }
 
-    fn parse(&mut self, json: Option<&str>) -> Option<Json> {
+    fn read(&mut self, json: Option<&str>) -> Option<Json> {
         let arena = Bump::new();
-        let value = json::parse(json?, MAX_DEPTH, &arena).ok().map(|document| Json::from(&document.root));
+        let value = json::read(json?, MAX_DEPTH, &arena).ok().map(|document| Json::from(&document.root));
         self.is_broken |= value.is_none();
         value
     }

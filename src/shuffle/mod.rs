@@ -11,4 +11,4 @@ mod sorter;
 
 pub use buffers::{Buffers, Part};
 pub use frame::{Frame, Position, frames};
-pub use index::{Index, Loser, Losers, identity};
+pub use index::{Index, identity};

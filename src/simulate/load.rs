@@ -4,7 +4,7 @@ use bumpalo::Bump;
 
 use crate::json::{self, Value, scan};
 use crate::parse::MAX_DEPTH;
-use crate::time::parse_instant;
+use crate::time::read_instant;
 
 /// What a status can be (Scale's `TaskStatus`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +58,7 @@ pub(super) type Misfit = (&'static str, String);
 pub(super) fn read(text: &[u8], drafts: &mut Vec<Draft>) -> Result<(), Misfit> {
     let broken = |found: String| ("JSON", found);
     let text = simdutf8::basic::from_utf8(text).map_err(|_| broken("bytes that are no UTF-8".to_owned()))?;
-    json::parse(text, MAX_DEPTH, &Bump::new()).map_err(|error| broken(error.to_string()))?;
+    json::read(text, MAX_DEPTH, &Bump::new()).map_err(|error| broken(error.to_string()))?;
     read_valid(text.as_bytes(), drafts)
 }
 
@@ -88,7 +88,7 @@ pub(super) fn is_key(quoted: &[u8], key: &str) -> bool {
 /// A JSON string without its quotes and escapes.
 pub(super) fn string(value: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(value).ok()?;
-    match json::parse(text, MAX_DEPTH, &Bump::new()).ok()?.root {
+    match json::read(text, MAX_DEPTH, &Bump::new()).ok()?.root {
         Value::String(string) => Some(string.to_owned()),
         _ => None,
     }
@@ -96,7 +96,7 @@ pub(super) fn string(value: &[u8]) -> Option<String> {
 
 /// The instant that a member holds.
 pub(super) fn instant(members: &[(&[u8], &[u8])], key: &str) -> Option<i64> {
-    parse_instant(&string(member(members, key)?)?)
+    read_instant(&string(member(members, key)?)?)
 }
 
 fn draft(members: &[(&[u8], &[u8])]) -> Option<Draft> {

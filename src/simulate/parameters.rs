@@ -9,7 +9,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::fault::json_error;
 use super::token::Token;
 use super::view::View;
-use crate::time::parse_instant;
+use crate::time::read_instant;
 
 /// An answer that is an error.
 #[derive(Debug)]
@@ -120,7 +120,7 @@ impl Parameters {
     /// A span of time, such as that of `completed_after` and `completed_before`.
     pub(super) fn span(&self, what: &str) -> Result<Span, Refusal> {
         let instant = |name: String| {
-            let parsed = self.one(&name).map(|text| (parse_instant(text), text));
+            let parsed = self.one(&name).map(|text| (read_instant(text), text));
             match parsed {
                 Some((None, text)) => {
                     Err(Refusal::bad(format!("{name} must be an ISO 8601 date-time string, found {text}")))

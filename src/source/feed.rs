@@ -67,7 +67,7 @@ impl Source {
                 Ok(Feed::of_files(inputs, opening.is_alone, progress))
             }
             #[cfg(feature = "api")]
-            Source::Api(config) => api::fetch(config, opening, progress),
+            Source::Api(config) => api::open(config, opening, progress),
         }
     }
 }

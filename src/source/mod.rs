@@ -11,8 +11,11 @@ mod foreign;
 mod framing;
 mod input;
 
-pub use blocks::{Block, Blocks, MAX_RECORD_BYTES, Span, Spares};
+#[cfg(feature = "simulate")]
+pub use blocks::Blocks;
+#[cfg(feature = "api")]
+pub use blocks::Spares;
+pub use blocks::{Block, MAX_RECORD_BYTES, Span};
 pub use feed::{Feed, Flow, Opening, Source, Tail};
 pub use find::resolve;
-pub use framing::Framing;
 pub use input::Input;

@@ -72,6 +72,7 @@ macro_rules! tables {
                 }
 
                 /// Reads rows back from a batch.
+                #[allow(dead_code, reason = "tables that describe tasks are not read back")]
                 #[derive(Debug)]
                 pub struct Reader {
                     $($column: <$kind as Kind>::Array,)+

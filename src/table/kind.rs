@@ -68,11 +68,7 @@ pub struct Overflow;
 /// A growing column: rows are pushed at its end and can be cut off again.
 pub trait Builder: Default {
     /// Rows held.
-    fn len(&self) -> usize;
-    /// True without rows.
-    fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
+    fn row_count(&self) -> usize;
     /// Forgets every row from `rows` on.
     fn truncate(&mut self, rows: usize);
     /// The finished array.
@@ -155,7 +151,7 @@ impl TextBuilder {
 }
 
 impl Builder for TextBuilder {
-    fn len(&self) -> usize {
+    fn row_count(&self) -> usize {
         self.ends.len() - 1
     }
 
@@ -197,7 +193,7 @@ impl<P: ArrowPrimitiveType> FixedBuilder<P> {
 }
 
 impl<P: ArrowPrimitiveType> Builder for FixedBuilder<P> {
-    fn len(&self) -> usize {
+    fn row_count(&self) -> usize {
         self.values.len()
     }
 
@@ -229,7 +225,7 @@ impl Default for BooleanBuilder {
 }
 
 impl Builder for BooleanBuilder {
-    fn len(&self) -> usize {
+    fn row_count(&self) -> usize {
         self.values.len()
     }
 
@@ -259,7 +255,7 @@ impl<B: Builder> Default for ListBuilder<B> {
 
 impl<B: Builder> ListBuilder<B> {
     fn close(&mut self) -> Result<(), Overflow> {
-        self.ends.push(i32::try_from(self.items.len()).map_err(|_| Overflow)?);
+        self.ends.push(i32::try_from(self.items.row_count()).map_err(|_| Overflow)?);
         self.validity.append_non_null();
         Ok(())
     }
@@ -271,7 +267,7 @@ impl<B: Builder> ListBuilder<B> {
 }
 
 impl<B: Builder> Builder for ListBuilder<B> {
-    fn len(&self) -> usize {
+    fn row_count(&self) -> usize {
         self.ends.len() - 1
     }
 

@@ -9,7 +9,7 @@ const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
 
 /// Microseconds since 1970, floored, of a date, or of a date and a time. Without an offset the time is UTC.
-pub(super) fn parse(text: &str) -> Option<i64> {
+pub(super) fn read(text: &str) -> Option<i64> {
     let (day, time) = match text.split_once(['T', 't', ' ']) {
         Some((day, time)) => (day, time_of_day(time)?),
         None => (text, 0),
@@ -113,7 +113,7 @@ mod tests {
     use chrono::{DateTime, Datelike, Timelike};
     use proptest::prelude::*;
 
-    use super::parse;
+    use super::read;
 
     #[test]
     fn the_forms_of_an_instant_are_the_same_instant() {
@@ -133,10 +133,10 @@ mod tests {
             "2023-11-07T05:31:30.000000999999999999999999999Z",
             "2023-11-06T21:31:30\u{2212}08:00",
         ] {
-            assert_eq!(parse(text), Some(expected), "{text}");
+            assert_eq!(read(text), Some(expected), "{text}");
         }
-        assert_eq!(parse("2023-11-06T24:00:00Z"), parse("2023-11-07"));
-        assert_eq!(parse("20231106T2400"), parse("20231107"));
+        assert_eq!(read("2023-11-06T24:00:00Z"), read("2023-11-07"));
+        assert_eq!(read("20231106T2400"), read("20231107"));
     }
 
     #[test]
@@ -172,7 +172,7 @@ mod tests {
             "20231107T05-31-30",
             "２０２３1107",
         ] {
-            assert_eq!(parse(text), None, "{text}");
+            assert_eq!(read(text), None, "{text}");
         }
     }
 
@@ -199,8 +199,8 @@ mod tests {
             let zone = format!("{}{:02}00", if west < 0 { '-' } else { '+' }, west.abs());
             for date in &dates {
                 for time in &times {
-                    prop_assert_eq!(parse(&format!("{}T{}Z", date, time)), Some(instant.timestamp_micros()));
-                    let there = parse(&format!("{}T{}{}", date, time, zone));
+                    prop_assert_eq!(read(&format!("{}T{}Z", date, time)), Some(instant.timestamp_micros()));
+                    let there = read(&format!("{}T{}{}", date, time, zone));
                     prop_assert_eq!(there, Some(instant.timestamp_micros() - west * 3_600_000_000));
                 }
             }

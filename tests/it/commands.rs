@@ -87,7 +87,7 @@ fn an_empty_input_makes_a_lake_of_empty_tables() {
     let (input, lake) = (folder.path().join("in.json"), folder.path().join("lake"));
     std::fs::write(&input, "\n\n").unwrap();
     flatten(&input, &lake).assert().success();
-    assert_eq!(crate::lakes::visible_files(&lake).len(), taskloom::table::TABLES.len());
+    assert_eq!(crate::lakes::visible_files(&lake).len(), taskloom::internals::table::TABLES.len());
 }
 
 #[test]

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use taskloom::commit::{Change, CommitOutcome, Lake};
-use taskloom::generate::{GenerateOptions, generate};
-use taskloom::part::FileEntry;
+use taskloom::internals::commit::{Change, CommitOutcome, Lake};
+use taskloom::internals::generate::{GenerateOptions, generate};
+use taskloom::internals::part::FileEntry;
 
 use crate::lakes::{restored, taskloom, visible_files};
 
@@ -98,16 +98,16 @@ fn of_two_runs_on_the_same_version_one_is_in_and_the_other_is_told() {
     let parent = lake.snapshot().unwrap();
     let commit = |run: &str| {
         let staging = lake.stage(run).unwrap();
-        let key = taskloom::partition::Key::task(Some(run), None, None);
-        let table = taskloom::table::Table::named("tasks").unwrap();
-        let name = taskloom::part::part_name(&parent.checksum, &key, 0);
-        std::fs::write(taskloom::part::file_path(staging.folder(), table.name, &name), run).unwrap();
+        let key = taskloom::internals::partition::Key::task(Some(run), None, None);
+        let table = taskloom::internals::table::Table::named("tasks").unwrap();
+        let name = "part-0.parquet";
+        std::fs::write(taskloom::internals::part::file_path(staging.folder(), table.name, name), run).unwrap();
         let file = FileEntry {
             table: table.name.to_owned(),
             path: format!("{}/{}/{name}", table.name, key.path()),
             rows: 1,
             bytes: run.len() as u64,
-            checksum: taskloom::part::checksum(run.as_bytes()),
+            checksum: taskloom::internals::part::checksum(run.as_bytes()),
         };
         lake.commit(
             &parent,

@@ -11,9 +11,9 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use serde_json::{Value, json};
-use taskloom::dialect::Engine;
-use taskloom::report::FetchReport;
-use taskloom::table::Scope;
+use taskloom::internals::dialect::Engine;
+use taskloom::internals::report::FetchReport;
+use taskloom::internals::table::Scope;
 use walkdir::WalkDir;
 
 use crate::face::printed;

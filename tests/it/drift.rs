@@ -1,10 +1,10 @@
 //! What the schema does not know is reported, by the run and by a look at the lake.
 
 use serde_json::{Value, json};
-use taskloom::commit::Lake;
-use taskloom::drift::{Finding, What};
-use taskloom::inspect::drift_of;
-use taskloom::report::DriftReport;
+use taskloom::internals::commit::Lake;
+use taskloom::internals::drift::{Finding, What};
+use taskloom::internals::inspect::drift_of;
+use taskloom::internals::report::DriftReport;
 
 use crate::lakes::{flatten_text, taskloom};
 
@@ -108,8 +108,8 @@ fn what_the_schema_does_not_know_is_listed_with_its_count_and_an_example() {
 fn generated_tasks_drift_as_much_for_the_run_as_for_a_look_at_its_lake() {
     let folder = tempfile::tempdir().unwrap();
     let mut tasks = Vec::new();
-    let options = taskloom::generate::GenerateOptions { tasks: 600, ..Default::default() };
-    taskloom::generate::generate(&options, &mut tasks).unwrap();
+    let options = taskloom::internals::generate::GenerateOptions { tasks: 600, ..Default::default() };
+    taskloom::internals::generate::generate(&options, &mut tasks).unwrap();
     let (report, lake) = flatten_text(tasks, folder.path());
     let counted = |report: &DriftReport| {
         let of = |finding: &Finding| (finding.table, finding.path.clone(), finding.found.clone(), finding.count);

@@ -11,17 +11,17 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use taskloom::commit::Lake;
-use taskloom::config::RunConfig;
-use taskloom::error::{Error, ErrorKind, Result};
-use taskloom::generate::{GenerateOptions, generate};
-use taskloom::pipeline::{self, Outcome};
-use taskloom::progress::Progress;
-use taskloom::report::Report;
-use taskloom::simulate::{Fault, Faults, RequestSeen, SimulateOptions, Simulator, Store};
-use taskloom::source::Source;
-use taskloom::source::api::query::{EXPANDABLE, OPTS, parameter};
-use taskloom::source::api::{ApiConfig, Key, Moving, Patience, Plan, Query, Selector};
+use taskloom::internals::commit::Lake;
+use taskloom::internals::config::RunConfig;
+use taskloom::internals::error::{Error, ErrorKind, Result};
+use taskloom::internals::generate::{GenerateOptions, generate};
+use taskloom::internals::pipeline::{self, Outcome};
+use taskloom::internals::progress::Progress;
+use taskloom::internals::report::Report;
+use taskloom::internals::simulate::{Fault, Faults, RequestSeen, SimulateOptions, Simulator, Store};
+use taskloom::internals::source::Source;
+use taskloom::internals::source::api::query::{EXPANDABLE, OPTS, parameter};
+use taskloom::internals::source::api::{ApiConfig, Key, Moving, Patience, Plan, Query, Selector};
 
 use crate::lakes::{self, restored, visible_files};
 
@@ -89,7 +89,7 @@ fn rows(lake: &Lake, table: &str) -> Vec<String> {
     let files = files.values().filter(|file| file.table == table);
     let mut rows = Vec::new();
     for file in files {
-        for batch in taskloom::file::read_all(&lake.root().join(&file.path)).unwrap() {
+        for batch in crate::lakes::batches(&lake.root().join(&file.path)) {
             let cell = |column: &arrow::array::ArrayRef, row| format!("{:?}", column.slice(row, 1));
             let line = |row| batch.columns().iter().map(|column| cell(column, row)).collect::<String>();
             rows.extend((0..batch.num_rows()).map(line));
@@ -195,7 +195,7 @@ fn an_export_without_tasks_replaces_nothing_and_is_not_gone_on_with() {
     assert!(content(folder.path()) == *WALKED);
     // Another query finds no spool in its way.
     let fetch = overwriting(query(vec![Selector::AllProjects])).unwrap().fetch.unwrap();
-    assert_eq!((fetch.spooled_pages, fetch.began_at), (0, taskloom::time::write_instant(NOW)));
+    assert_eq!((fetch.spooled_pages, fetch.began_at), (0, taskloom::internals::time::write_instant(NOW)));
 }
 
 /// Stops a run when it has so many pages.
@@ -227,7 +227,7 @@ fn an_interrupted_run_goes_on_and_ends_as_if_undisturbed() {
     let report = export(later, folder.path()).unwrap();
     assert!(content(folder.path()) == *WALKED);
     let fetch = report.fetch.unwrap();
-    assert_eq!(fetch.began_at, taskloom::time::write_instant(NOW));
+    assert_eq!(fetch.began_at, taskloom::internals::time::write_instant(NOW));
     // What the last of the three had written down was not asked for again.
     assert!(fetch.spooled_pages >= 20 && fetch.pages == fetch.requests + fetch.spooled_pages, "{fetch:?}");
     assert!(!folder.path().join("_taskloom/work").read_dir().unwrap().any(|_| true), "nothing is left in work");
@@ -313,8 +313,8 @@ fn projects_batches_names_statuses_times_and_ids_select_tasks() {
     times.sort_unstable();
     let (after, before) = (times[times.len() / 3], times[times.len() / 3 * 2]);
     let mut by_time = query(vec![Selector::AllProjects]);
-    by_time.completed_after = taskloom::time::parse_instant(after);
-    by_time.completed_before = taskloom::time::parse_instant(before);
+    by_time.completed_after = taskloom::internals::time::read_instant(after);
+    by_time.completed_before = taskloom::internals::time::read_instant(before);
     let is_between = |task: &Value| task["completed_at"].as_str().is_some_and(|at| after <= at && at < before);
     assert_eq!(selected(by_time), ids_where(&is_between));
     let some = tasks.keys().step_by(100).cloned().collect::<Vec<_>>();

@@ -6,10 +6,10 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
 use serde_json::Value;
-use taskloom::error::Error;
-use taskloom::pipeline::{self, Outcome};
-use taskloom::progress::Progress;
-use taskloom::table::TABLES;
+use taskloom::internals::error::Error;
+use taskloom::internals::pipeline::{self, Outcome};
+use taskloom::internals::progress::Progress;
+use taskloom::internals::table::TABLES;
 
 use crate::lakes::{config, taskloom, visible_files};
 

@@ -8,10 +8,10 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::{Value, json};
-use taskloom::commit::Lake;
-use taskloom::error::{Error, ErrorKind};
-use taskloom::simulate::{Simulator, Store};
-use taskloom::source::api::{Patience, Selector};
+use taskloom::internals::commit::Lake;
+use taskloom::internals::error::{Error, ErrorKind};
+use taskloom::internals::simulate::{Simulator, Store};
+use taskloom::internals::source::api::{Patience, Selector};
 
 use crate::export::{KEY, api, export, query, scripted};
 use crate::lakes::{self, restored, taskloom};

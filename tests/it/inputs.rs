@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::Path;
 
 use serde_json::{Value, json};
-use taskloom::commit::Lake;
+use taskloom::internals::commit::Lake;
 
 use crate::lakes::{self, config, flatten_text, rejects, restored, taskloom};
 
@@ -152,8 +152,8 @@ fn a_corrupt_compressed_stream_fails_the_run_and_shows_nothing() {
     for name in ["a.ndjson.gz", "a.ndjson.zst"] {
         let input = folder.path().join(name);
         let mut text = Vec::new();
-        let options = taskloom::generate::GenerateOptions { tasks: 20, ..Default::default() };
-        taskloom::generate::generate(&options, &mut text).unwrap();
+        let options = taskloom::internals::generate::GenerateOptions { tasks: 20, ..Default::default() };
+        taskloom::internals::generate::generate(&options, &mut text).unwrap();
         compressed(&input, std::str::from_utf8(&text).unwrap());
         let whole = std::fs::read(&input).unwrap();
         std::fs::write(&input, &whole[..whole.len() / 2]).unwrap();
@@ -197,7 +197,7 @@ fn a_page_may_list_several_kinds_and_objects_may_come_in_pieces() {
     assert_eq!((report.tables["projects"].rows, report.tables["batches"].rows), (1, 1));
     let snapshot = lake.snapshot().unwrap();
     let file = snapshot.files.values().find(|file| file.table == "projects" && file.rows > 0).unwrap();
-    let batch = taskloom::file::read_all(&lake.root().join(&file.path)).unwrap().remove(0);
+    let batch = crate::lakes::batches(&lake.root().join(&file.path)).remove(0);
     let shown = format!("{:?}", batch.columns());
     assert!(shown.contains("New name") && shown.contains("\"x\""), "{shown}");
 }
@@ -275,7 +275,7 @@ fn memberships(lake: &Lake) -> Vec<(String, String, Option<Value>)> {
     let files = lake.readable_snapshot().unwrap().files;
     let mut rows = Vec::new();
     for file in files.values().filter(|file| file.table == "delivery_tasks") {
-        for batch in taskloom::file::read_all(&lake.root().join(&file.path)).unwrap() {
+        for batch in crate::lakes::batches(&lake.root().join(&file.path)) {
             let text = |column: usize, row: usize| batch.column(column).as_string::<i32>().value(row).to_owned();
             let extra = |row| batch.column(2).is_valid(row).then(|| serde_json::from_str(&text(2, row)).unwrap());
             rows.extend((0..batch.num_rows()).map(|row| (text(0, row), text(1, row), extra(row))));

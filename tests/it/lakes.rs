@@ -3,15 +3,17 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use arrow::array::RecordBatch;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
 use serde::Deserialize;
 use serde_json::Value;
-use taskloom::commit::Lake;
-use taskloom::config::{Memory, RunConfig};
-use taskloom::error::Result;
-use taskloom::partition::Layout;
-use taskloom::pipeline;
-use taskloom::report::Report;
-use taskloom::source::{Input, Source};
+use taskloom::internals::commit::Lake;
+use taskloom::internals::config::{Memory, RunConfig};
+use taskloom::internals::error::Result;
+use taskloom::internals::partition::Layout;
+use taskloom::internals::pipeline;
+use taskloom::internals::report::Report;
+use taskloom::internals::source::{Input, Source};
 
 /// A config for one input file, as the program's defaults have it.
 pub fn config(input: &Path, out: &Path) -> RunConfig {
@@ -45,7 +47,7 @@ pub fn flatten_text(text: impl AsRef<[u8]>, folder: &Path) -> (Report, Lake) {
 /// Restores a lake; the tasks by id.
 pub fn restored(lake: &Lake) -> BTreeMap<String, Value> {
     let mut out = Vec::new();
-    let count = taskloom::restore::restore(lake, &mut out).unwrap();
+    let count = taskloom::internals::restore::restore(lake, &mut out).unwrap();
     let tasks = by_id(&out);
     assert_eq!(tasks.len() as u64, count, "ids are unique");
     tasks
@@ -69,6 +71,12 @@ pub fn visible_files(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     files
         .map(|file| (file.path().strip_prefix(root).unwrap().to_owned(), std::fs::read(file.path()).unwrap()))
         .collect()
+}
+
+/// The rows of a file.
+pub fn batches(path: &Path) -> Vec<RecordBatch> {
+    let file = std::fs::File::open(path).unwrap();
+    ParquetRecordBatchReader::try_new(file, 1024).unwrap().map(Result::unwrap).collect()
 }
 
 /// The rejects of a run, as JSON.

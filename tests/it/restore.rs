@@ -420,8 +420,8 @@ proptest! {
 fn generated_tasks_come_back() {
     let folder = tempfile::tempdir().unwrap();
     let mut text = Vec::new();
-    let options = taskloom::generate::GenerateOptions { tasks: 300, seed: 3, ..Default::default() };
-    taskloom::generate::generate(&options, &mut text).unwrap();
+    let options = taskloom::internals::generate::GenerateOptions { tasks: 300, seed: 3, ..Default::default() };
+    taskloom::internals::generate::generate(&options, &mut text).unwrap();
     let (_, lake) = flatten_text(&text, folder.path());
     let canonical = |tasks: std::collections::BTreeMap<String, Value>| {
         tasks.into_iter().map(|(id, task)| (id, canonical_task(&task))).collect::<Vec<_>>()
@@ -433,11 +433,11 @@ fn generated_tasks_come_back() {
 fn the_content_hash_survives_a_way_through_the_lake() {
     let folder = tempfile::tempdir().unwrap();
     let mut text = Vec::new();
-    let options = taskloom::generate::GenerateOptions { tasks: 50, seed: 4, ..Default::default() };
-    taskloom::generate::generate(&options, &mut text).unwrap();
+    let options = taskloom::internals::generate::GenerateOptions { tasks: 50, seed: 4, ..Default::default() };
+    taskloom::internals::generate::generate(&options, &mut text).unwrap();
     let (_, lake) = flatten_text(&text, folder.path());
     let mut again = Vec::new();
-    taskloom::restore::restore(&lake, &mut again).unwrap();
+    taskloom::internals::restore::restore(&lake, &mut again).unwrap();
     let second = tempfile::tempdir().unwrap();
     let (_, second_lake) = flatten_text(&again, second.path());
     // Instants are hashed as they are spelled, and restored in UTC.
@@ -455,26 +455,26 @@ fn the_content_hash_survives_a_way_through_the_lake() {
 
 #[test]
 fn rows_without_their_task_are_noticed() {
-    use taskloom::file::{Encoding, without};
+    use taskloom::internals::file::{Encoding, without};
     let folder = tempfile::tempdir().unwrap();
     let task = |id: &str| format!("{{\"task_id\": \"{id}\", \"threads\": [{{\"id\": \"x\"}}]}}\n");
     let (_, lake) = flatten_text(task("a") + &task("b") + &task("c"), folder.path());
     let snapshot = lake.snapshot().unwrap();
     let entry = snapshot.files.values().find(|file| file.table == "tasks" && file.rows > 0).unwrap();
     let path = lake.root().join(&entry.path);
-    let table = taskloom::table::Table::named("tasks").unwrap();
+    let table = taskloom::internals::table::Table::named("tasks").unwrap();
     let encoding = Encoding { compression_level: Default::default() };
     let torn = without(table, &path, |id| id == b"b", encoding).unwrap().unwrap();
     std::fs::write(&path, torn.bytes).unwrap();
-    let error = taskloom::restore::restore(&lake, &mut Vec::new()).unwrap_err().to_string();
+    let error = taskloom::internals::restore::restore(&lake, &mut Vec::new()).unwrap_err().to_string();
     assert!(error.contains("threads of the task b"), "{error}");
 }
 
-fn hashes(lake: &taskloom::commit::Lake) -> std::collections::BTreeMap<String, String> {
+fn hashes(lake: &taskloom::internals::commit::Lake) -> std::collections::BTreeMap<String, String> {
     use arrow::array::AsArray;
     let mut hashes = std::collections::BTreeMap::new();
     for file in lake.snapshot().unwrap().files.values().filter(|file| file.table == "tasks") {
-        for batch in taskloom::file::read_all(&lake.root().join(&file.path)).unwrap() {
+        for batch in crate::lakes::batches(&lake.root().join(&file.path)) {
             let column = |name: &str| batch.column_by_name(name).unwrap().as_string::<i32>().clone();
             let (ids, found) = (column("task_id"), column("content_hash"));
             hashes.extend((0..batch.num_rows()).map(|row| (ids.value(row).to_owned(), found.value(row).to_owned())));

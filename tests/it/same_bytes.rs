@@ -1,7 +1,7 @@
 //! The same input gives the same bytes, whatever the number of threads and however much had to go to disk.
 
-use taskloom::config::Memory;
-use taskloom::generate::{GenerateOptions, generate};
+use taskloom::internals::config::Memory;
+use taskloom::internals::generate::{GenerateOptions, generate};
 
 use crate::lakes::{self, config, visible_files};
 

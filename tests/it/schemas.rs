@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
-use taskloom::table::{SCHEMA_VERSION, TABLES, Table};
+use taskloom::internals::table::{SCHEMA_VERSION, TABLES, Table};
 
 fn golden_path(table: &Table) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("schemas/v{SCHEMA_VERSION}/{}.json", table.name))

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant, SystemTime};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use taskloom::generate::{GenerateOptions, generate};
-use taskloom::simulate::{Fault, Faults, SimulateOptions, Simulator, Store};
+use taskloom::internals::generate::{GenerateOptions, generate};
+use taskloom::internals::simulate::{Fault, Faults, SimulateOptions, Simulator, Store};
 
 use crate::lakes::{by_id, taskloom};
 

@@ -10,7 +10,7 @@ fn oracle(text: &str) -> Option<String> {
 fn ours(text: &str) -> Result<String, JsonError> {
     let arena = Bump::new();
     let mut written = String::new();
-    crate::json::write(&parse(text, 127, &arena)?.root, &mut written);
+    crate::json::write(&read(text, 127, &arena)?.root, &mut written);
     Ok(written)
 }
 
@@ -94,7 +94,7 @@ fn keys_that_become_the_same_keep_their_values() {
 fn of_many_keys_with_lone_surrogates_none_is_lost() {
     let many = (0..100).map(|index| format!(r#""{index}":{index},"\ud8{index:02x}":{index}"#)).collect::<Vec<_>>();
     let (arena, text) = (Bump::new(), format!("{{{}}}", many.join(",")));
-    let Value::Object(members) = parse(&text, 9, &arena).unwrap().root else { panic!("no object") };
+    let Value::Object(members) = read(&text, 9, &arena).unwrap().root else { panic!("no object") };
     let keys = members.iter().map(|member| member.key).collect::<std::collections::HashSet<_>>();
     assert_eq!((members.len(), keys.len()), (200, 200));
 }
@@ -120,9 +120,9 @@ fn secrets_are_hidden_while_reading() {
 fn nesting_stops_before_the_stack_does() {
     let nested = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
     let arena = Bump::new();
-    assert_eq!(parse(&nested(128), 128, &arena).unwrap().depth, 128);
-    assert!(parse(&nested(129), 128, &arena).unwrap_err().to_string().contains("128 levels"));
-    assert!(parse(&nested(1_000_000), 128, &arena).is_err());
+    assert!(read(&nested(128), 128, &arena).is_ok());
+    assert!(read(&nested(129), 128, &arena).unwrap_err().to_string().contains("128 levels"));
+    assert!(read(&nested(1_000_000), 128, &arena).is_err());
 }
 
 proptest! {

@@ -240,6 +240,7 @@ impl Frontier {
     }
 
     /// The requests that would be sent now.
+    #[cfg(any(test, feature = "cli"))]
     pub fn requests(&self) -> Vec<Request> {
         self.chains.iter().map(|(id, chain)| self.request(*id, chain)).collect()
     }

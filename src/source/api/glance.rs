@@ -7,7 +7,7 @@ use super::endpoint::Endpoint;
 use super::query::{COMPLETED, OPEN_STATUSES};
 use super::slice::thinned;
 use crate::json::scan::{self, Walk};
-use crate::time::parse_instant;
+use crate::time::read_instant;
 
 /// The facts of one answer. They go into the spool with it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,7 +98,7 @@ impl Glance {
             match endpoint {
                 Endpoint::Tasks | Endpoint::Delivery => {
                     self.has_unknown_status |= item.status.is_some_and(|status| !is_known_status(status));
-                    times.extend(item.completed_at.and_then(text).and_then(|time| parse_instant(&time)));
+                    times.extend(item.completed_at.and_then(text).and_then(|time| read_instant(&time)));
                 }
                 Endpoint::Project | Endpoint::Projects => self.projects.extend(item.id.and_then(text)),
                 _ => {}

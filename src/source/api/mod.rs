@@ -44,9 +44,7 @@ use fetch::{Arrival, Fetcher};
 use spool::{Event, Spool};
 
 pub use client::Key;
-pub use endpoint::Endpoint;
-pub use frontier::{Absences, Frontier, Request};
-pub use glance::Glance;
+pub use frontier::{Absences, Frontier};
 pub use query::{Query, Selector};
 pub use spool::{Moving, Plan};
 
@@ -212,7 +210,7 @@ pub(super) fn warn_of_unfinished(opening: Opening<'_>) {
 
 /// Begins to fetch, or goes on where an earlier run ended: first come the pages in the spool, then those of the API.
 /// A spool whose pages are committed already is dropped.
-pub(super) fn fetch(config: &ApiConfig, opening: Opening<'_>, progress: &Arc<Progress>) -> Result<Feed> {
+pub(super) fn open(config: &ApiConfig, opening: Opening<'_>, progress: &Arc<Progress>) -> Result<Feed> {
     let place = opening.work_dir.join(SPOOL);
     spool::adopt(&opening.lake_dir.join(SPOOL), &place)?;
     let plan = config.plan.clone().of_account(config.account());

@@ -8,7 +8,7 @@ use super::super::query::OPEN_STATUSES;
 use super::super::slice::{EARLIEST, thinned};
 use super::super::spool::log::FORMAT;
 use super::*;
-use crate::time::parse_instant;
+use crate::time::read_instant;
 
 /// An API that holds these tasks, in an order of its own.
 struct Api {
@@ -35,7 +35,7 @@ impl Api {
     /// The tasks that parameters ask for.
     fn found(&self, parameters: &[Parameter]) -> Vec<&Task> {
         let value = |name: &str| parameters.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
-        let time = |name| value(name).map(|text| parse_instant(text).unwrap());
+        let time = |name| value(name).map(|text| read_instant(text).unwrap());
         let (status, after, before) = (value("status"), time("completed_after"), time("completed_before"));
         let more = i64::from(self.is_inclusive);
         let is_in = |task: &&Task| {
