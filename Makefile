@@ -3,8 +3,12 @@
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 REQUIREMENTS := tests/read_back/requirements.txt
+# Readers of Delta Lake, which want another DuckDB.
+DELTA_VENV := .venv-delta
+DELTA_REQUIREMENTS := tests/read_back/delta-requirements.txt
 # Newer than the requirements when they are installed.
 STAMP := $(VENV)/installed
+DELTA_STAMP := $(DELTA_VENV)/installed
 
 # What the Python tests run: what cargo has just built.
 export TASKLOOM_BIN ?= $(or $(CARGO_TARGET_DIR),target)/debug/taskloom
@@ -20,22 +24,25 @@ check:
 	cargo test --lib
 	cargo test --test it -- docs:: schemas:: inputs:: rejects:: commands::
 
-test: announce $(STAMP)
+test: announce $(STAMP) $(DELTA_STAMP)
 	cargo test
 	$(PYTHON) -m pytest -q -p no:cacheprovider tests/read_back
+	TASKLOOM_VIA=delta $(DELTA_VENV)/bin/python -m pytest -q -p no:cacheprovider tests/read_back/test_engines.py
 
 announce:
 	@echo 'make test: builds the program, runs the tests in Rust, then reads lakes back in DuckDB, Polars, Spark and pyarrow.'
 	@echo 'The first time it fetches crates and Python packages (1.5 GB) into target and $(VENV). About 10 minutes on 2 cores, 6 after that.'
 
 $(STAMP): $(REQUIREMENTS)
+$(DELTA_STAMP): $(DELTA_REQUIREMENTS)
+$(STAMP) $(DELTA_STAMP):
 	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo 'make test: needs python3, 3.11 or newer' >&2; exit 1; }
 	@python3 -c 'import ensurepip, venv' || \
 		{ echo 'make test: needs venv and pip for python3 (on Debian: apt install python3-venv)' >&2; exit 1; }
-	python3 -m venv --clear $(VENV)
-	@$(PYTHON) -m pip install --quiet --disable-pip-version-check -r $(REQUIREMENTS) || \
-		{ echo 'make test: pip could not install $(REQUIREMENTS)' >&2; exit 1; }
+	python3 -m venv --clear $(@D)
+	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -r $< || \
+		{ echo 'make test: pip could not install $<' >&2; exit 1; }
 	@touch $@
 
 # Each feature must build without the others, and the core alone; who links it must not get numbers of another kind with it.
@@ -60,4 +67,4 @@ bench: $(STAMP)
 
 clean:
 	cargo clean
-	rm -rf $(VENV)
+	rm -rf $(VENV) $(DELTA_VENV)

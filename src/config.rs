@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use parquet::basic::ZstdLevel;
 
+use crate::lake::{Author, Lake};
 use crate::partition::Layout;
 use crate::source::Source;
 
@@ -12,8 +13,8 @@ use crate::source::Source;
 pub struct RunConfig {
     /// Where tasks come from.
     pub source: Source,
-    /// The lake's folder.
-    pub out: PathBuf,
+    /// Where they go.
+    pub lake: Lake,
     /// Folder for what doesn't fit into memory, and for what an export has received until it is committed; each lake has a folder in
     /// it. `None`: a temporary folder that goes with the run, so that an export that ends early begins anew.
     pub work_dir: Option<PathBuf>,
@@ -29,14 +30,16 @@ pub struct RunConfig {
     pub compression_level: ZstdLevel,
     /// How many rejects a run survives.
     pub max_rejects: Option<MaxRejects>,
+    /// Who runs it, for the lake's history.
+    pub author: Author,
 }
 
 impl RunConfig {
     /// A run into a new lake, with all cores and the program's defaults, but without a folder for work.
-    pub fn new(source: Source, out: impl Into<PathBuf>) -> RunConfig {
+    pub fn new(source: Source, lake: Lake) -> RunConfig {
         RunConfig {
             source,
-            out: out.into(),
+            lake,
             work_dir: None,
             is_overwrite: false,
             layout: Layout::default(),
@@ -44,6 +47,7 @@ impl RunConfig {
             memory: Memory::default(),
             compression_level: ZstdLevel::default(),
             max_rejects: None,
+            author: Author::here(),
         }
     }
 }

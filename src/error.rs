@@ -3,38 +3,12 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+mod kind;
+
+pub use kind::ErrorKind;
+
 /// A result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
-
-/// What kind of failure an [`Error`] is: what a caller decides by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum ErrorKind {
-    /// What was asked for can't be: a setting, an input or a query that makes no sense.
-    Usage,
-    /// An input can't be read, or is no text.
-    Input,
-    /// The disk, or what else results are written to, failed.
-    Output,
-    /// The place for the lake, or the lake that is there, is not fit for this run.
-    Lake,
-    /// A lake is damaged.
-    Damaged,
-    /// More was rejected, or less came, than is allowed.
-    Rejected,
-    /// The API refused a request.
-    Refused,
-    /// The API was out of reach or in trouble. Worth another attempt.
-    Unavailable,
-    /// Another run has the lake. Worth another attempt.
-    Busy,
-    /// Another run was faster. Worth another attempt.
-    Conflict,
-    /// Somebody stopped the run.
-    Interrupted,
-    /// A fault of this crate.
-    Bug,
-}
 
 /// Why a run failed. Its text says what was expected and what was found; what to do about it in words of a command line is for
 /// whoever has one.
@@ -145,11 +119,31 @@ pub enum Error {
         /// Something in it.
         found: String,
     },
-    /// A lake without a version that readers may see.
-    #[error("{path} has no version that is wholly visible: a run is under way or was killed")]
+    /// A lake without data.
+    #[error("{path} holds no data: no run has committed any")]
     NoVersion {
         /// The lake.
         path: PathBuf,
+    },
+    /// A version that a lake does not have.
+    #[error("{path} has no version `{at}`: expected one from 1 to {newest}, or the name of one")]
+    NoSuchVersion {
+        /// The lake.
+        path: PathBuf,
+        /// What was asked for.
+        at: String,
+        /// Its newest version.
+        newest: u64,
+    },
+    /// A version whose files are gone.
+    #[error("the files of version {at} of {path} are gone: the oldest version that is kept is {oldest}")]
+    VersionGone {
+        /// The lake.
+        path: PathBuf,
+        /// The version.
+        at: u64,
+        /// The oldest that is there.
+        oldest: u64,
     },
     /// A lake whose tasks became partitions in another way.
     #[error(
@@ -181,13 +175,39 @@ pub enum Error {
         /// What is wrong.
         reason: String,
     },
-    /// A file that a record names is gone.
-    #[error("the commit record of version {version} names {path}, which is neither in place nor staged")]
-    Missing {
-        /// The version.
-        version: u64,
+    /// A lake of the program's version 0.1.0.
+    #[error(
+        "{path} was written by taskloom 0.1.0, whose lakes this version does not read: make the lake anew from its source, or have \
+         version 0.1.0 restore the tasks and flatten them"
+    )]
+    OldLake {
+        /// The record that told it.
+        path: PathBuf,
+    },
+    /// A lake of a newer version of the program.
+    #[error("{path} needs {needs}, which this version does not know: use a newer taskloom")]
+    NewLake {
+        /// The record that told it.
+        path: PathBuf,
+        /// What it needs.
+        needs: String,
+    },
+    /// A file that must be there is gone.
+    #[error("{path} is not there: expected what the lake's records name")]
+    NoFile {
         /// The file.
         path: PathBuf,
+    },
+    /// Whether the run is committed can't be told.
+    #[error(
+        "whether version {version} was committed can't be told: its files were left in place, and the next run finds out"
+    )]
+    Unknown {
+        /// The version that it may have become.
+        version: u64,
+        /// What failed.
+        #[source]
+        cause: Box<Error>,
     },
     /// Rows don't fit together.
     #[error("a row of {table} of the task {task_id} has no owner or holds broken JSON: the lake is damaged")]
@@ -384,39 +404,14 @@ impl Error {
         }
     }
 
+    /// A commit of which nobody can tell how it ended.
+    pub fn unknown(version: u64, cause: Error) -> Error {
+        Error::Unknown { version, cause: Box::new(cause) }
+    }
+
     /// A failure behind the commit of a version.
     pub fn committed(version: u64, cause: Error) -> Error {
         Error::Committed { version, cause: Box::new(cause) }
-    }
-
-    /// What kind of failure it is.
-    pub fn kind(&self) -> ErrorKind {
-        match self {
-            Error::Usage { .. } | Error::NoInput { .. } | Error::Address { .. } => ErrorKind::Usage,
-            Error::Input { .. } | Error::NotText { .. } | Error::NoTask { .. } => ErrorKind::Input,
-            Error::File { .. } | Error::Parquet { .. } | Error::Output(_) | Error::Committed { .. } => {
-                ErrorKind::Output
-            }
-            Error::LakeExists { .. }
-            | Error::NothingToOverwriteWith { .. }
-            | Error::NoLake { .. }
-            | Error::NotEmpty { .. }
-            | Error::NoVersion { .. }
-            | Error::Layout { .. }
-            | Error::NoFolder { .. }
-            | Error::SpoolOfOther { .. }
-            | Error::SpoolOfVersion { .. } => ErrorKind::Lake,
-            Error::Record { .. } | Error::Missing { .. } | Error::Unfit { .. } => ErrorKind::Damaged,
-            Error::TooManyRejects { .. } | Error::CountMismatch { .. } => ErrorKind::Rejected,
-            Error::Api { .. } | Error::Circle { .. } | Error::Client { .. } => ErrorKind::Refused,
-            Error::GaveUp { .. } => ErrorKind::Unavailable,
-            Error::LakeBusy { .. } | Error::SpoolBusy { .. } | Error::Listen { .. } => ErrorKind::Busy,
-            Error::Conflict { .. } => ErrorKind::Conflict,
-            Error::Interrupted { .. } => ErrorKind::Interrupted,
-            Error::Bug { .. } | Error::Reader | Error::Batch { .. } | Error::Json { .. } | Error::Threads { .. } => {
-                ErrorKind::Bug
-            }
-        }
     }
 }
 

@@ -15,14 +15,15 @@
 //! std::fs::write(&input, task)?;
 //!
 //! let source = Source::Files(vec![Input::File(input)]);
-//! let config = RunConfig::new(source, folder.path().join("lake"));
+//! let lake = Lake::at(&folder.path().join("lake"))?;
+//! let config = RunConfig::new(source, lake.clone());
 //! let Outcome::Committed(report) = taskloom::run(config, &Arc::default())? else {
 //!     return Err("another run was first".into());
 //! };
 //! assert_eq!((report.version, report.tables["threads"].rows), (1, 1));
 //!
 //! let mut tasks = Vec::new();
-//! taskloom::restore(&Lake::open(&folder.path().join("lake"))?, &mut tasks)?;
+//! taskloom::restore(&lake, &mut tasks)?;
 //! assert!(String::from_utf8(tasks)?.contains(r#""task_id":"t1""#));
 //! # Ok(())
 //! # }
@@ -33,7 +34,7 @@
 //!
 //! ```text
 //!            blocks              frames             parts                files
-//!  source ─────────▶ parse ─────────▶ shuffle ─────────▶ flatten, batch ─────────▶ commit
+//!  source ─────────▶ parse ─────────▶ shuffle ─────────▶ flatten, batch ─────────▶ lake
 //!  one thread  2     the pool          coordinator        file, part: the pool      coordinator
 //! ```
 //!
@@ -50,6 +51,8 @@ mod json;
 mod partition;
 mod progress;
 mod time;
+
+mod store;
 
 // The way of the data.
 mod source;
@@ -70,7 +73,7 @@ mod drift;
 
 mod part;
 
-mod commit;
+mod lake;
 
 mod report;
 
@@ -94,16 +97,17 @@ mod simulate;
 #[cfg(feature = "cli")]
 pub mod cli;
 
-pub use commit::Lake;
 pub use config::{MaxRejects, Memory, RunConfig};
 pub use error::{Error, ErrorKind, Result};
 pub use inspect::drift_of;
+pub use lake::{Author, Lake, Recovered};
 pub use partition::{DateBy, DateGrain, Layout};
 pub use pipeline::{Outcome, check, run};
 pub use progress::{Counts, Progress, Stage};
 pub use report::{DriftReport, FetchReport, LeftOut, Report, TableReport};
 pub use restore::restore;
 pub use source::{Input, Source, resolve};
+pub use store::{LocalStore, MemoryStore, Store};
 
 /// Tasks from the Scale API: what is asked of it, and how it is reached.
 #[cfg(feature = "api")]
@@ -114,7 +118,7 @@ pub mod api {
 
 /// What the tables hold, and code that reads them in the engines' own words.
 pub mod schema {
-    pub use crate::dialect::{Engine, Format, reading_code, schema as write};
+    pub use crate::dialect::{Engine, Format, Reading, Via, reading_code, schema as write};
     pub use crate::table::{Column, Dataset, SCHEMA_VERSION, Shape, TABLES, Table};
 }
 
@@ -133,8 +137,8 @@ pub mod internals {
     pub mod batch {
         pub use crate::batch::*;
     }
-    pub mod commit {
-        pub use crate::commit::*;
+    pub mod lake {
+        pub use crate::lake::*;
     }
     pub mod config {
         pub use crate::config::*;
@@ -188,6 +192,9 @@ pub mod internals {
     }
     pub mod source {
         pub use crate::source::*;
+    }
+    pub mod store {
+        pub use crate::store::*;
     }
     pub mod table {
         pub use crate::table::*;

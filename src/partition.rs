@@ -2,6 +2,7 @@
 //!
 //! Example: project `writing`, batch `a/b`, 2 January 2025 lie in `project=writing/batch=a%2Fb/date=2025-01-02`.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use chrono::{Datelike, NaiveDate};
@@ -60,7 +61,6 @@ impl DateGrain {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Layout {
     /// Which instant names the date.
-    #[serde(rename = "date_from")]
     pub date_by: DateBy,
     /// How long a date lasts.
     pub date_grain: DateGrain,
@@ -121,16 +121,17 @@ impl Key {
         Key { dataset, project: None, batch: None, date: None }
     }
 
+    /// The values of the partition columns, in the order of their folders.
+    pub fn values(&self) -> Vec<(&'static str, Option<Cow<'_, str>>)> {
+        let date = self.date.map(|date| Cow::Owned(date.format("%Y-%m-%d").to_string()));
+        let values = [self.project.as_deref().map(Cow::Borrowed), self.batch.as_deref().map(Cow::Borrowed), date];
+        columns(self.dataset).iter().copied().zip(values).collect()
+    }
+
     /// The path below a table's folder, with `/` between its parts.
     pub fn path(&self) -> String {
-        let date = self.date.map(|date| date.format("%Y-%m-%d").to_string());
-        let values = [
-            path_value(self.project.as_deref()),
-            path_value(self.batch.as_deref()),
-            date.unwrap_or_else(|| NULL.to_owned()),
-        ];
-        let parts = columns(self.dataset).iter().zip(values).map(|(name, value)| format!("{name}={value}"));
-        parts.collect::<Vec<_>>().join("/")
+        let part = |(name, value): (&str, Option<Cow<'_, str>>)| format!("{name}={}", path_value(value.as_deref()));
+        self.values().into_iter().map(part).collect::<Vec<_>>().join("/")
     }
 }
 
@@ -161,10 +162,14 @@ fn path_value(id: Option<&str>) -> String {
     prefix
 }
 
-/// Spark's and Hive's escapes. `~` is escaped too, so that an id can't look like a hashed one.
+/// Spark's and Hive's escapes, and beside them a space and what is beyond ASCII, byte by byte: some readers of stores in the cloud fail on
+/// these. `~` is escaped too, so that an id can't look like a hashed one.
 fn escape(character: char) -> String {
-    let is_escaped = character.is_ascii_control() || r##""#%'*/:=?\{[]^~"##.contains(character);
-    if is_escaped { format!("%{:02X}", u32::from(character)) } else { character.to_string() }
+    let is_plain = character.is_ascii_graphic() && !r##""#%'*/:=?\{}[]^~"##.contains(character);
+    if is_plain {
+        return character.to_string();
+    }
+    character.encode_utf8(&mut [0; 4]).bytes().map(|byte| format!("%{byte:02X}")).collect()
 }
 
 #[cfg(test)]
@@ -183,7 +188,7 @@ mod tests {
             ("a/b", "project=a%2Fb"),
             ("p=q", "project=p%3Dq"),
             ("100%", "project=100%25"),
-            ("a b é 😀", "project=a b é 😀"),
+            ("a b é 😀", "project=a%20b%20%C3%A9%20%F0%9F%98%80"),
             ("a\u{0}\n", "project=a%00%0A"),
             ("~", "project=%7E"),
             ("", "project=__HIVE_DEFAULT_PARTITION__"),

@@ -1,14 +1,14 @@
 //! What a run did, for people and for machines.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::Ordering::Relaxed;
 
 use serde::Serialize;
 
 use crate::drift::{Drift, Finding};
 use crate::error::{Error, Result};
-use crate::part::FileEntry;
+use crate::part::PartEntry;
 use crate::progress::ApiCounts;
 use crate::table::TABLES;
 
@@ -137,10 +137,10 @@ pub struct TableReport {
 
 impl Report {
     /// Counts the files of the run.
-    pub fn count_files(&mut self, files: &[FileEntry]) {
+    pub fn count_files(&mut self, parts: &[PartEntry]) {
         self.tables = TABLES.iter().map(|table| (table.name.to_owned(), TableReport::default())).collect();
-        for file in files {
-            let table = self.tables.entry(file.table.clone()).or_default();
+        for (name, file) in parts.iter().flat_map(|part| &part.files) {
+            let table = self.tables.entry(name.clone()).or_default();
             table.rows += file.rows;
             table.files += 1;
             table.bytes += file.bytes;
@@ -150,10 +150,5 @@ impl Report {
     /// The report as JSON.
     pub fn to_json(&self) -> Result<String> {
         serde_json::to_string_pretty(self).map_err(|source| Error::Json { action: "write the report", source })
-    }
-
-    /// Writes the report as a file.
-    pub fn write(&self, path: &Path) -> Result<()> {
-        std::fs::write(path, self.to_json()?).map_err(Error::file("write", path))
     }
 }

@@ -13,6 +13,7 @@ use super::lake;
 use super::voice::Voice;
 use crate::config::{Memory, RunConfig};
 use crate::error::{Error, Result};
+use crate::lake::Lake;
 use crate::partition::{DateGrain, Layout};
 use crate::simulate::{Fault, Faults, SimulateOptions, Simulator, Store};
 use crate::source::Source;
@@ -46,7 +47,7 @@ pub(super) fn run(args: DemoArgs, voice: Voice) -> Result<u8> {
     say(voice, &format!("{} serves {} tasks of {projects} projects\n\n", simulator.url(), args.tasks))?;
     let config = RunConfig {
         source: Source::Api(Box::new(api(&simulator)?)),
-        out: args.out.clone(),
+        lake: Lake::at(&args.out)?,
         work_dir: None,
         is_overwrite: true,
         layout: Layout { date_grain: DateGrain::Month, ..Layout::default() },
@@ -54,6 +55,7 @@ pub(super) fn run(args: DemoArgs, voice: Voice) -> Result<u8> {
         memory: Memory::default(),
         compression_level: Default::default(),
         max_rejects: None,
+        author: lake::author(),
     };
     lake::make(config, false, voice)?;
     simulator.stop();
@@ -121,7 +123,7 @@ const QUESTIONS: &str = r#"
 The lake is in {lake}. Three questions, to paste:
 
 # DuckDB: which models follow instructions best?
-({program} sql --engine duckdb {lake} && echo "
+({program} sql --engine duckdb {lake} --via records && echo "
   SELECT source_id, count(*) AS ratings, round(avg(value_number), 2) AS mean
   FROM message_annotations
   JOIN messages USING (task_id, thread_index, turn_index, message_index)
@@ -129,13 +131,13 @@ The lake is in {lake}. Three questions, to paste:
   GROUP BY ALL ORDER BY mean DESC, source_id LIMIT 5;") | duckdb
 
 # Polars: how long are answers?
-({program} sql --engine polars {lake} && echo '
+({program} sql --engine polars {lake} --via records && echo '
 print(messages.group_by("role").agg(
     pl.len(), pl.col("text").str.len_chars().mean().alias("mean_characters")
 ).sort("role").collect())') | python3 -
 
 # Spark: how many tasks are in which state?
-({program} sql --engine spark {lake} && echo '
+({program} sql --engine spark {lake} --via records && echo '
 spark.sql("SELECT project, status, count(*) AS tasks FROM tasks "
           "GROUP BY ALL ORDER BY ALL").show()') | python3 -
 "#;

@@ -7,9 +7,9 @@ use clap::Args;
 
 use super::printable;
 use super::summary::Summary;
-use crate::commit::Lake;
 use crate::error::{Error, Result};
 use crate::inspect;
+use crate::lake::Lake;
 use crate::report::DriftReport;
 
 /// List what a lake holds that the schema does not know.

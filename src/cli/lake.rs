@@ -13,6 +13,7 @@ use super::summary::Summary;
 use super::voice::Voice;
 use crate::config::{self, MaxRejects, Memory, RunConfig};
 use crate::error::{Error, Result};
+use crate::lake::{Author, Lake};
 use crate::partition::{DateBy, DateGrain, Layout};
 use crate::pipeline::{self, Outcome};
 use crate::progress::Progress;
@@ -92,7 +93,7 @@ impl LakeArgs {
     fn config(self, source: Source) -> Result<RunConfig> {
         Ok(RunConfig {
             source,
-            out: self.out,
+            lake: Lake::at(&self.out)?,
             work_dir: self.work_dir.or_else(default_work_dir),
             is_overwrite: self.overwrite,
             layout: Layout { date_by: self.date_by, date_grain: self.date_grain },
@@ -100,6 +101,7 @@ impl LakeArgs {
             memory: memory(self.memory_limit)?,
             compression_level: ZstdLevel::try_new(self.compression_level).unwrap_or_default(),
             max_rejects: self.max_rejects,
+            author: author(),
         })
     }
 }
@@ -117,6 +119,23 @@ pub(super) fn make(config: RunConfig, is_json: bool, voice: Voice) -> Result<Rep
         voice.warn(&format!("version {} is committed, but the report can't be written: {error}", report.version));
     }
     Ok(report)
+}
+
+/// Who runs this command. Keys are no flags; whatever an address may carry beside its host stays out.
+pub(super) fn author() -> Author {
+    let program = std::iter::once("taskloom".to_owned());
+    let words = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
+    let command = program.chain(words.map(|word| without_secrets(&word))).collect::<Vec<_>>().join(" ");
+    Author { command: Some(command), ..Author::here() }
+}
+
+/// A word of the command line, but for names, passwords, queries and fragments of addresses.
+fn without_secrets(word: &str) -> String {
+    let Some((scheme, rest)) = word.split_once("://") else { return word.to_owned() };
+    let (rest, cut) = rest.split_once(['?', '#']).map_or((rest, ""), |(rest, _)| (rest, "?…"));
+    let host = rest.split('/').next().unwrap_or(rest);
+    let shown = host.rsplit_once('@').map_or(rest.to_owned(), |(_, bare)| format!("…@{bare}{}", &rest[host.len()..]));
+    format!("{scheme}://{shown}{cut}")
 }
 
 /// Where programs of this user keep what can be made anew. `None` for a user without a home.

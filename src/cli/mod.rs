@@ -106,7 +106,7 @@ pub fn run() -> ExitCode {
     }
 }
 
-/// A panic in any thread ends the program as an error does. Nothing is committed then; what lies in the staging folder is swept by the
+/// A panic in any thread ends the program as an error does. Nothing is committed then; what it leaves is swept by the
 /// next run.
 fn end_on_panic(voice: Voice) {
     std::panic::set_hook(Box::new(move |panic| {

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::commit::Lake;
+use super::lake;
 use crate::error::{Error, Result};
+use crate::lake::{Lake, Recovered};
 use crate::restore::restore as write_tasks;
 
 /// Rebuild the tasks' JSON from the tables alone, as NDJSON.
@@ -45,11 +46,11 @@ pub(super) fn restore(args: &RestoreArgs) -> Result<u8> {
 
 pub(super) fn recover(args: &RecoverArgs) -> Result<u8> {
     let lake = Lake::open(&args.lake)?;
-    let recovered = lake.recover()?;
-    let version = lake.snapshot()?.version;
+    let Recovered { published_versions, mended_logs, swept_runs } = lake.recover(&lake::author())?;
+    let version = lake.state()?.version;
     let text = format!(
-        "{} versions published ({} files moved), {} abandoned runs removed; the lake is at version {version}\n",
-        recovered.published_versions, recovered.moved_files, recovered.swept_runs,
+        "{published_versions} versions published, {mended_logs} logs mended, {swept_runs} abandoned runs removed; the lake is at \
+         version {version}\n"
     );
     std::io::stdout().write_all(text.as_bytes()).map_err(Error::Output)?;
     Ok(0)

@@ -7,8 +7,9 @@ use clap::Args;
 use clap::builder::PossibleValuesParser;
 
 use super::voice::Voice;
-use crate::dialect::{self, Engine, Format};
+use crate::dialect::{self, Engine, Format, Reading, Via};
 use crate::error::{Error, Result};
+use crate::lake::Lake;
 use crate::table::{TABLES, Table};
 
 /// Print the tables and their columns.
@@ -32,12 +33,13 @@ pub(super) struct SchemaArgs {
 /// Print code that reads a lake: paste it and ask.
 ///
 /// The code gives every table a name, pins the types of the partition columns and UTC, and adds a view of the annotations of each
-/// level, such as message_annotations. It reads through the lake's commit records: all tables of one version, never half of a run.
+/// level, such as message_annotations. It reads all tables at one version, never half of a run.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   taskloom sql --engine duckdb lake > lake.sql && duckdb -init lake.sql
   taskloom sql --engine polars lake > lake.py && python -i lake.py
+  taskloom sql --engine duckdb lake --via records --at 7
   taskloom sql --engine spark /data/lake --table messages --table annotations
 
 Paths in the code are as given: give an absolute one for code that runs elsewhere.")]
@@ -48,6 +50,12 @@ pub(super) struct SqlArgs {
     /// Folder of the lake
     #[arg(value_name = "DIR")]
     lake: PathBuf,
+    /// By what the files are found: logs of Delta Lake, or the lake's own records [default: delta; records for spark, and where the path of the lake is one that readers of Delta Lake have trouble with]
+    #[arg(long, value_enum, value_name = "WHAT")]
+    via: Option<Via>,
+    /// The version to read, or its name [default: the newest when the code runs]
+    #[arg(long, value_name = "VERSION")]
+    at: Option<String>,
     /// Only this table; may be given more than once [default: all]
     #[arg(long = "table", value_name = "TABLE", value_parser = tables_parser())]
     tables: Vec<String>,
@@ -74,12 +82,22 @@ pub(super) fn sql(args: &SqlArgs, voice: Voice) -> Result<u8> {
         return Err(Error::Usage { setting: "DIR", expected, found });
     };
     let lake = lake.strip_suffix('/').filter(|lake| !lake.is_empty()).unwrap_or(lake);
-    let code = dialect::reading_code(args.engine, lake, &named(&args.tables));
+    let at = args.at.as_deref().map(|at| Lake::open(&args.lake)?.version_of(at)).transpose()?;
+    let reading = Reading { lake, tables: &named(&args.tables), at };
+    let code = dialect::reading_code(args.engine, args.via.unwrap_or_else(|| usual_via(args)), &reading);
     std::io::stdout().write_all(code.as_bytes()).map_err(Error::Output)?;
     if !args.lake.join("_taskloom/commits").is_dir() {
         voice.warn(&format!("{lake} is no lake yet: the code will read one that is made there"));
     }
     Ok(0)
+}
+
+/// By what an engine reads a lake unless it is told. Readers of Delta Lake take a path for an address, and some fail on what an address
+/// would escape.
+fn usual_via(args: &SqlArgs) -> Via {
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/._-+,@~:".contains(byte);
+    let path = args.lake.canonicalize().or_else(|_| std::path::absolute(&args.lake)).unwrap_or_default();
+    if path.as_os_str().as_encoded_bytes().iter().all(is_plain) { args.engine.via() } else { Via::Records }
 }
 
 /// The tables of these names, in the catalog's order; all without a name.

@@ -8,7 +8,7 @@ use signal_hook::iterator::Signals;
 
 use crate::progress::Progress;
 
-/// From now on a first signal asks the run to stop and a second one ends the process at once. What then lies in the staging folder is
+/// From now on a first signal asks the run to stop and a second one ends the process at once. What it then leaves is
 /// swept by the next run.
 pub(super) fn watch(progress: &Arc<Progress>) {
     // Without the watch a signal ends the process at once, which loses nothing either.

@@ -1,6 +1,6 @@
 //! DuckDB's SQL.
 
-use super::{Path, ScopeView, columns, scope_views, wrap};
+use super::{Path, Reading, ScopeView, Via, columns, scope_views, wrap};
 use crate::table::{Dataset, Shape, Table};
 
 const PATH: Path = Path { text: "VARCHAR", date: "DATE" };
@@ -27,13 +27,13 @@ pub(super) fn schema(table: &'static Table) -> String {
     format!("CREATE TABLE {} (\n{}\n);\n", table.name, lines.join(",\n"))
 }
 
-pub(super) fn reading_code(lake: &str, tables: &[&'static Table]) -> String {
-    let mut code = PROLOGUE.replace("{lake}", &lake.replace('\'', "''"));
-    for table in tables {
-        let scan = if table.dataset == Dataset::Tasks { "by_date" } else { "by_project" };
-        code.push_str(&format!("CREATE OR REPLACE TEMP VIEW {name} AS FROM {scan}('{name}');\n", name = table.name));
-    }
-    let views = scope_views(tables);
+pub(super) fn reading_code(via: Via, reading: &Reading<'_>) -> String {
+    let lake = reading.lake.replace('\'', "''");
+    let mut code = match via {
+        Via::Delta => by_delta(&lake, reading),
+        Via::Records => by_records(&lake, reading),
+    };
+    let views = scope_views(reading.tables);
     if !views.is_empty() {
         code.push_str("\n-- The annotations of each level, to join with its table.\n");
     }
@@ -47,32 +47,89 @@ pub(super) fn reading_code(lake: &str, tables: &[&'static Table]) -> String {
     code
 }
 
+fn by_delta(lake: &str, reading: &Reading<'_>) -> String {
+    let version = reading.at.map_or_else(|| NEWEST.to_owned(), |at| at.to_string());
+    let mut code = DELTA.replace("{lake}", lake).replace("{version}", &version);
+    for table in reading.tables {
+        let json = table.columns.iter().filter(|column| column.shape == Shape::Json).map(|column| column.name);
+        let json = json.map(|name| format!("{name}::JSON AS {name}")).collect::<Vec<_>>();
+        let columns = if json.is_empty() { "*".to_owned() } else { format!("* REPLACE ({})", json.join(", ")) };
+        code.push_str(&format!(
+            "CREATE OR REPLACE TEMP VIEW {name} AS SELECT {columns}\n    \
+             FROM delta_scan(getvariable('lake') || '/{name}', version = getvariable('lake_version'));\n",
+            name = table.name
+        ));
+    }
+    code
+}
+
+fn by_records(lake: &str, reading: &Reading<'_>) -> String {
+    let (known, missing) = match reading.at {
+        None => (String::new(), "holds no data".to_owned()),
+        Some(at) => {
+            (format!("\n        WHERE parse_filename(filename, true)::BIGINT <= {at}"), format!("has no version {at}"))
+        }
+    };
+    let mut code = RECORDS.replace("{lake}", lake).replace("{known}", &known).replace("{missing}", &missing);
+    let is_there = reading.at.map_or_else(String::new, |at| {
+        format!("\n        WHEN (SELECT max(version) FROM records) <> {at} THEN error('the lake {missing}')")
+    });
+    code = code.replace("{is_there}", &is_there);
+    for table in reading.tables {
+        let scan = if table.dataset == Dataset::Tasks { "by_date" } else { "by_project" };
+        code.push_str(&format!("CREATE OR REPLACE TEMP VIEW {name} AS FROM {scan}('{name}');\n", name = table.name));
+    }
+    code
+}
+
+/// The version that is in every table, in DuckDB's words. What stands for other names in a pattern stands for itself here.
+const NEWEST: &str = "(
+    SELECT max(parse_filename(file, true)::BIGINT)
+    FROM glob(regexp_replace(getvariable('lake'), '([*?\\[])', '[\\1]', 'g') || '/tasks/_delta_log/*.json')
+)";
+
+const DELTA: &str = "\
+SET TimeZone = 'UTC';
+SET VARIABLE lake = '{lake}';
+-- One version for all tables. Run it again to see a newer one. DuckDB fetches its extension `delta` when it first needs it.
+SET VARIABLE lake_version = {version};
+
+";
+
 /// `read_text`, because `read_json` would need to know how long a record can be.
-const PROLOGUE: &str = "\
+const RECORDS: &str = "\
 SET TimeZone = 'UTC';
 SET VARIABLE lake = '{lake}';
 -- The same as a pattern: what stands for other names in a pattern stands for itself.
 SET VARIABLE lake_pattern = regexp_replace(getvariable('lake'), '([*?\\[])', '[\\1]', 'g');
 
--- The files of the newest version that is wholly in place, by table. Run it again to see a newer one.
+-- The files of one version, by table. Run it again to see a newer one.
 SET VARIABLE lake_files = (
     WITH records AS (
         SELECT unnest(from_json(content->'record', '{
-            \"add\": [{\"table\": \"VARCHAR\", \"path\": \"VARCHAR\"}], \"remove\": [\"VARCHAR\"]
+            \"format\": \"INTEGER\", \"requires\": [\"VARCHAR\"], \"version\": \"BIGINT\",
+            \"remove\": [{\"part\": \"VARCHAR\"}],
+            \"add\": [{\"part\": \"VARCHAR\", \"folder\": \"VARCHAR\", \"files\": \"JSON\"}]
         }'))
-        FROM read_text(getvariable('lake_pattern') || '/_taskloom/commits/*.json')
-        WHERE parse_filename(filename, true) <= (
-            SELECT max(parse_filename(file, true))
-            FROM glob(getvariable('lake_pattern') || '/_taskloom/commits/*.published')
-        )
-    ), present AS (
-        SELECT file FROM (SELECT unnest(\"add\") AS file FROM records)
-        WHERE file.path NOT IN (SELECT unnest(remove) FROM records)
+        FROM read_text(getvariable('lake_pattern') || '/_taskloom/commits/*.json'){known}
+    ), removed AS (
+        SELECT part.part AS name, max(version) AS at
+        FROM (SELECT version, unnest(remove) AS part FROM records) GROUP BY name
+    ), added AS (
+        SELECT part.part AS name, max(version) AS at, max_by(part, version) AS part
+        FROM (SELECT version, unnest(\"add\") AS part FROM records) GROUP BY name
+    ), files AS (
+        SELECT unnest(json_keys(part.files)) AS \"table\", '/' || part.folder || '/' || name AS path
+        FROM added LEFT JOIN removed USING (name) WHERE removed.at IS NULL OR added.at >= removed.at
     ), by_table AS (
-        SELECT file.table AS name, list(getvariable('lake_pattern') || '/' || file.path) AS paths
-        FROM present GROUP BY name
+        SELECT \"table\", list(getvariable('lake_pattern') || '/' || \"table\" || path) AS paths FROM files GROUP BY ALL
     )
-    SELECT coalesce(map_from_entries(list((name, paths))), error('the lake has no published version')) FROM by_table
+    SELECT CASE
+        WHEN EXISTS (FROM records WHERE format <> 2 OR len(requires) > 0)
+            THEN error('the lake was written by a newer taskloom: its `taskloom sql` prints code that reads it'){is_there}
+        ELSE coalesce(map_from_entries(list((\"table\", paths))), error('the lake {missing}'))
+    END
+    FROM by_table
 );
 
 -- The value that a file's path has for a partition column: in the folder so many from the end. Not told by DuckDB itself, which

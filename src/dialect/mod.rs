@@ -1,8 +1,8 @@
 //! The tables in the words of those who read them: schemas, and code that reads a lake. Text from the catalog; no file is
 //! touched.
 //!
-//! The code reads a lake through its commit records, so that it sees one version of all tables, and it pins what engines would
-//! guess: the types of partition columns, and the time zone.
+//! The code reads a lake through its logs of Delta Lake or through its commit records, one version of all tables, and it pins what
+//! engines would guess: the types of partition columns, and the time zone.
 
 mod duckdb;
 mod markdown;
@@ -33,14 +33,46 @@ pub enum Engine {
     Pyarrow,
 }
 
+impl Engine {
+    /// What an engine reads a lake by unless it is told.
+    pub fn via(self) -> Via {
+        match self {
+            // Its packages for Delta Lake don't come with it.
+            Engine::Spark => Via::Records,
+            _ => Via::Delta,
+        }
+    }
+}
+
+/// By what an engine finds the files of a version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
+pub enum Via {
+    /// By the logs of Delta Lake: short code, for which the engine needs what reads these.
+    Delta,
+    /// By the lake's own commit records: longer code, for which the engine needs nothing.
+    Records,
+}
+
+/// What is to be read.
+#[derive(Clone, Debug)]
+pub struct Reading<'a> {
+    /// The path of the lake.
+    pub lake: &'a str,
+    /// Its tables.
+    pub tables: &'a [&'static Table],
+    /// The version; `None` for the one that is the newest when the code runs.
+    pub at: Option<u64>,
+}
+
 /// Code that gives every one of the tables in a lake a name: a view in DuckDB and Spark, a lazy frame in Polars, a dataset in pyarrow.
-/// With `annotations` come its views by scope.
-pub fn reading_code(engine: Engine, lake: &str, tables: &[&'static Table]) -> String {
+/// With `annotations` come its views by scope. All tables are of one version.
+pub fn reading_code(engine: Engine, via: Via, reading: &Reading<'_>) -> String {
     match engine {
-        Engine::Duckdb => duckdb::reading_code(lake, tables),
-        Engine::Polars => polars::reading_code(lake, tables),
-        Engine::Spark => spark::reading_code(lake, tables),
-        Engine::Pyarrow => pyarrow::reading_code(lake, tables),
+        Engine::Duckdb => duckdb::reading_code(via, reading),
+        Engine::Polars => polars::reading_code(via, reading),
+        Engine::Spark => spark::reading_code(via, reading),
+        Engine::Pyarrow => pyarrow::reading_code(via, reading),
     }
 }
 

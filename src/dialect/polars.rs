@@ -1,6 +1,6 @@
 //! Polars, in Python.
 
-use super::{Path, ScopeView, columns, python, scope_views};
+use super::{Path, Reading, ScopeView, Via, columns, python, scope_views};
 use crate::table::{Dataset, Shape, Table};
 
 const PATH: Path = Path { text: "pl.String", date: "pl.Date" };
@@ -24,15 +24,22 @@ pub(super) fn schema(table: &'static Table) -> String {
     format!("{} = pl.Schema({{\n{lines}}})\n", table.name)
 }
 
-pub(super) fn reading_code(lake: &str, tables: &[&'static Table]) -> String {
-    let mut code =
-        python::prologue("from datetime import date\nfrom urllib.parse import unquote\n\nimport polars as pl\n", lake)
-            + SCAN;
-    for table in tables {
-        let types = if table.dataset == Dataset::Tasks { "" } else { ", BY_PROJECT" };
-        code.push_str(&format!("{name} = scan(\"{name}\"{types})\n", name = table.name));
+pub(super) fn reading_code(via: Via, reading: &Reading<'_>) -> String {
+    let mut code = match via {
+        Via::Delta => python::by_delta("import polars as pl\nfrom deltalake import DeltaTable\n", NEWEST, reading),
+        Via::Records => python::by_records(IMPORTS, reading) + SCAN,
+    };
+    for table in reading.tables {
+        let name = table.name;
+        code.push_str(&match via {
+            Via::Delta => format!("{name} = pl.scan_delta(f\"{{LAKE}}/{name}\", version=VERSION)\n"),
+            Via::Records => {
+                let types = if table.dataset == Dataset::Tasks { "" } else { ", BY_PROJECT" };
+                format!("{name} = scan(\"{name}\"{types})\n")
+            }
+        });
     }
-    let views = scope_views(tables);
+    let views = scope_views(reading.tables);
     code.push_str(python::scope_heading(&views));
     for ScopeView { name, word, idle } in views {
         let idle = python::arguments(&idle);
@@ -40,6 +47,10 @@ pub(super) fn reading_code(lake: &str, tables: &[&'static Table]) -> String {
     }
     code
 }
+
+/// The version that is in every table.
+const NEWEST: &str = "DeltaTable(f\"{LAKE}/tasks\").version()";
+const IMPORTS: &str = "from datetime import date\nfrom urllib.parse import unquote\n\nimport polars as pl\n";
 
 const SCAN: &str = r#"BY_PROJECT = {"project": pl.String}
 BY_DATE = {"project": pl.String, "batch": pl.String, "date": pl.Date}

@@ -1,38 +1,37 @@
 //! A file without some of its objects: what replacing a task takes.
 
-use std::path::Path;
-
 use arrow::array::{Array, AsArray, BooleanArray, RecordBatch, StringArray};
 use arrow::compute::filter_record_batch;
 
-use super::encode::{Encoded, Encoding, encode};
-use super::read::read_all;
+use super::read::open;
 use crate::error::{Error, Result};
 use crate::parse::membership_id;
+use crate::store::Store;
 use crate::table::{Dataset, Table};
 
-/// Reads a file and encodes it again without the rows of the objects that `is_dropped` names by their identity. `None` where every
-/// row was one of these. A file whose identities can't be told is an error: no row goes that was not asked to.
+/// Reads a file without the rows of the objects that `is_dropped` names by their identity. A file whose identities can't be told is an
+/// error: no row goes that was not asked to.
 pub fn without(
     table: &'static Table,
-    path: &Path,
+    store: &dyn Store,
+    path: &str,
     is_dropped: impl Fn(&[u8]) -> bool,
-    encoding: Encoding,
-) -> Result<Option<Encoded>> {
+) -> Result<Vec<RecordBatch>> {
     let failed = |source| Error::Batch { table: table.name, source };
     let mut kept = Vec::new();
-    for batch in read_all(path)? {
+    for batch in open(store, path)? {
+        let batch = batch.map_err(failed)?;
         let is_kept = identities(table, &batch, path)?.into_iter().map(|id| !is_dropped(&id)).collect::<Vec<_>>();
         let batch = filter_record_batch(&batch, &BooleanArray::from(is_kept)).map_err(failed)?;
         if batch.num_rows() > 0 {
             kept.push(batch.with_schema(table.arrow_schema()).map_err(failed)?);
         }
     }
-    if kept.is_empty() { Ok(None) } else { encode(table, &kept, encoding, path).map(Some) }
+    Ok(kept)
 }
 
 /// The identity of each row's object, as the items have it: the first column, and for memberships the second behind it.
-fn identities(table: &Table, batch: &RecordBatch, path: &Path) -> Result<Vec<Vec<u8>>> {
+fn identities(table: &Table, batch: &RecordBatch, path: &str) -> Result<Vec<Vec<u8>>> {
     let first = ids(table, batch, 0, path)?;
     let text = |ids: &StringArray, row| ids.value(row).to_owned();
     let rows = 0..batch.num_rows();
@@ -43,14 +42,14 @@ fn identities(table: &Table, batch: &RecordBatch, path: &Path) -> Result<Vec<Vec
     Ok(rows.map(|row| membership_id(first.value(row), second.value(row)).into_bytes()).collect())
 }
 
-fn ids<'b>(table: &Table, batch: &'b RecordBatch, index: usize, path: &Path) -> Result<&'b StringArray> {
+fn ids<'b>(table: &Table, batch: &'b RecordBatch, index: usize, path: &str) -> Result<&'b StringArray> {
     let column = batch.columns().get(index);
     let ids = column.and_then(|column| column.as_string_opt::<i32>()).filter(|ids| ids.null_count() == 0);
     ids.ok_or_else(|| {
         let found = column.map_or("no column".to_owned(), |column| {
             format!("{} with {} nulls", column.data_type(), column.null_count())
         });
-        let (table, path) = (table.name, path.display());
+        let table = table.name;
         let found = format!("expected ids in column {index} of {table}, found {found} in {path}");
         Error::Bug { place: "file::rewrite", found }
     })
@@ -65,31 +64,28 @@ mod tests {
     use parquet::arrow::ArrowWriter;
 
     use super::*;
+    use crate::store::MemoryStore;
 
     /// A file of the table `tasks` whose first column is this.
-    fn file_of(ids: ArrayRef, folder: &Path) -> std::path::PathBuf {
+    fn file_of(ids: ArrayRef) -> MemoryStore {
         let field = Field::new("task_id", ids.data_type().clone(), true);
         let batch = RecordBatch::try_new(Arc::new(Schema::new(vec![field])), vec![ids]).unwrap();
-        let path = folder.join("file.parquet");
-        let mut writer = ArrowWriter::try_new(std::fs::File::create(&path).unwrap(), batch.schema(), None).unwrap();
+        let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), None).unwrap();
         writer.write(&batch).unwrap();
-        writer.close().unwrap();
-        path
+        let store = MemoryStore::named("memory");
+        store.put("file.parquet", &writer.into_inner().unwrap()).unwrap();
+        store
     }
 
     #[test]
     fn ids_that_cannot_be_told_are_an_error_and_no_reason_to_drop_rows() {
-        let folder = tempfile::tempdir().unwrap();
         let table = Table::named("tasks").unwrap();
-        let encoding = Encoding { compression_level: Default::default() };
         let numbers: ArrayRef = Arc::new(Int64Array::from(vec![1, 2]));
         let nulls: ArrayRef = Arc::new(StringArray::from(vec![Some("a"), None]));
         assert_eq!(numbers.data_type(), &DataType::Int64);
         for ids in [numbers, nulls] {
-            let path = file_of(ids, folder.path());
-            let error = without(table, &path, |_| true, encoding).unwrap_err();
+            let error = without(table, &file_of(ids), "file.parquet", |_| true).unwrap_err();
             assert!(matches!(error, Error::Bug { .. }), "{error}");
-            assert!(path.exists());
         }
     }
 }

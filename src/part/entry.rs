@@ -1,52 +1,77 @@
 //! What is told of files that were written.
 
-use std::path::{Path, PathBuf};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::partition::Key;
 
+/// A part: whole objects of one partition, as a file in each table that has rows of them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartEntry {
+    /// Its name, which is that of its files: no two parts of a lake ever have the same.
+    pub part: String,
+    /// Its partition.
+    #[serde(flatten)]
+    pub key: Key,
+    /// The path of its partition, below the folder of each table.
+    pub folder: String,
+    /// No value of the tables' first column, which is an id, is less. Absent where there is no row, or none can be told.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub least_id: Option<String>,
+    /// None is greater.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub greatest_id: Option<String>,
+    /// Its files by table.
+    pub files: BTreeMap<String, FileEntry>,
+}
+
 /// A file of a lake.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileEntry {
-    /// Its table.
-    pub table: String,
-    /// Its path below the lake's folder, with `/`.
-    pub path: String,
     /// Its rows.
     pub rows: u64,
     /// Its bytes.
     pub bytes: u64,
     /// XXH3-128 of its bytes, in hex.
     pub checksum: String,
+    /// What its columns of instants hold, by column.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub instants: BTreeMap<String, Instants>,
 }
 
-/// The files of one part.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PartEntry {
-    /// Position among all parts of the run, from 0.
-    pub number: u32,
-    /// Its partition.
-    pub key: Key,
-    /// Position among the parts of its partition, from 0.
-    pub ordinal: u32,
-    /// A file for each table that has rows.
-    pub files: Vec<FileEntry>,
+/// The values of a column of instants.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Instants {
+    /// The least, in UTC to the microsecond, always written with six digits. Absent where all are null.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub least: Option<String>,
+    /// The greatest, in the same way.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub greatest: Option<String>,
+    /// How many are null.
+    pub nulls: u64,
+}
+
+impl PartEntry {
+    /// Where the file of a table lies.
+    pub fn path(&self, table: &str) -> String {
+        path_of(table, &self.folder, &self.part)
+    }
+
+    /// Rows in a table.
+    pub fn rows(&self, table: &str) -> u64 {
+        self.files.get(table).map_or(0, |file| file.rows)
+    }
+}
+
+/// Where the file of a part lies in a lake.
+pub fn path_of(table: &str, folder: &str, part: &str) -> String {
+    format!("{table}/{folder}/{part}")
 }
 
 /// XXH3-128 in hex.
 pub fn checksum(bytes: &[u8]) -> String {
     format!("{:032x}", xxh3_128(bytes))
-}
-
-/// The file name of a part: the same for the same part on the same version, and never again after that.
-pub fn part_name(parent: &str, key: &Key, ordinal: u32) -> String {
-    let identity = format!("{parent}\n{:?}\n{}\n{ordinal}", key.dataset, key.path());
-    format!("part-{:032x}.parquet", xxh3_128(identity.as_bytes()))
-}
-
-/// Where a table's file of a part lies in the folder that parts are written to.
-pub fn file_path(folder: &Path, table: &str, part_name: &str) -> PathBuf {
-    folder.join(format!("{table}.{part_name}"))
 }

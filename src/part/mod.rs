@@ -2,8 +2,10 @@
 //! record needs. Knows no source, no queue and no command line, and works in the pool that it is given.
 
 mod entry;
+mod ledger;
 mod rows;
+mod statistics;
 mod writer;
 
-pub use entry::{FileEntry, PartEntry, checksum, file_path};
+pub use entry::{FileEntry, Instants, PartEntry, checksum};
 pub use writer::{PartWriter, Written};

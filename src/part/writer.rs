@@ -1,16 +1,16 @@
 //! Writes parts, and takes objects out of them again.
 
-use std::collections::HashSet;
-use std::fs::File;
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::collections::{BTreeMap, HashSet};
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use rayon::prelude::*;
 
-use super::entry::{FileEntry, PartEntry, checksum, file_path, part_name};
+use super::entry::{FileEntry, PartEntry, checksum, path_of};
+use super::ledger::Ledger;
 use super::rows::{Rows, flatten_frames};
+use super::statistics::{Ids, instants};
 use crate::drift::Drift;
 use crate::error::{Error, Result};
 use crate::file::{Encoding, encode, without};
@@ -18,21 +18,25 @@ use crate::parse::Reject;
 use crate::partition::Key;
 use crate::progress::Progress;
 use crate::shuffle::{Part, Position, identity};
-use crate::table::{TABLES, Table};
+use crate::store::Store;
+use crate::table::{Dataset, TABLES, Table};
 
-/// Writes the parts of one run into a folder.
+/// Writes the parts of one run, each file under its final name: what is not named by a commit record is no data.
 #[derive(Clone, Debug)]
 pub struct PartWriter {
-    folder: PathBuf,
-    /// Checksum of the record that the run builds on: file names come from it.
-    parent: String,
+    store: Arc<dyn Store>,
+    /// What the names of the run's files begin with, and no other's.
+    prefix: String,
     encoding: Encoding,
     pool: Arc<rayon::ThreadPool>,
+    ledger: Ledger,
 }
 
 /// A part whose files are written.
 #[derive(Debug)]
 pub struct Written {
+    /// Position among all parts of the run, from 0.
+    pub number: u32,
     /// Its files.
     pub entry: PartEntry,
     /// The objects in it.
@@ -48,9 +52,15 @@ pub struct Written {
 }
 
 impl PartWriter {
-    /// Will write into this folder, with the threads of this pool.
-    pub fn new(folder: &Path, parent: &str, encoding: Encoding, pool: &Arc<rayon::ThreadPool>) -> PartWriter {
-        PartWriter { folder: folder.to_owned(), parent: parent.to_owned(), encoding, pool: Arc::clone(pool) }
+    /// Will write into this store, with the threads of this pool.
+    pub fn new(store: &Arc<dyn Store>, prefix: &str, encoding: Encoding, pool: &Arc<rayon::ThreadPool>) -> PartWriter {
+        let (store, prefix, pool) = (Arc::clone(store), prefix.to_owned(), Arc::clone(pool));
+        PartWriter { store, prefix, encoding, pool, ledger: Ledger::default() }
+    }
+
+    /// What was written so far.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
     }
 
     /// Flattens a part and writes its files. Ends early, with [`Error::Interrupted`], once `progress` was asked to stop.
@@ -60,7 +70,7 @@ impl PartWriter {
 
     fn write_here(&self, part: Part, progress: &Progress) -> Result<Written> {
         progress.check()?;
-        let (number, ordinal, key) = (part.number, part.ordinal, part.key.clone());
+        let (number, key) = (part.number, part.key.clone());
         tracing::debug!(part = number, partition = key.path(), bytes = part.bytes, "writing");
         let rows = {
             let pieces = part.load()?;
@@ -68,17 +78,17 @@ impl PartWriter {
         };
         progress.check()?;
         let mut written = Written {
-            entry: PartEntry { number, key, ordinal, files: Vec::new() },
+            number,
+            entry: self.entry(format!("{number:06}"), key),
             identities: Vec::new(),
             rejects: Vec::new(),
             superseded: 0,
             replaced_surrogates: 0,
             drift: Drift::default(),
         };
-        let key = &written.entry.key;
-        let name = part_name(&self.parent, key, ordinal);
+        let dataset = written.entry.key.dataset;
         let mut batches: Vec<(&'static Table, Vec<RecordBatch>)> =
-            key.dataset.tables().map(|table| (table, Vec::new())).collect();
+            dataset.tables().map(|table| (table, Vec::new())).collect();
         for rows in rows {
             let Rows { batches: of_run, identities, rejects, superseded, replaced_surrogates, drift } = rows;
             written.identities.extend(identities);
@@ -89,64 +99,92 @@ impl PartWriter {
             for (table, batch) in of_run {
                 match batches.iter_mut().find(|(known, _)| known.name == table.name) {
                     Some((_, of_table)) => of_table.push(batch),
-                    None => return Err(bug(format!("rows of {} in a part of {:?}", table.name, key.dataset))),
+                    None => return Err(bug(format!("rows of {} in a part of {dataset:?}", table.name))),
                 }
             }
         }
-        let filled = batches.into_par_iter().filter(|(_, batches)| !batches.is_empty());
-        let files = filled.map(|(table, batches)| {
+        batches.retain(|(_, batches)| !batches.is_empty());
+        let mut ids = Ids::default();
+        // The first table has every id.
+        batches.iter().take(1).for_each(|(_, batches)| ids.observe(batches));
+        let entry = &written.entry;
+        let files = batches.into_par_iter().map(|(table, batches)| {
             progress.check()?;
-            let encoded = encode(table, &batches, self.encoding, &file_path(&self.folder, table.name, &name))?;
-            drop(batches);
-            self.put(table, key, &name, &encoded.bytes, encoded.rows)
+            let file = self.put(table, entry, &batches)?;
+            Ok((table.name.to_owned(), file))
         });
-        written.entry.files = files.collect::<Result<_>>()?;
+        let files = files.collect::<Result<_>>()?;
+        (written.entry.least_id, written.entry.greatest_id) = ids.bounds();
+        written.entry.files = files;
         Ok(written)
     }
 
-    /// Takes objects out of a written part, because later ones replace them. A file of which no row is left goes.
-    pub fn remove(&self, part: &mut PartEntry, identities: &HashSet<u128>) -> Result<()> {
-        let name = part_name(&self.parent, &part.key, part.ordinal);
+    /// Writes a part anew without some of its objects, because later ones replace them; `None` where none is left.
+    pub fn rewrite(&self, part: &PartEntry, identities: &HashSet<u128>) -> Result<Option<PartEntry>> {
+        let stem = part.part.strip_prefix(&self.prefix).and_then(|name| name.strip_suffix(SUFFIX));
+        let stem = stem.ok_or_else(|| bug(format!("a part called {} in a run of {}", part.part, self.prefix)))?;
+        let mut entry = self.entry(format!("{stem}-rest"), part.key.clone());
         let is_dropped = |id: &[u8]| identities.contains(&identity(id));
-        let rewrite = |file: &FileEntry| {
-            let unknown = || bug(format!("a file of the table {}", file.table));
-            let table = Table::named(&file.table).ok_or_else(unknown)?;
-            let path = file_path(&self.folder, table.name, &name);
-            match without(table, &path, is_dropped, self.encoding)? {
-                Some(encoded) => self.put(table, &part.key, &name, &encoded.bytes, encoded.rows).map(Some),
-                None => std::fs::remove_file(&path).map(|()| None).map_err(Error::file("remove", &path)),
-            }
+        let rewrite = |name: &String| {
+            let table = Table::named(name).ok_or_else(|| bug(format!("a file of the table {name}")))?;
+            let kept = without(table, &*self.store, &part.path(name), is_dropped)?;
+            let file = if kept.is_empty() { None } else { Some(self.put(table, &entry, &kept)?) };
+            self.store.delete(&part.path(name))?;
+            let mut ids = Ids::default();
+            ids.observe(&kept);
+            Ok(file.map(|file| (name.clone(), file, ids)))
         };
-        let kept = self.pool.install(|| part.files.par_iter().map(rewrite).collect::<Result<Vec<_>>>())?;
-        part.files = kept.into_iter().flatten().collect();
-        Ok(())
+        let names = part.files.keys().collect::<Vec<_>>();
+        let kept = self.pool.install(|| names.into_par_iter().map(rewrite).collect::<Result<Vec<_>>>())?;
+        let (mut files, mut all) = (BTreeMap::new(), Ids::default());
+        for (name, file, ids) in kept.into_iter().flatten() {
+            files.insert(name, file);
+            all.merge(ids);
+        }
+        (entry.least_id, entry.greatest_id) = all.bounds();
+        entry.files = files;
+        Ok(Some(entry).filter(|entry| !entry.files.is_empty()))
     }
 
     /// Writes a file without rows for every table, so that no reader fails on a table that has none.
-    pub fn write_empty(&self) -> Result<Vec<FileEntry>> {
-        let write = |table: &&'static Table| {
-            let key = Key::null(table.dataset);
-            // Parts count from 0, so this ordinal is never one of theirs.
-            let name = part_name(&self.parent, &key, u32::MAX);
-            let encoded = encode(table, &[], self.encoding, &file_path(&self.folder, table.name, &name))?;
-            self.put(table, &key, &name, &encoded.bytes, encoded.rows)
+    pub fn write_empty(&self) -> Result<Vec<PartEntry>> {
+        let write = |dataset: &Dataset| {
+            let mut entry = self.entry(format!("empty-{}", dataset.word()), Key::null(*dataset));
+            for table in dataset.tables() {
+                entry.files.insert(table.name.to_owned(), self.put(table, &entry, &[])?);
+            }
+            Ok(entry)
         };
-        self.pool.install(|| TABLES.iter().map(write).collect())
+        let mut datasets = TABLES.iter().map(|table| table.dataset).collect::<Vec<_>>();
+        datasets.dedup();
+        self.pool.install(|| datasets.par_iter().map(write).collect())
     }
 
-    fn put(&self, table: &Table, key: &Key, name: &str, bytes: &[u8], rows: u64) -> Result<FileEntry> {
-        let path = file_path(&self.folder, table.name, name);
-        let written = File::create(&path).and_then(|mut file| file.write_all(bytes));
-        written.map_err(Error::file("write", &path))?;
-        Ok(FileEntry {
-            table: table.name.to_owned(),
-            path: format!("{}/{}/{name}", table.name, key.path()),
-            rows,
-            bytes: bytes.len() as u64,
-            checksum: checksum(bytes),
-        })
+    fn entry(&self, name: String, key: Key) -> PartEntry {
+        let (least_id, greatest_id, files) = (None, None, BTreeMap::new());
+        PartEntry {
+            part: format!("{}{name}{SUFFIX}", self.prefix),
+            folder: key.path(),
+            key,
+            least_id,
+            greatest_id,
+            files,
+        }
+    }
+
+    fn put(&self, table: &Table, part: &PartEntry, batches: &[RecordBatch]) -> Result<FileEntry> {
+        let path = path_of(table.name, &part.folder, &part.part);
+        let instants = instants(table, batches);
+        let encoded = encode(table, batches, self.encoding, Path::new(&path))?;
+        let (rows, bytes) = (encoded.rows, encoded.bytes.len() as u64);
+        let checksum = checksum(&encoded.bytes);
+        self.ledger.write(&path, || self.store.put(&path, &encoded.bytes))?;
+        Ok(FileEntry { rows, bytes, checksum, instants })
     }
 }
+
+/// What the names of all data files end with.
+const SUFFIX: &str = ".parquet";
 
 fn bug(found: String) -> Error {
     Error::Bug { place: "part::writer", found }

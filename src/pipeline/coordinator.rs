@@ -12,7 +12,7 @@ use super::sequence::Sequence;
 use super::workers::Workers;
 use crate::config::{Memory, RunConfig};
 use crate::error::{Error, Result};
-use crate::part::{FileEntry, PartWriter, Written};
+use crate::part::{PartEntry, PartWriter, Written};
 use crate::progress::{Progress, Stage};
 use crate::report::Report;
 use crate::shuffle::{Buffers, Part};
@@ -31,7 +31,7 @@ pub(super) struct Tools<'r> {
 /// What a run produced, before it is committed.
 #[derive(Debug)]
 pub(super) struct Produced {
-    pub files: Vec<FileEntry>,
+    pub parts: Vec<PartEntry>,
     pub report: Report,
     pub rejects: Rejects,
     /// What the source keeps until the run has ended.
@@ -40,7 +40,7 @@ pub(super) struct Produced {
 
 enum Event {
     Grouped(Result<Grouped>),
-    Written { cost: usize, part: Result<Written> },
+    Written { cost: usize, part: Result<Box<Written>> },
 }
 
 enum Step {
@@ -123,7 +123,7 @@ impl<'r> Coordinator<'r> {
                 Step::Event(Event::Written { cost, part }) => {
                     self.write_bytes -= cost;
                     self.writing -= 1;
-                    self.take_written(part?)?;
+                    self.take_written(*part?)?;
                 }
                 Step::Woken => {}
             }
@@ -131,7 +131,7 @@ impl<'r> Coordinator<'r> {
         self.finish()
     }
 
-    /// Waits for what is in the workers' hands, so that nobody writes into the staging folder while it is removed.
+    /// Waits for what is in the workers' hands, so that nobody works for a run that has ended.
     fn stop(self) -> Result<Produced> {
         // Blocks that were grouped too early are in nobody's hands any more.
         for _ in 0..self.blocks - self.grouped.waiting() + self.writing {
@@ -223,7 +223,7 @@ impl<'r> Coordinator<'r> {
                 (self.sender.clone(), self.tools.writer.clone(), Arc::clone(self.tools.progress));
             let job = move || {
                 let bytes = part.bytes as u64;
-                let written = writer.write(part, &progress)?;
+                let written = Box::new(writer.write(part, &progress)?);
                 progress.built(bytes);
                 Ok(written)
             };
@@ -232,7 +232,7 @@ impl<'r> Coordinator<'r> {
     }
 
     fn take_written(&mut self, part: Written) -> Result<()> {
-        self.written.push(part.entry.number.into(), part)?;
+        self.written.push(part.number.into(), part)?;
         while let Some(part) = self.written.pop() {
             self.report.superseded += part.superseded;
             self.report.replaced_surrogates += part.replaced_surrogates;
@@ -248,15 +248,15 @@ impl<'r> Coordinator<'r> {
         self.report.spilled_bytes = self.buffers.spilled_bytes();
         self.report.parts = self.all_parts;
         self.report.rejected = self.rejects.count();
-        tracing::info!(parts = self.all_parts, spilled_bytes = self.report.spilled_bytes, "all parts are staged");
+        tracing::info!(parts = self.all_parts, spilled_bytes = self.report.spilled_bytes, "all parts are written");
         let (workers, writer) = (self.tools.workers, &self.tools.writer);
-        let (files, superseded, drift) =
-            self.gathered.finish(|part, identities| workers.run(|| writer.remove(part, identities)))?;
+        let (parts, superseded, drift) =
+            self.gathered.finish(|part, identities| workers.run(|| writer.rewrite(part, identities)))?;
         self.report.superseded += superseded;
         self.report.drift = drift;
         if let Some(tail) = &mut self.feed.tail {
             tail.close()?;
         }
-        Ok(Produced { files, report: self.report, rejects: self.rejects, tail: self.feed.tail })
+        Ok(Produced { parts, report: self.report, rejects: self.rejects, tail: self.feed.tail })
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::drift::Drift;
 use crate::error::{Error, Result};
-use crate::part::{FileEntry, PartEntry, Written};
+use crate::part::{PartEntry, Written};
 use crate::report::DriftReport;
 use crate::shuffle::Index;
 use crate::table::Dataset;
@@ -13,7 +13,8 @@ use crate::table::Dataset;
 /// Written parts by their numbers.
 #[derive(Debug)]
 pub(super) struct Gathered {
-    parts: Vec<PartEntry>,
+    /// `None`: nothing of it is left.
+    parts: Vec<Option<PartEntry>>,
     index: Index,
     drift: Drift,
     scratch: PathBuf,
@@ -28,21 +29,25 @@ impl Gathered {
 
     /// Takes in the next part.
     pub(super) fn add(&mut self, part: Written) -> Result<()> {
-        let Written { entry, identities, drift, .. } = part;
+        let Written { number, entry, identities, drift, .. } = part;
         self.drift.merge(drift);
         for (identity, position) in identities {
-            let added = self.index.add(entry.key.dataset, identity, position, entry.number);
+            let added = self.index.add(entry.key.dataset, identity, position, number);
             added.map_err(Error::file("spill to", &self.scratch))?;
         }
-        self.parts.push(entry);
+        if number as usize != self.parts.len() {
+            return Err(bug(format!("part {number} behind {} parts", self.parts.len())));
+        }
+        self.parts.push(Some(entry));
         Ok(())
     }
 
-    /// Takes out of each part, by `remove`, what a later part replaces. Gives the files, how many tasks were replaced, and the drift.
+    /// Writes each part anew, by `rewrite`, without what a later part replaces. Gives the parts, how many tasks were replaced, and the
+    /// drift.
     pub(super) fn finish(
         mut self,
-        mut remove: impl FnMut(&mut PartEntry, &HashSet<u128>) -> Result<()>,
-    ) -> Result<(Vec<FileEntry>, u64, DriftReport)> {
+        mut rewrite: impl FnMut(&PartEntry, &HashSet<u128>) -> Result<Option<PartEntry>>,
+    ) -> Result<(Vec<PartEntry>, u64, DriftReport)> {
         let failed = || Error::file("read back what was spilled to", &self.scratch);
         let mut superseded = 0;
         let mut losers = self.index.losers().map_err(failed())?;
@@ -54,17 +59,22 @@ impl Gathered {
                 next = losers.next_loser().map_err(failed())?;
             }
             let count = self.parts.len();
-            let part = self.parts.get_mut(first.part as usize).filter(|part| part.number == first.part);
-            let part = part.ok_or_else(|| Error::Bug {
-                place: "pipeline::gathered",
-                found: format!("an object in part {} of {count}", first.part),
-            })?;
+            let place = self.parts.get_mut(first.part as usize);
+            let Some((place, part)) = place.and_then(|place| {
+                let part = place.take()?;
+                Some((place, part))
+            }) else {
+                return Err(bug(format!("an object in part {} of {count}", first.part)));
+            };
             if part.key.dataset == Dataset::Tasks {
                 superseded += identities.len() as u64;
             }
-            remove(part, &identities)?;
+            *place = rewrite(&part, &identities)?;
         }
-        let files = self.parts.into_iter().flat_map(|part| part.files).collect();
-        Ok((files, superseded, DriftReport::of(self.drift)))
+        Ok((self.parts.into_iter().flatten().collect(), superseded, DriftReport::of(self.drift)))
     }
+}
+
+fn bug(found: String) -> Error {
+    Error::Bug { place: "pipeline::gathered", found }
 }

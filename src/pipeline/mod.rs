@@ -11,14 +11,15 @@ mod workers;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::commit::{Change, CommitOutcome, Lake, Recovered, Snapshot, Staging};
 use crate::config::RunConfig;
 use crate::error::{Error, Result};
 use crate::file::Encoding;
-use crate::part::{FileEntry, PartWriter};
+use crate::lake::{Change, CommitOutcome, Counts, Lake, RemovedPart, Running, State};
+use crate::part::{PartEntry, PartWriter};
 use crate::progress::{Progress, Stage};
 use crate::report::Report;
 use crate::source::{Opening, Tail};
+use crate::store::Store;
 use crate::table::catalog::{delivery_tasks, tasks};
 
 use coordinator::{Coordinator, Produced, Tools};
@@ -49,36 +50,40 @@ impl Outcome {
 
 /// A run that has its lake.
 struct Run<'r> {
-    name: &'r str,
     config: &'r RunConfig,
     lake: &'r Lake,
-    parent: &'r Snapshot,
-    staging: &'r Staging,
+    parent: &'r State,
+    running: &'r mut Running,
     progress: &'r Arc<Progress>,
 }
 
-/// Reads the source and commits its tables as one version. Asked to stop before its commit, it leaves nothing that is visible.
+/// Reads the source and commits its tables as one version. Asked to stop before its commit, it leaves nothing behind.
 pub fn run(config: RunConfig, progress: &Arc<Progress>) -> Result<Outcome> {
     let started = Instant::now();
     progress.expect(config.source.size());
-    let lake = Lake::create(&config.out)?;
-    let _lock = lake.lock()?;
-    recover(&lake)?;
-    let parent = lake.snapshot()?;
+    let lake = &config.lake;
+    lake.check_place()?;
+    let finished_versions = lake.finish_publishing()?;
+    if finished_versions > 0 {
+        tracing::info!(finished_versions, "finished what an earlier run left");
+    }
+    let parent = lake.state()?;
     check_parent(&config, &parent)?;
-    let name = run_name();
-    tracing::info!(run = name, lake = %config.out.display(), threads = config.threads, "starting");
-    let staging = lake.stage(&name)?;
-    let run = Run { name: &name, config: &config, lake: &lake, parent: &parent, staging: &staging, progress };
-    let ended = run.to_commit();
-    // Jobs of a failed run may still write.
-    staging.clear();
+    let mut running = lake.begin(&parent, &config.author)?;
+    let name = running.name().to_owned();
+    tracing::info!(run = name, lake = %lake.place().display(), threads = config.threads, "starting");
+    let run = Run { config: &config, lake, parent: &parent, running: &mut running, progress };
+    let ended = run.execute();
+    if !matches!(&ended, Err(Error::Unknown { .. } | Error::Committed { .. })) {
+        // An entry that can't be removed is looked after by the next run.
+        let _ = running.end(lake);
+    }
     let mut report = match ended? {
         Outcome::Committed(report) => report,
         conflict => return Ok(conflict),
     };
     report.seconds = started.elapsed().as_secs_f64();
-    let written = report.write(&lake.own("runs").join(format!("{name}.json")));
+    let written = lake.store().replace(&format!("_taskloom/runs/{name}.json"), report.to_json()?.as_bytes());
     written.map_err(|cause| Error::committed(report.version, cause))?;
     tracing::info!(run = name, version = report.version, seconds = report.seconds, "committed");
     Ok(Outcome::Committed(report))
@@ -86,24 +91,22 @@ pub fn run(config: RunConfig, progress: &Arc<Progress>) -> Result<Outcome> {
 
 /// An error unless `run` could begin on the lake: what a rehearsal can tell. Changes nothing.
 pub fn check(config: &RunConfig) -> Result<()> {
-    match Lake::open(&config.out) {
-        Ok(lake) => check_parent(config, &lake.snapshot()?),
-        Err(Error::NoLake { .. }) => Lake::check_place(&config.out),
-        Err(error) => Err(error),
-    }
+    config.lake.check_place()?;
+    check_parent(config, &config.lake.state()?)
 }
 
-fn check_parent(config: &RunConfig, parent: &Snapshot) -> Result<()> {
-    if parent.version == 0 {
+fn check_parent(config: &RunConfig, parent: &State) -> Result<()> {
+    if parent.parts.is_empty() {
         return Ok(());
     }
+    let path = || config.lake.place().to_owned();
     if !config.is_overwrite {
-        return Err(Error::LakeExists { path: config.out.clone(), version: parent.version });
+        return Err(Error::LakeExists { path: path(), version: parent.version });
     }
     if parent.layout != config.layout {
         let (has, wanted) = (parent.layout, config.layout);
         return Err(Error::Layout {
-            path: config.out.clone(),
+            path: path(),
             has_by: has.date_by.word(),
             has_grain: has.date_grain.word(),
             by: wanted.date_by.word(),
@@ -113,88 +116,113 @@ fn check_parent(config: &RunConfig, parent: &Snapshot) -> Result<()> {
     Ok(())
 }
 
-fn recover(lake: &Lake) -> Result<()> {
-    let Recovered { published_versions, moved_files, swept_runs } = lake.recover()?;
-    if published_versions + swept_runs > 0 {
-        tracing::info!(published_versions, moved_files, swept_runs, "finished what an earlier run left");
-    }
-    Ok(())
-}
-
 impl Run<'_> {
-    fn to_commit(&self) -> Result<Outcome> {
+    fn execute(self) -> Result<Outcome> {
+        if let Some(beside) = self.running.beside() {
+            return Err(Error::LakeBusy { path: self.lake.place().to_owned(), holder: Some(beside.to_owned()) });
+        }
+        let workers = Workers::start(self.config.threads)?;
+        let encoding = Encoding { compression_level: self.config.compression_level };
+        let writer = PartWriter::new(self.lake.store(), &self.running.prefix(), encoding, workers.pool());
+        let (lake, ledger) = (self.lake, writer.ledger().clone());
+        let ended = self.write(&workers, writer);
+        if !matches!(&ended, Ok(Outcome::Committed(_)) | Err(Error::Unknown { .. } | Error::Committed { .. })) {
+            // What can't be removed now is swept by the next run.
+            let _ = ledger.take_back(&**lake.store());
+        }
+        ended
+    }
+
+    fn write(self, workers: &Workers, writer: PartWriter) -> Result<Outcome> {
         let config = self.config;
-        let workers = Workers::start(config.threads)?;
-        let scratch = Scratch::of(config.work_dir.as_deref(), self.lake.root())?;
-        let encoding = Encoding { compression_level: config.compression_level };
-        let writer = PartWriter::new(self.staging.folder(), &self.parent.checksum, encoding, workers.pool());
+        let scratch = Scratch::of(config.work_dir.as_deref(), self.lake.place())?;
         let opening = Opening {
             work_dir: scratch.path(),
-            lake_dir: &self.lake.own(""),
+            lake: self.lake.store().folder(),
             committed: self.parent.spool.as_deref(),
             held_bytes: config.memory.block_bytes(),
             is_alone: workers.are_alone(),
         };
         let feed = config.source.open(opening, self.progress)?;
         let progress = self.progress;
-        let tools = Tools { config, workers: &workers, writer: writer.clone(), scratch: scratch.path(), progress };
+        let tools = Tools { config, workers, writer: writer.clone(), scratch: scratch.path(), progress };
         let produced = Coordinator::new(tools, feed).run()?;
         self.commit(produced, &writer)
     }
 
-    fn commit(&self, produced: Produced, writer: &PartWriter) -> Result<Outcome> {
-        let Produced { mut files, mut report, rejects, tail } = produced;
-        report.run = self.name.to_owned();
-        report.rejects_file = rejects.publish(&self.lake.own("rejects").join(format!("{}.ndjson", self.name)))?;
+    fn commit(self, produced: Produced, writer: &PartWriter) -> Result<Outcome> {
+        let Produced { mut parts, mut report, rejects, tail } = produced;
+        let (store, name) = (&**self.lake.store(), self.running.name().to_owned());
+        report.run = name.clone();
+        report.rejects_file = rejects.publish(store, &format!("_taskloom/rejects/{name}.ndjson"))?;
         check_rejects(self.config, &report)?;
-        check_count(&report, &files, tail.as_deref())?;
-        if would_empty(self.parent, &files) {
+        check_count(&report, &parts, tail.as_deref())?;
+        let counts = counts(&report, &parts);
+        if would_empty(self.parent, &parts) {
             if let Some(tail) = tail {
                 // Who went on with it would only come here again.
-                self.put_away(tail)?;
+                put_away(tail, store, &name)?;
             }
-            return Err(Error::NothingToOverwriteWith { path: self.lake.root().to_owned(), rejected: report.rejected });
+            return Err(Error::NothingToOverwriteWith {
+                path: self.lake.place().to_owned(),
+                rejected: report.rejected,
+            });
         }
-        files.extend(writer.write_empty()?);
-        report.count_files(&files);
+        parts.extend(writer.write_empty()?);
+        report.count_files(&parts);
         self.progress.enter(Stage::Committing);
         let change = Change {
-            run: self.name,
-            spool: tail.as_ref().and_then(|tail| tail.receipt()),
+            operation: self.config.source.operation(),
+            author: self.config.author.clone(),
+            source: Some(self.config.source.words()),
             layout: self.config.layout,
-            add: files,
-            remove: self.parent.files.keys().cloned().collect(),
+            opts: self.config.source.opts(),
+            counts,
+            remove: self.parent.parts.values().map(RemovedPart::of).collect(),
+            add: parts,
+            spool: tail.as_ref().and_then(|tail| tail.receipt()),
+            ..Change::default()
         };
         let last_word = || self.progress.check();
-        match self.lake.commit(self.parent, self.staging, change, last_word)? {
+        match self.lake.commit(self.parent, self.running, change, last_word)? {
             CommitOutcome::Committed(version) => report.version = version,
             CommitOutcome::Conflict(version) => return Ok(Outcome::Conflict { version }),
+            CommitOutcome::Unknown { version, cause } => return Err(Error::unknown(version, cause)),
         }
         if let Some(tail) = tail {
             report.fetch = Some(tail.report(self.progress));
-            report.raw_file = self.put_away(tail).map_err(|cause| Error::committed(report.version, cause))?;
+            report.raw_file = put_away(tail, store, &name).map_err(|cause| Error::committed(report.version, cause))?;
         }
         Ok(Outcome::Committed(Box::new(report)))
     }
+}
 
-    /// What was received is of no use any more, unless it is to be kept.
-    fn put_away(&self, tail: Box<dyn Tail>) -> Result<Option<std::path::PathBuf>> {
-        tail.put_away(&self.lake.own("raw"), self.name)
+/// What was received is of no use any more, unless it is to be kept.
+fn put_away(tail: Box<dyn Tail>, store: &dyn Store, name: &str) -> Result<Option<std::path::PathBuf>> {
+    tail.put_away(store, &format!("_taskloom/raw/{name}"))
+}
+
+fn counts(report: &Report, parts: &[PartEntry]) -> Counts {
+    Counts {
+        tasks_read: report.tasks_read,
+        tasks: parts.iter().map(|part| part.rows(tasks::TABLE.name)).sum(),
+        rejected: report.rejected,
+        superseded: report.superseded,
     }
 }
 
 /// True where a lake that holds tasks, or anything at all, would hold none, or nothing, after the commit.
-fn would_empty(parent: &Snapshot, files: &[FileEntry]) -> bool {
-    let is_of_tasks = |file: &FileEntry| file.table == tasks::TABLE.name && file.rows > 0;
-    let holds_tasks = parent.files.values().any(is_of_tasks);
-    parent.version > 0 && files.is_empty() || holds_tasks && !files.iter().any(is_of_tasks)
+fn would_empty(parent: &State, parts: &[PartEntry]) -> bool {
+    let has_tasks = |part: &PartEntry| part.rows(tasks::TABLE.name) > 0;
+    let held_tasks = parent.parts.values().any(has_tasks);
+    !parent.is_bare() && parts.is_empty() || held_tasks && !parts.iter().any(has_tasks)
 }
 
 /// A delivery says how many tasks it has: other numbers are an error.
-fn check_count(report: &Report, files: &[FileEntry], tail: Option<&dyn Tail>) -> Result<()> {
+fn check_count(report: &Report, parts: &[PartEntry], tail: Option<&dyn Tail>) -> Result<()> {
     let Some(expected) = tail.and_then(Tail::expected_tasks) else { return Ok(()) };
-    let memberships = files.iter().filter(|file| file.table == delivery_tasks::TABLE.name);
-    let found = memberships.map(|file| file.rows).sum::<u64>() + report.rejected;
+    let memberships = parts.iter().map(|part| part.rows(delivery_tasks::TABLE.name));
+    let found = memberships.sum::<u64>() + report.rejected;
     if found == expected {
         return Ok(());
     }
@@ -212,10 +240,4 @@ fn check_rejects(config: &RunConfig, report: &Report) -> Result<()> {
         }),
         _ => Ok(()),
     }
-}
-
-/// A name that no other run has: when it started, and which process it is.
-fn run_name() -> String {
-    let now = chrono::Utc::now();
-    format!("{}-{:x}", now.format("%Y%m%dT%H%M%S%3fZ"), std::process::id())
 }

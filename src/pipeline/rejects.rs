@@ -1,12 +1,12 @@
 //! The rejects of a run on their way to its reject file.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Seek, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::{self, BufWriter, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 use crate::parse::Reject;
+use crate::store::Store;
 
 /// First those of blocks in the order of the blocks, then those of parts in the order of the parts, so that the file doesn't depend on
 /// threads. Until then both wait in nameless files.
@@ -40,23 +40,18 @@ impl Rejects {
     }
 
     /// Writes the reject file of the run; `None` where there are no rejects.
-    pub(super) fn publish(self, path: &Path) -> Result<Option<PathBuf>> {
+    pub(super) fn publish(self, store: &dyn Store, path: &str) -> Result<Option<PathBuf>> {
         if self.count == 0 {
             return Ok(None);
         }
-        self.copy_to(path).map_err(Error::file("write", path))?;
-        Ok(Some(path.to_owned()))
-    }
-
-    fn copy_to(self, path: &Path) -> io::Result<()> {
-        // Rejects are the customer's data as it came: for the owner's eyes.
-        let mut file = File::options().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+        let mut all: Box<dyn Read> = Box::new(io::empty());
         for spool in [self.blocks, self.parts].into_iter().flatten() {
-            let mut spool = spool.into_inner()?;
-            spool.rewind()?;
-            io::copy(&mut spool, &mut file)?;
+            let file = spool.into_inner().map_err(io::Error::from).and_then(|mut file| file.rewind().map(|()| file));
+            all = Box::new(all.chain(file.map_err(Error::file("read back rejects from", &self.scratch))?));
         }
-        file.sync_all()
+        // Rejects are the customer's data as it came.
+        store.put_private(path, &mut all)?;
+        Ok(Some(store.place().join(path)))
     }
 }
 

@@ -21,7 +21,7 @@ pub(super) struct Scratch {
 const MODE: u32 = 0o700;
 
 impl Scratch {
-    /// Makes the folder for the lake at `lake`, which must exist.
+    /// Makes the folder for the lake at `lake`.
     pub(super) fn of(work_dir: Option<&Path>, lake: &Path) -> Result<Scratch> {
         let Some(work_dir) = work_dir else {
             let folder = std::env::temp_dir();
@@ -54,7 +54,7 @@ impl Drop for Scratch {
 
 /// A name that no other lake has: for people its own, for the rest a hash of where it lies.
 fn name_of(lake: &Path) -> Result<String> {
-    let place = lake.canonicalize().map_err(Error::file("find", lake))?;
+    let place = lake.canonicalize().or_else(|_| std::path::absolute(lake)).map_err(Error::file("find", lake))?;
     let own: String = place.file_name().unwrap_or_default().to_string_lossy().chars().take(40).collect();
     Ok(format!("{own}-{:016x}", xxh3_64(place.as_os_str().as_encoded_bytes())))
 }

@@ -8,41 +8,35 @@ mod owned;
 mod rows;
 mod tree;
 
-use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
-use std::path::Path;
 
 use arrow::array::{Array, AsArray, StringArray};
 use bumpalo::Bump;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
 
-use crate::commit::Lake;
 use crate::error::{Error, Result};
 use crate::file;
-use crate::part::FileEntry;
+use crate::lake::{Lake, State};
+use crate::part::PartEntry;
+use crate::store::Store;
 use crate::table::catalog::{
     annotations, attachments, chunks, criterion_evaluations, messages, reasoning, reference_texts, rubric_criteria,
     rubric_evaluations, rubrics, sensitive_content_reports, submissions, task_errors, tasks, threads, turns,
 };
-use crate::table::{Dataset, Table, TableReader};
+use crate::table::{Table, TableReader};
 use owned::Json;
 use tree::{Child, Tree};
 
 /// Writes every task of the lake's newest version as one line of JSON, in no particular order; gives their number.
 pub fn restore(lake: &Lake, out: &mut dyn Write) -> Result<u64> {
-    let mut parts: BTreeMap<&str, HashMap<&str, &FileEntry>> = BTreeMap::new();
-    let snapshot = lake.readable_snapshot()?;
-    for entry in snapshot.files.values() {
-        let is_of_tasks = Table::named(&entry.table).is_some_and(|table| table.dataset == Dataset::Tasks);
-        // The path below the table's folder is the same for all files of a part.
-        let (_, part) = entry.path.split_once('/').unwrap_or_default();
-        if is_of_tasks && entry.rows > 0 {
-            parts.entry(part).or_default().insert(&entry.table, entry);
-        }
-    }
+    restore_state(lake, &lake.readable_state()?, out)
+}
+
+/// The same of one version.
+pub fn restore_state(lake: &Lake, state: &State, out: &mut dyn Write) -> Result<u64> {
     let (mut restored, mut line) = (0, String::new());
-    for files in parts.values() {
-        let mut part = Part::open(lake.root(), files)?;
+    for entry in state.in_order().into_iter().filter(|part| part.rows(tasks::TABLE.name) > 0) {
+        let mut part = Part::open(&**lake.store(), entry)?;
         while let Some(task) = part.next_task()? {
             line.clear();
             task.write(&mut line);
@@ -64,9 +58,9 @@ struct Cursor<R> {
 }
 
 impl<R: TableReader> Cursor<R> {
-    fn open(root: &Path, files: &HashMap<&str, &FileEntry>, table: &'static Table) -> Result<Cursor<R>> {
-        let entry = files.get(table.name);
-        let reader = entry.map(|entry| file::open(&root.join(&entry.path))).transpose()?;
+    fn open(store: &dyn Store, part: &PartEntry, table: &'static Table) -> Result<Cursor<R>> {
+        let has_rows = part.rows(table.name) > 0;
+        let reader = has_rows.then(|| file::open(store, &part.path(table.name))).transpose()?;
         Ok(Cursor { table: table.name, reader, rows: None, at: 0, arena: Bump::new() })
     }
 
@@ -123,10 +117,10 @@ macro_rules! part {
         }
 
         impl Part {
-            fn open(root: &Path, files: &HashMap<&str, &FileEntry>) -> Result<Part> {
+            fn open(store: &dyn Store, part: &PartEntry) -> Result<Part> {
                 Ok(Part {
-                    tasks: Cursor::open(root, files, &tasks::TABLE)?,
-                    $($($table: Cursor::open(root, files, &$table::TABLE)?,)+)+
+                    tasks: Cursor::open(store, part, &tasks::TABLE)?,
+                    $($($table: Cursor::open(store, part, &$table::TABLE)?,)+)+
                 })
             }
 

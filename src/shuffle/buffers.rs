@@ -16,8 +16,6 @@ pub struct Part {
     pub number: u32,
     /// Its partition.
     pub key: Key,
-    /// Position among the parts of its partition, from 0.
-    pub ordinal: u32,
     /// Bytes of its frames.
     pub bytes: usize,
     held: Vec<Vec<u8>>,
@@ -62,7 +60,6 @@ struct Partition {
     held: Vec<Vec<u8>>,
     spilled: Vec<Segment>,
     bytes: usize,
-    cut_parts: u32,
 }
 
 /// The buffers of all partitions.
@@ -133,13 +130,11 @@ impl Buffers {
         let part = Part {
             number: self.cut_parts,
             key: key.clone(),
-            ordinal: partition.cut_parts,
             bytes: std::mem::take(&mut partition.bytes),
             held,
             spilled: std::mem::take(&mut partition.spilled),
             spill: self.spill.clone(),
         };
-        partition.cut_parts += 1;
         self.cut_parts += 1;
         Some(part)
     }

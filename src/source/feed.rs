@@ -13,6 +13,7 @@ use super::input::Input;
 use crate::error::Result;
 use crate::progress::Progress;
 use crate::report::FetchReport;
+use crate::store::Store;
 
 /// Where tasks come from.
 #[derive(Clone, Debug)]
@@ -29,8 +30,8 @@ pub enum Source {
 pub struct Opening<'a> {
     /// Folder for what must outlive the run if it ends early.
     pub work_dir: &'a Path,
-    /// The lake's own folder, where version 0.1.0 kept that.
-    pub lake_dir: &'a Path,
+    /// The lake's folder, if it lies in one: version 0.1.0 kept that there.
+    pub lake: Option<&'a Path>,
     /// What the newest version of the lake says of the source that it was made from: see [`Tail::receipt`].
     pub committed: Option<&'a str>,
     /// Bytes of blocks that may wait to be read.
@@ -46,6 +47,37 @@ impl Source {
             Source::Files(inputs) => inputs.iter().map(Input::name).collect(),
             #[cfg(feature = "api")]
             Source::Api(api) => vec![api.url.origin().ascii_serialization()],
+        }
+    }
+
+    /// What a run that reads it is called.
+    pub fn operation(&self) -> &'static str {
+        match self {
+            Source::Files(_) => "flatten",
+            #[cfg(feature = "api")]
+            Source::Api(_) => "export",
+        }
+    }
+
+    /// What it is, in few words.
+    pub fn words(&self) -> String {
+        match (self, self.names().as_slice()) {
+            #[cfg(feature = "api")]
+            (Source::Api(api), _) => {
+                format!("{} of {}", api.plan.query.words(), api.url.origin().ascii_serialization())
+            }
+            (_, [one]) => one.clone(),
+            (_, [first, .., last]) => format!("{} files, {first} to {last}", self.names().len()),
+            (_, []) => "no file".to_owned(),
+        }
+    }
+
+    /// The API's options that tasks are asked for with; `None` for files.
+    pub fn opts(&self) -> Option<Vec<String>> {
+        match self {
+            Source::Files(_) => None,
+            #[cfg(feature = "api")]
+            Source::Api(api) => Some(api.plan.query.opts.clone()),
         }
     }
 
@@ -82,8 +114,9 @@ pub trait Tail: Debug {
     fn expected_tasks(&self) -> Option<u64>;
     /// What came, for the report.
     fn report(&self, progress: &Progress) -> FetchReport;
-    /// Puts away what was received, behind the commit. Gives the file, if it was to be kept: as `name` in the folder `raw`.
-    fn put_away(self: Box<Self>, raw: &Path, name: &str) -> Result<Option<PathBuf>>;
+    /// Puts away what was received, behind the commit: into the store, as `path` and the ending of its form, if it was to be kept. Gives
+    /// that place.
+    fn put_away(self: Box<Self>, store: &dyn Store, path: &str) -> Result<Option<PathBuf>>;
 }
 
 /// Blocks as they come.

@@ -41,6 +41,17 @@ pub enum Dataset {
 }
 
 impl Dataset {
+    /// Its word in paths and records.
+    pub fn word(self) -> &'static str {
+        match self {
+            Dataset::Tasks => "tasks",
+            Dataset::Projects => "projects",
+            Dataset::Batches => "batches",
+            Dataset::Deliveries => "deliveries",
+            Dataset::DeliveryTasks => "delivery_tasks",
+        }
+    }
+
     /// The tables of this dataset, parents before children.
     pub fn tables(self) -> impl Iterator<Item = &'static Table> {
         TABLES.iter().copied().filter(move |table| table.dataset == self)

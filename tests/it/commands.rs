@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::lakes::taskloom;
+use crate::lakes::{taskloom, visible_files};
 
 const TASK: &str = r#"{"task_id": "t", "project": "p", "batch": "b", "created_at": "2025-01-01T00:00:00Z"}"#;
 
@@ -34,7 +34,8 @@ fn a_second_run_needs_overwrite_and_touches_only_its_own_files() {
     std::fs::write(&input, TASK.replace("\"p\"", "\"q\"")).unwrap();
     flatten(&input, &lake).arg("--overwrite").assert().success();
     assert_eq!(std::fs::read_to_string(&foreign).unwrap(), "mine");
-    assert!(!lake.join("tasks/project=p/batch=b").exists());
+    assert!(lake.join("tasks/project=p/batch=b").exists(), "replaced files stay for who reads them");
+    assert_eq!(visible_files(&lake).keys().filter(|path| path.starts_with("tasks/project=p")).count(), 1);
     assert!(lake.join("tasks/project=q/batch=b/date=2025-01-01").exists());
 }
 
@@ -126,18 +127,19 @@ fn restore_says_so_where_nothing_is_to_be_seen_and_spares_the_old_file() {
         (folder.path().join("in.json"), folder.path().join("lake"), folder.path().join("out.ndjson"));
     std::fs::write(&input, TASK).unwrap();
     std::fs::write(&out, "old").unwrap();
-    flatten(&input, &lake).env("TASKLOOM_CRASH_AT", "committed").assert().failure();
+    std::fs::create_dir_all(lake.join("_taskloom/running")).unwrap();
+    std::fs::write(lake.join("_taskloom/running/20250101T000000000Z-0123456789abcdef.json"), "{}").unwrap();
     let restore = || {
         let mut restore = taskloom();
         restore.arg("restore").arg(&lake).arg("--out").arg(&out);
         restore
     };
-    failed(restore(), 1, &["no version", "taskloom recover"]);
-    taskloom().arg("recover").arg(&lake).assert().success();
+    failed(restore(), 1, &["no data"]);
+    flatten(&input, &lake).assert().success();
     let tasks = lake.join("tasks/project=p/batch=b/date=2025-01-01");
     let file = std::fs::read_dir(&tasks).unwrap().next().unwrap().unwrap().path();
     std::fs::rename(&file, folder.path().join("away")).unwrap();
-    failed(restore(), 1, &["can't open"]);
+    failed(restore(), 1, &["is not there"]);
     assert_eq!(std::fs::read_to_string(&out).unwrap(), "old");
     std::fs::rename(folder.path().join("away"), &file).unwrap();
     restore().assert().success();

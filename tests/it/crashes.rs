@@ -1,136 +1,368 @@
-//! A run that is killed shows all or nothing.
+//! A run that ends in the middle shows all or nothing, and the next one leaves no trace of it.
 
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 
-use taskloom::internals::commit::{Change, CommitOutcome, Lake};
+use serde_json::Value;
+use taskloom::internals::config::RunConfig;
+use taskloom::internals::error::{Error, Result};
 use taskloom::internals::generate::{GenerateOptions, generate};
-use taskloom::internals::part::FileEntry;
+use taskloom::internals::lake::{Author, Lake};
+use taskloom::internals::report::Report;
+use taskloom::internals::store::{Fault, Faulty, MemoryStore, Store};
+use taskloom::internals::table::TABLES;
 
-use crate::lakes::{restored, taskloom, visible_files};
+use crate::lakes::{config, restored, run, running, taskloom};
 
-const TASKS: u64 = 12;
+const TASKS: u64 = 5;
 
-fn input(folder: &Path, seed: u64) -> std::path::PathBuf {
+fn input(folder: &Path, seed: u64, tasks: u64) -> PathBuf {
     let input = folder.join(format!("input{seed}.ndjson"));
     let mut file = std::fs::File::create(&input).unwrap();
-    generate(&GenerateOptions { tasks: TASKS, seed, partitions: 2, ..Default::default() }, &mut file).unwrap();
+    generate(&GenerateOptions { tasks, seed, partitions: 2, ..Default::default() }, &mut file).unwrap();
     input
 }
 
-/// Runs the program until it is killed at a point of the commit.
-fn killed(input: &Path, lake: &Path, at: &str, flags: &[&str]) {
-    let mut command = taskloom();
-    command.arg("flatten").arg(input).arg("--out").arg(lake).args(flags).env("TASKLOOM_CRASH_AT", at);
-    let output = command.assert().failure();
-    assert_eq!(output.get_output().status.code(), None, "killed by a signal");
+/// A run into a store, by one thread, so that its operations come in the same order each time.
+fn run_on(store: &Arc<dyn Store>, input: &Path, is_overwrite: bool) -> Result<Report> {
+    let lake = Lake::on(Arc::clone(store));
+    let out = input.parent().unwrap();
+    run(RunConfig { lake, is_overwrite, threads: 1, work_dir: None, ..config(input, out) })
 }
 
-#[test]
-fn killed_while_publishing_the_next_command_finishes_it() {
-    let folder = tempfile::tempdir().unwrap();
-    let input = input(folder.path(), 1);
-    let undisturbed = folder.path().join("undisturbed");
-    taskloom().arg("flatten").arg(&input).arg("--out").arg(&undisturbed).assert().success();
-    let expected = visible_files(&undisturbed);
-    for at in ["committed", "publishing:1", "publishing:17", "published"] {
-        let lake = folder.path().join(at);
-        killed(&input, &lake, at, &[]);
-        assert_eq!(Lake::open(&lake).unwrap().snapshot().unwrap().version, 0, "not readable before its marker");
-        taskloom().arg("recover").arg(&lake).assert().success();
-        assert!(visible_files(&lake) == expected, "{at}");
-        assert_eq!(restored(&Lake::open(&lake).unwrap()).len() as u64, TASKS);
-        // Once more changes nothing.
-        let recovered = Lake::open(&lake).unwrap().recover().unwrap();
-        assert_eq!(recovered, Default::default());
+fn copy(of: &MemoryStore) -> MemoryStore {
+    let copy = MemoryStore::named("copy");
+    for listed in of.list("").unwrap() {
+        copy.put(&listed.path, &of.get(&listed.path).unwrap().unwrap()).unwrap();
+    }
+    copy
+}
+
+fn lake_in(store: &MemoryStore) -> Lake {
+    Lake::on(Arc::new(store.clone()))
+}
+
+/// The files of a table at its newest version, as a reader of Delta's logs finds them; with that version.
+fn by_log(store: &MemoryStore, table: &str, newest: u64) -> Option<BTreeSet<String>> {
+    let mut files = BTreeSet::new();
+    for version in 0..=newest {
+        let log = store.get(&format!("{table}/_delta_log/{version:020}.json")).unwrap()?;
+        for line in String::from_utf8(log).unwrap().lines() {
+            let action: Value = serde_json::from_str(line).unwrap();
+            let path =
+                |kind: &str| Some(format!("{table}/{}", action.get(kind)?["path"].as_str()?.replace("%25", "%")));
+            files.extend(path("add"));
+            if let Some(removed) = path("remove") {
+                assert!(files.remove(&removed), "{removed} was there");
+            }
+        }
+    }
+    Some(files)
+}
+
+/// The newest version that the log of `tasks` shows, where there is any; every table must have it, and all of its files.
+fn published(store: &MemoryStore) -> u64 {
+    let logs = store.list("tasks/_delta_log").unwrap();
+    let version = |path: &str| path.rsplit('/').next()?.strip_suffix(".json")?.parse::<u64>().ok();
+    let newest = logs.iter().filter_map(|log| version(&log.path)).max().unwrap_or(0);
+    if newest == 0 {
+        return 0;
+    }
+    let there: BTreeSet<String> = store.list("").unwrap().into_iter().map(|listed| listed.path).collect();
+    for table in TABLES {
+        let files =
+            by_log(store, table.name, newest).unwrap_or_else(|| panic!("{} lacks version {newest}", table.name));
+        assert!(!files.is_empty() && files.is_subset(&there), "{} at version {newest}", table.name);
+    }
+    newest
+}
+
+/// What must hold of a lake behind whatever happened: its newest version is whole and published, and nothing else is there.
+fn check_whole(store: &MemoryStore) -> u64 {
+    let lake = lake_in(store);
+    let state = lake.state().unwrap();
+    assert_eq!(published(store), state.version);
+    let mut known = BTreeSet::new();
+    for part in state.parts.values() {
+        for (table, file) in &part.files {
+            let bytes = store.get(&part.path(table)).unwrap().unwrap();
+            assert_eq!(format!("{:032x}", xxhash_rust::xxh3::xxh3_128(&bytes)), file.checksum);
+            known.insert(part.path(table));
+        }
+    }
+    for table in TABLES {
+        let of_table = |path: &&String| path.starts_with(&format!("{}/", table.name));
+        let by_record = known.iter().filter(of_table).cloned().collect::<BTreeSet<_>>();
+        assert_eq!(by_log(store, table.name, state.version).unwrap(), by_record);
+    }
+    let removed = (1..=state.version).flat_map(|version| removed_by(store, version)).collect::<BTreeSet<_>>();
+    for listed in store.list("").unwrap().into_iter().filter(|listed| listed.path.ends_with(".parquet")) {
+        assert!(known.contains(&listed.path) || removed.contains(&listed.path), "{} is nobody's", listed.path);
+    }
+    assert_eq!(store.list("_taskloom/running").unwrap(), []);
+    state.version
+}
+
+fn removed_by(store: &MemoryStore, version: u64) -> Vec<String> {
+    let record = store.get(&format!("_taskloom/commits/{version:020}.json")).unwrap().unwrap();
+    let record: Value = serde_json::from_slice(&record).unwrap();
+    let parts = record["record"]["remove"].as_array().unwrap().iter();
+    let path = |part: &Value, table: &String| {
+        format!("{table}/{}/{}", part["folder"].as_str().unwrap(), part["part"].as_str().unwrap())
+    };
+    parts.flat_map(|part| part["files"].as_object().unwrap().keys().map(move |table| path(part, table))).collect()
+}
+
+/// How a run is disturbed.
+#[derive(Clone, Copy, Debug)]
+struct Disturbance {
+    /// At which of its operations, from 0.
+    at: usize,
+    fault: Fault,
+    /// Whether nothing works any more from then on.
+    is_end: bool,
+}
+
+/// A store in which the operation is disturbed; and how many operations there were. At each step that readers could see something
+/// of, one looks.
+fn disturbed(store: &MemoryStore, disturbance: Option<Disturbance>) -> (Faulty, Arc<AtomicUsize>) {
+    let operations = Arc::new(AtomicUsize::new(0));
+    let (counted, seen) = (Arc::clone(&operations), store.clone());
+    let faulty = Faulty::new(store, move |_, path| {
+        let at = counted.fetch_add(1, SeqCst);
+        if path.contains("_delta_log") || path.contains("commits") {
+            published(&seen);
+        }
+        match disturbance {
+            Some(disturbance) if at == disturbance.at => disturbance.fault,
+            Some(disturbance) if at > disturbance.at && disturbance.is_end => Fault::Failed,
+            _ => Fault::None,
+        }
+    });
+    (faulty, operations)
+}
+
+/// Disturbs a run at each of its operations in each way; then the next run must make good whatever is left.
+fn disturb_everywhere(before: &MemoryStore, first: &Path, is_overwrite: bool, second: &Path) {
+    let (faulty, operations) = disturbed(&copy(before), None);
+    run_on(&(Arc::new(faulty) as Arc<dyn Store>), first, is_overwrite).unwrap();
+    let operations = operations.load(SeqCst);
+    assert!(operations > 60, "{operations}");
+    let old = restored_or_none(&lake_in(before));
+    let expected = [first, second].map(|input| {
+        let store: Arc<dyn Store> = Arc::new(MemoryStore::named("undisturbed"));
+        run_on(&store, input, false).unwrap();
+        restored(&Lake::on(store))
+    });
+    for at in 0..operations {
+        for fault in [Fault::Failed, Fault::Unheard, Fault::Late] {
+            for is_end in [true, false] {
+                let disturbance = Disturbance { at, fault, is_end };
+                let store = copy(before);
+                let (faulty, _) = disturbed(&store, Some(disturbance));
+                let ended = run_on(&(Arc::new(faulty.clone()) as Arc<dyn Store>), first, is_overwrite);
+                if is_end {
+                    let mut bits = (at as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+                    faulty.lose(|| {
+                        bits = bits.rotate_left(7).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+                        bits >> 63 == 1
+                    });
+                }
+                if at % 2 == 0 {
+                    faulty.land();
+                }
+                let now = restored_or_none(&lake_in(&store));
+                assert!(now == old || now.as_ref() == Some(&expected[0]), "{disturbance:?}");
+                if ended.is_ok() || matches!(ended, Err(Error::Committed { .. })) {
+                    assert_eq!(now.as_ref(), Some(&expected[0]), "{disturbance:?}");
+                }
+                // What was late comes to be while the next run is about to commit.
+                let late = faulty.clone();
+                let next = Faulty::new(&store, move |name, path| {
+                    if name == "put_if_absent" && path.contains("commits") {
+                        late.land();
+                    }
+                    Fault::None
+                });
+                let overwrites = is_overwrite || now.is_some();
+                match run_on(&(Arc::new(next) as Arc<dyn Store>), second, overwrites) {
+                    Ok(_) => assert_eq!(restored(&lake_in(&store)), expected[1], "{disturbance:?}"),
+                    // The late record was the first.
+                    Err(Error::Conflict { .. }) => {
+                        assert_eq!(fault, Fault::Late, "{disturbance:?}");
+                        run_on(&(Arc::new(store.clone()) as Arc<dyn Store>), second, true).unwrap();
+                    }
+                    Err(error) => panic!("{disturbance:?}: {error}"),
+                }
+                faulty.land();
+                check_whole(&store);
+                assert_eq!(restored(&lake_in(&store)), expected[1], "{disturbance:?}");
+            }
+        }
+    }
+}
+
+fn restored_or_none(lake: &Lake) -> Option<BTreeMap<String, Value>> {
+    match lake.readable_state() {
+        Ok(_) => Some(restored(lake)),
+        Err(Error::NoVersion { .. }) => None,
+        Err(error) => panic!("{error}"),
     }
 }
 
 #[test]
-fn killed_before_the_record_nothing_is_visible_and_the_next_run_sweeps() {
+fn a_first_run_that_is_disturbed_at_any_operation_is_made_good() {
     let folder = tempfile::tempdir().unwrap();
-    let input = input(folder.path(), 2);
-    let lake = folder.path().join("lake");
-    killed(&input, &lake, "staged", &[]);
-    assert_eq!(visible_files(&lake).len(), 0);
-    let staging = lake.join("_taskloom/staging");
-    assert_ne!(std::fs::read_dir(&staging).unwrap().count(), 0);
-    taskloom().arg("flatten").arg(&input).arg("--out").arg(&lake).assert().success();
-    assert_eq!(restored(&Lake::open(&lake).unwrap()).len() as u64, TASKS);
-    assert_eq!(std::fs::read_dir(&staging).unwrap().count(), 0);
+    let (first, second) = (input(folder.path(), 1, TASKS), input(folder.path(), 2, TASKS));
+    disturb_everywhere(&MemoryStore::named("empty"), &first, false, &second);
 }
 
 #[test]
-fn killed_while_overwriting_the_old_or_the_new_lake_is_there() {
+fn an_overwriting_run_that_is_disturbed_at_any_operation_is_made_good() {
     let folder = tempfile::tempdir().unwrap();
-    let (first, second) = (input(folder.path(), 3), input(folder.path(), 4));
-    let lake = folder.path().join("lake");
-    taskloom().arg("flatten").arg(&first).arg("--out").arg(&lake).assert().success();
-    let before = restored(&Lake::open(&lake).unwrap());
-    killed(&second, &lake, "staged", &["--overwrite"]);
-    assert_eq!(restored(&Lake::open(&lake).unwrap()), before);
-    killed(&second, &lake, "removing:3", &["--overwrite"]);
-    Lake::open(&lake).unwrap().recover().unwrap();
-    let after = restored(&Lake::open(&lake).unwrap());
-    assert_eq!(after.len() as u64, TASKS);
-    assert!(after.keys().all(|id| !before.contains_key(id)));
-    let snapshot = Lake::open(&lake).unwrap().snapshot().unwrap();
-    assert_eq!(snapshot.version, 2);
-    assert_eq!(visible_files(&lake).len(), snapshot.files.len(), "nothing else is left");
+    let [zeroth, first, second] = [3, 4, 5].map(|seed| input(folder.path(), seed, TASKS));
+    let before = MemoryStore::named("before");
+    run_on(&(Arc::new(before.clone()) as Arc<dyn Store>), &zeroth, false).unwrap();
+    disturb_everywhere(&before, &first, true, &second);
+}
+
+/// How often a run is killed: more in `make soak`.
+fn kills() -> usize {
+    std::env::var("TASKLOOM_KILLS").map_or(100, |kills| kills.parse().unwrap())
+}
+
+#[test]
+fn a_process_that_is_killed_at_any_instant_shows_all_or_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (first, second) = (input(folder.path(), 6, 60), input(folder.path(), 7, 60));
+    let [whole, other] = [&first, &second].map(|input| {
+        let lake = folder.path().join("undisturbed").join(input.file_stem().unwrap());
+        taskloom().arg("flatten").arg(input).arg("--out").arg(&lake).assert().success();
+        restored(&Lake::open(&lake).unwrap())
+    });
+    let started = std::time::Instant::now();
+    let usual = folder.path().join("usual");
+    taskloom().arg("flatten").arg(&first).arg("--out").arg(&usual).assert().success();
+    let usual = started.elapsed();
+    for kill in 0..kills() {
+        let lake = folder.path().join(format!("lake{kill}"));
+        let mut command = std::process::Command::new(assert_cmd::cargo::cargo_bin("taskloom"));
+        command.arg("flatten").arg(&first).arg("--out").arg(&lake).arg("--work-dir").arg(folder.path());
+        let mut process = command.stdout(std::process::Stdio::null()).spawn().unwrap();
+        // Spread over the run; and, every other time, over the time between the record and the last log.
+        let share = f64::from(kill as u32 * 37 % 100) / 100.0;
+        if kill % 2 == 0 {
+            std::thread::sleep(usual.mul_f64(share));
+        } else {
+            let record = lake.join("_taskloom/commits/00000000000000000001.json");
+            while !record.exists() && process.try_wait().unwrap().is_none() {
+                std::hint::spin_loop();
+            }
+            std::thread::sleep(std::time::Duration::from_millis(20).mul_f64(share));
+        }
+        process.kill().unwrap();
+        process.wait().unwrap();
+        let now = Lake::open(&lake).ok().and_then(|lake| restored_or_none(&lake));
+        assert!(now.is_none() || now.as_ref() == Some(&whole), "kill {kill}");
+        let mut next = taskloom();
+        next.arg("flatten").arg(&second).arg("--out").arg(&lake);
+        if now.is_some() {
+            next.arg("--overwrite");
+        }
+        next.assert().success();
+        assert_eq!(restored(&Lake::open(&lake).unwrap()), other, "kill {kill}");
+        assert_eq!(running(&lake), 0);
+        std::fs::remove_dir_all(&lake).unwrap();
+    }
 }
 
 #[test]
 fn a_damaged_record_is_noticed() {
     let folder = tempfile::tempdir().unwrap();
-    let input = input(folder.path(), 5);
+    let input = input(folder.path(), 8, TASKS);
     let lake = folder.path().join("lake");
     taskloom().arg("flatten").arg(&input).arg("--out").arg(&lake).assert().success();
     let record = lake.join("_taskloom/commits/00000000000000000001.json");
     let text = std::fs::read_to_string(&record).unwrap();
     std::fs::write(&record, text.replacen("\"rows\":1", "\"rows\":2", 1)).unwrap();
-    let error = Lake::open(&lake).unwrap().snapshot().unwrap_err();
+    let error = Lake::open(&lake).unwrap().state().unwrap_err();
     assert!(error.to_string().contains("damaged"), "{error}");
 }
 
 #[test]
-fn of_two_runs_on_the_same_version_one_is_in_and_the_other_is_told() {
+fn a_living_run_is_not_swept_and_keeps_others_out_and_a_dead_one_does_not() {
     let folder = tempfile::tempdir().unwrap();
-    let lake = Lake::create(&folder.path().join("lake")).unwrap();
-    let parent = lake.snapshot().unwrap();
-    let commit = |run: &str| {
-        let staging = lake.stage(run).unwrap();
-        let key = taskloom::internals::partition::Key::task(Some(run), None, None);
-        let table = taskloom::internals::table::Table::named("tasks").unwrap();
-        let name = "part-0.parquet";
-        std::fs::write(taskloom::internals::part::file_path(staging.folder(), table.name, name), run).unwrap();
-        let file = FileEntry {
-            table: table.name.to_owned(),
-            path: format!("{}/{}/{name}", table.name, key.path()),
-            rows: 1,
-            bytes: run.len() as u64,
-            checksum: taskloom::internals::part::checksum(run.as_bytes()),
-        };
-        lake.commit(
-            &parent,
-            &staging,
-            Change { run, spool: None, layout: Default::default(), add: vec![file], remove: Vec::new() },
-            || Ok(()),
-        )
-    };
-    assert_eq!(commit("first").unwrap(), CommitOutcome::Committed(1));
-    assert_eq!(commit("second").unwrap(), CommitOutcome::Conflict(1));
-    let files = visible_files(lake.root());
-    assert_eq!(files.into_values().collect::<Vec<_>>(), [b"first"]);
-    assert_eq!(std::fs::read_dir(lake.own("staging")).unwrap().count(), 0);
+    let input = input(folder.path(), 9, TASKS);
+    let store = MemoryStore::named("memory");
+    let lake = lake_in(&store);
+    let living = lake.begin(&lake.state().unwrap(), &Author::default()).unwrap();
+    let file = format!("tasks/project=p/batch=b/date=2025-01-01/{}000000.parquet", living.prefix());
+    store.put(&file, b"half a file").unwrap();
+    let refused = run_on(lake.store(), &input, false).unwrap_err();
+    assert!(matches!(refused, Error::LakeBusy { .. }), "{refused}");
+    assert_eq!(lake.recover(&Author::default()).unwrap(), Default::default());
+    assert!(store.get(&file).unwrap().is_some());
+    // Its process is gone, and its entry stays.
+    drop(living);
+    run_on(lake.store(), &input, false).unwrap();
+    assert!(store.get(&file).unwrap().is_none());
+    assert_eq!(check_whole(&store), 1);
 }
 
 #[test]
-fn a_living_run_is_not_swept_and_a_dead_one_is() {
+fn logs_that_are_torn_gone_or_of_a_new_table_are_mended() {
     let folder = tempfile::tempdir().unwrap();
-    let lake = Lake::create(&folder.path().join("lake")).unwrap();
-    let staging = lake.stage("living").unwrap();
-    assert_eq!(lake.recover().unwrap().swept_runs, 0);
-    assert!(staging.folder().is_dir());
-    drop(staging);
-    std::fs::create_dir(lake.own("staging").join("dead")).unwrap();
-    assert_eq!(lake.recover().unwrap().swept_runs, 1);
+    let input = input(folder.path(), 10, TASKS);
+    let store = MemoryStore::named("memory");
+    let lake = lake_in(&store);
+    run_on(lake.store(), &input, false).unwrap();
+    run_on(lake.store(), &input, true).unwrap();
+    let whole = copy(&store);
+    let log = |table: &str, version: u64| format!("{table}/_delta_log/{version:020}.json");
+    let text = store.get(&log("messages", 1)).unwrap().unwrap();
+    store.replace(&log("messages", 1), &text[..text.len() / 2]).unwrap();
+    store.replace(&log("tasks", 2), b"").unwrap();
+    store.delete(&log("annotations", 0)).unwrap();
+    assert_eq!(lake.recover(&Author::default()).unwrap().mended_logs, 2);
+    // A table that an older release did not know.
+    for listed in store.list("rubrics/_delta_log").unwrap() {
+        store.delete(&listed.path).unwrap();
+    }
+    run_on(lake.store(), &input, true).unwrap();
+    for table in TABLES {
+        for version in 0..=2 {
+            let path = log(table.name, version);
+            assert_eq!(store.get(&path).unwrap(), whole.get(&path).unwrap(), "{path}");
+        }
+    }
+    assert_eq!(check_whole(&store), 3);
+}
+
+#[test]
+fn a_start_takes_the_newest_snapshot_and_spares_the_records_before_it() {
+    let store = MemoryStore::named("memory");
+    let lake = lake_in(&store);
+    let folder = tempfile::tempdir().unwrap();
+    let input = input(folder.path(), 11, 1);
+    for version in 1..=101 {
+        assert_eq!(run_on(lake.store(), &input, version > 1).unwrap().version, version);
+    }
+    let is_read = Arc::new(AtomicBool::new(false));
+    let old = Arc::clone(&is_read);
+    let faulty = Faulty::new(&store, move |name, path| {
+        let is_old = name == "get" && path.contains("commits/000000000000000000") && !path.contains("101");
+        old.fetch_or(is_old, SeqCst);
+        Fault::None
+    });
+    let state = Lake::on(Arc::new(faulty)).state().unwrap();
+    assert!(state.version == 101 && !is_read.load(SeqCst));
+    // Without the snapshots, or with broken ones, it is the same.
+    for listed in store.list("_taskloom/snapshots").unwrap() {
+        store.replace(&listed.path, b"broken").unwrap();
+    }
+    assert_eq!(lake.state().unwrap(), state);
+    let begun = store.get("tasks/_delta_log/_last_checkpoint").unwrap().unwrap();
+    assert!(String::from_utf8(begun).unwrap().contains("\"version\":100"));
 }

@@ -1,9 +1,9 @@
 //! What the schema does not know is reported, by the run and by a look at the lake.
 
 use serde_json::{Value, json};
-use taskloom::internals::commit::Lake;
 use taskloom::internals::drift::{Finding, What};
 use taskloom::internals::inspect::drift_of;
+use taskloom::internals::lake::Lake;
 use taskloom::internals::report::DriftReport;
 
 use crate::lakes::{flatten_text, taskloom};
@@ -140,6 +140,6 @@ fn what_the_api_is_known_to_send_is_not_reported() {
     let (report, lake) = flatten_text(task.to_string(), folder.path());
     assert_eq!(report.drift.findings, []);
     assert_eq!(look(&lake).findings, []);
-    let shown = taskloom().arg("drift").arg(lake.root()).assert().success();
+    let shown = taskloom().arg("drift").arg(lake.place()).assert().success();
     assert_eq!(shown.get_output().stdout, b"nothing that the schema does not know\n");
 }

@@ -11,10 +11,10 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use taskloom::internals::commit::Lake;
 use taskloom::internals::config::RunConfig;
 use taskloom::internals::error::{Error, ErrorKind, Result};
 use taskloom::internals::generate::{GenerateOptions, generate};
+use taskloom::internals::lake::Lake;
 use taskloom::internals::pipeline::{self, Outcome};
 use taskloom::internals::progress::Progress;
 use taskloom::internals::report::Report;
@@ -23,7 +23,7 @@ use taskloom::internals::source::Source;
 use taskloom::internals::source::api::query::{EXPANDABLE, OPTS, parameter};
 use taskloom::internals::source::api::{ApiConfig, Key, Moving, Patience, Plan, Query, Selector};
 
-use crate::lakes::{self, restored, visible_files};
+use crate::lakes::{self, batches, files_of, restored, visible_files};
 
 pub const KEY: &str = "test_canary_0123456789";
 const NOW: i64 = 1_763_000_000_000_000;
@@ -85,11 +85,9 @@ fn beside(lake: &Lake) -> BTreeMap<&'static str, Vec<String>> {
 }
 
 fn rows(lake: &Lake, table: &str) -> Vec<String> {
-    let files = lake.readable_snapshot().unwrap().files;
-    let files = files.values().filter(|file| file.table == table);
     let mut rows = Vec::new();
-    for file in files {
-        for batch in crate::lakes::batches(&lake.root().join(&file.path)) {
+    for file in files_of(lake, table) {
+        for batch in batches(&file) {
             let cell = |column: &arrow::array::ArrayRef, row| format!("{:?}", column.slice(row, 1));
             let line = |row| batch.columns().iter().map(|column| cell(column, row)).collect::<String>();
             rows.extend((0..batch.num_rows()).map(line));

@@ -11,7 +11,7 @@ use taskloom::internals::pipeline::{self, Outcome};
 use taskloom::internals::progress::Progress;
 use taskloom::internals::table::TABLES;
 
-use crate::lakes::{config, taskloom, visible_files};
+use crate::lakes::{config, running, taskloom, visible_files};
 
 const TASK: &str = r#"{"task_id": "t", "project": "p", "batch": "b", "created_at": "2025-01-01T00:00:00Z"}"#;
 
@@ -142,7 +142,7 @@ fn a_signal_ends_a_run_that_waits_and_leaves_nothing() {
         assert!(Command::new("kill").args(["-s", signal, &run.id().to_string()]).status().unwrap().success());
         assert_eq!(run.wait().unwrap().code(), Some(status));
         assert!(visible_files(&lake).is_empty());
-        assert_eq!(std::fs::read_dir(lake.join("_taskloom/staging")).unwrap().count(), 0);
+        assert_eq!(running(&lake), 0);
     }
 }
 
@@ -169,7 +169,7 @@ fn a_run_that_is_stopped_at_any_moment_is_in_wholly_or_not_at_all() {
                 Ok(report) => assert_eq!(report.tables["tasks"].rows, 400),
                 Err(Error::Interrupted { signal: 2 }) => {
                     assert!(visible_files(&lake).is_empty());
-                    assert_eq!(std::fs::read_dir(lake.join("_taskloom/staging")).unwrap().count(), 0);
+                    assert_eq!(running(&lake), 0);
                 }
                 Err(error) => panic!("{error}"),
             }

@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::{Value, json};
-use taskloom::internals::commit::Lake;
 use taskloom::internals::error::{Error, ErrorKind};
+use taskloom::internals::lake::Lake;
 use taskloom::internals::simulate::{Simulator, Store};
 use taskloom::internals::source::api::{Patience, Selector};
 

@@ -4,9 +4,9 @@ use std::io::Write;
 use std::path::Path;
 
 use serde_json::{Value, json};
-use taskloom::internals::commit::Lake;
+use taskloom::internals::lake::Lake;
 
-use crate::lakes::{self, config, flatten_text, rejects, restored, taskloom};
+use crate::lakes::{self, batches, config, files_of, flatten_text, rejects, restored, taskloom};
 
 fn task(id: &str) -> Value {
     json!({"task_id": id, "project": "p", "batch": "b", "created_at": "2025-01-01T00:00:00Z", "threads": []})
@@ -195,9 +195,7 @@ fn a_page_may_list_several_kinds_and_objects_may_come_in_pieces() {
     let (report, lake) = flatten_text(text.map(|value| value.to_string()).join("\n"), folder.path());
     assert_eq!(rejects(&report), Vec::<Value>::new());
     assert_eq!((report.tables["projects"].rows, report.tables["batches"].rows), (1, 1));
-    let snapshot = lake.snapshot().unwrap();
-    let file = snapshot.files.values().find(|file| file.table == "projects" && file.rows > 0).unwrap();
-    let batch = crate::lakes::batches(&lake.root().join(&file.path)).remove(0);
+    let batch = batches(&files_of(&lake, "projects")[0]).remove(0);
     let shown = format!("{:?}", batch.columns());
     assert!(shown.contains("New name") && shown.contains("\"x\""), "{shown}");
 }
@@ -272,10 +270,9 @@ fn a_page_of_scales_older_api_is_its_tasks() {
 /// The rows of `delivery_tasks`, each with its `extra`.
 fn memberships(lake: &Lake) -> Vec<(String, String, Option<Value>)> {
     use arrow::array::{Array, AsArray};
-    let files = lake.readable_snapshot().unwrap().files;
     let mut rows = Vec::new();
-    for file in files.values().filter(|file| file.table == "delivery_tasks") {
-        for batch in crate::lakes::batches(&lake.root().join(&file.path)) {
+    for file in files_of(lake, "delivery_tasks") {
+        for batch in batches(&file) {
             let text = |column: usize, row: usize| batch.column(column).as_string::<i32>().value(row).to_owned();
             let extra = |row| batch.column(2).is_valid(row).then(|| serde_json::from_str(&text(2, row)).unwrap());
             rows.extend((0..batch.num_rows()).map(|row| (text(0, row), text(1, row), extra(row))));

@@ -7,9 +7,9 @@ use arrow::array::RecordBatch;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
 use serde::Deserialize;
 use serde_json::Value;
-use taskloom::internals::commit::Lake;
 use taskloom::internals::config::{Memory, RunConfig};
 use taskloom::internals::error::Result;
+use taskloom::internals::lake::{Author, Lake};
 use taskloom::internals::partition::Layout;
 use taskloom::internals::pipeline;
 use taskloom::internals::report::Report;
@@ -19,7 +19,7 @@ use taskloom::internals::source::{Input, Source};
 pub fn config(input: &Path, out: &Path) -> RunConfig {
     RunConfig {
         source: Source::Files(vec![Input::File(input.to_owned())]),
-        out: out.to_owned(),
+        lake: Lake::at(out).unwrap(),
         // So that it goes with the lake.
         work_dir: Some(out.join("_taskloom/work")),
         is_overwrite: false,
@@ -28,6 +28,7 @@ pub fn config(input: &Path, out: &Path) -> RunConfig {
         memory: Memory { limit_bytes: 64 << 20 },
         compression_level: Default::default(),
         max_rejects: None,
+        author: Author::default(),
     }
 }
 
@@ -64,13 +65,28 @@ pub fn by_id(lines: &[u8]) -> BTreeMap<String, Value> {
     lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(parse).map(id).collect()
 }
 
-/// All visible files of a lake with their bytes, by path below the lake.
+/// All files of data in a lake with their bytes, by path below the lake. Their names are without what tells one run from another.
 pub fn visible_files(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    let entries = walkdir::WalkDir::new(root).into_iter().filter_entry(|entry| entry.file_name() != "_taskloom");
-    let files = entries.map(Result::unwrap).filter(|entry| entry.file_type().is_file());
-    files
-        .map(|file| (file.path().strip_prefix(root).unwrap().to_owned(), std::fs::read(file.path()).unwrap()))
-        .collect()
+    let files = walkdir::WalkDir::new(root).into_iter().map(Result::unwrap);
+    let files = files.filter(|file| file.path().extension().is_some_and(|ending| ending == "parquet"));
+    let file = |file: walkdir::DirEntry| {
+        let (folder, name) = (file.path().parent().unwrap(), file.file_name().to_str().unwrap());
+        let (_, number) = name.strip_prefix("part-").unwrap().split_once('-').unwrap();
+        (folder.strip_prefix(root).unwrap().join(number), std::fs::read(file.path()).unwrap())
+    };
+    files.map(file).collect()
+}
+
+/// Runs that say they are writing to a lake, dead ones included.
+pub fn running(lake: &Path) -> usize {
+    std::fs::read_dir(lake.join("_taskloom/running")).map_or(0, Iterator::count)
+}
+
+/// Where the files of a table with rows lie.
+pub fn files_of(lake: &Lake, table: &str) -> Vec<PathBuf> {
+    let state = lake.state().unwrap();
+    let parts = state.parts.values().filter(|part| part.rows(table) > 0);
+    parts.map(|part| lake.place().join(part.path(table))).collect()
 }
 
 /// The rows of a file.

@@ -172,7 +172,7 @@ fn secrets_are_hidden_everywhere() {
     assert_eq!(texts.matches("[redacted]").count(), 6);
     assert!(!texts.contains("CANARY"), "{texts}");
     for file in
-        walkdir::WalkDir::new(lake.root()).into_iter().map(Result::unwrap).filter(|file| file.file_type().is_file())
+        walkdir::WalkDir::new(lake.place()).into_iter().map(Result::unwrap).filter(|file| file.file_type().is_file())
     {
         let bytes = std::fs::read(file.path()).unwrap();
         assert_eq!(memchr::memmem::find(&bytes, b"CANARY"), None, "{}", file.path().display());

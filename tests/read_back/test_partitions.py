@@ -91,9 +91,9 @@ def test_paths_are_escaped_as_hive_does(hand_written):
         "project=100%25",
         "project=%252F",
         "project=CON",
-        "project=🧵",
+        "project=%F0%9F%A7%B5",
     } <= folders
-    assert {"project=a b", "project=Ünïcödé 愛", "project=line%0Abreak", "project=nul%00", "project=0012"} <= folders
+    assert {"project=a%20b", "project=%C3%9Cn%C3%AFc%C3%B6d%C3%A9%20%E6%84%9B", "project=line%0Abreak", "project=0012"} <= folders
     assert f"project={NULL}" in folders
     assert "project=" not in folders
 

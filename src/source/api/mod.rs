@@ -38,6 +38,7 @@ use super::feed::{Feed, Opening, Tail};
 use crate::error::{Error, Result};
 use crate::progress::{ApiCounts, Progress};
 use crate::report::{FetchReport, LeftOut};
+use crate::store::Store;
 use crate::time::write_instant;
 use client::Client;
 use fetch::{Arrival, Fetcher};
@@ -184,23 +185,25 @@ impl Tail for Export {
         }
     }
 
-    fn put_away(mut self: Box<Self>, raw: &Path, name: &str) -> Result<Option<PathBuf>> {
+    fn put_away(mut self: Box<Self>, store: &dyn Store, path: &str) -> Result<Option<PathBuf>> {
         let ended = self.ended.take().ok_or(Error::Reader)?;
-        let keep_as = self.keeps_raw.then(|| raw.join(format!("{name}.ndjson.zst")));
-        if keep_as.is_some() {
-            std::fs::create_dir_all(raw).map_err(Error::file("create", raw))?;
-        }
-        ended.spool.finish(keep_as.as_deref())?;
-        Ok(keep_as)
+        let keep_as = self.keeps_raw.then(|| format!("{path}.ndjson.zst"));
+        ended.spool.finish(keep_as.as_deref().map(|path| (store, path)))?;
+        Ok(keep_as.map(|path| store.place().join(path)))
     }
 }
 
 /// Where an export writes down what it receives, in the folder for what is in work; version 0.1.0 had it in the lake's own folder.
 const SPOOL: &str = "spool.ndjson.zst";
 
+/// Where version 0.1.0 had it.
+fn spool_in(lake: Option<&Path>) -> Option<PathBuf> {
+    Some(lake?.join("_taskloom").join(SPOOL))
+}
+
 /// Says so where an export has left pages that are not committed: who reads from elsewhere might not think of it.
 pub(super) fn warn_of_unfinished(opening: Opening<'_>) {
-    for spool in [opening.work_dir.join(SPOOL), opening.lake_dir.join(SPOOL)] {
+    for spool in [Some(opening.work_dir.join(SPOOL)), spool_in(opening.lake)].into_iter().flatten() {
         if spool::is_unfinished(&spool, opening.committed) {
             let spool = spool.display();
             tracing::warn!(%spool, "an export into this lake was begun and has not ended: its command goes on with it after this run");
@@ -212,7 +215,9 @@ pub(super) fn warn_of_unfinished(opening: Opening<'_>) {
 /// A spool whose pages are committed already is dropped.
 pub(super) fn open(config: &ApiConfig, opening: Opening<'_>, progress: &Arc<Progress>) -> Result<Feed> {
     let place = opening.work_dir.join(SPOOL);
-    spool::adopt(&opening.lake_dir.join(SPOOL), &place)?;
+    if let Some(earlier) = spool_in(opening.lake) {
+        spool::adopt(&earlier, &place)?;
+    }
     let plan = config.plan.clone().of_account(config.account());
     let mut spool = Spool::open(&place, plan, config.is_restart, opening.committed)?;
     if config.keeps_raw {

@@ -61,7 +61,27 @@ pub const OPEN_STATUSES: [&str; 4] = ["pending", "canceled", "error", "deleted"]
 /// The status of completed tasks.
 pub const COMPLETED: &str = "completed";
 
+/// What is asked for may be thousands of ids.
+const MOST_WORDS: usize = 3;
+
 impl Query {
+    /// What is asked for, in words.
+    pub fn words(&self) -> String {
+        let words = self.of.iter().take(MOST_WORDS).map(|selector| match selector {
+            Selector::AllProjects => "all projects".to_owned(),
+            Selector::ProjectId(name) | Selector::ProjectName(name) => format!("project {name}"),
+            Selector::BatchId(name) | Selector::BatchName(name) => format!("batch {name}"),
+            Selector::Delivery(parameters) => {
+                let of = parameters.iter().map(|(_, value)| value.as_str()).collect::<Vec<_>>();
+                format!("delivery {}", of.join(" of "))
+            }
+            Selector::TaskId(id) => format!("task {id}"),
+        });
+        let words = words.collect::<Vec<_>>().join(", ");
+        let others = self.of.len().saturating_sub(MOST_WORDS);
+        if others == 0 { words } else { format!("{words} and {others} more") }
+    }
+
     /// True where a time is asked for, and so only tasks that have one.
     pub fn has_times(&self) -> bool {
         self.completed_after.is_some() || self.completed_before.is_some()

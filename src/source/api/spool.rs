@@ -21,6 +21,7 @@ use super::chain::ChainId;
 use super::glance::Glance;
 use crate::error::{Error, Result};
 use crate::json::redact;
+use crate::store::Store;
 use log::{Found, read_line, read_plan, read_skippable, skippable};
 
 pub use log::{Entry, Event, Moving, Plan};
@@ -144,15 +145,13 @@ impl Spool {
         &self.entries
     }
 
-    /// Takes the file out of the way: into another name, or nowhere.
-    pub fn finish(self, keep_as: Option<&Path>) -> Result<()> {
-        match keep_as {
-            Some(to) => {
-                self.file.sync_all().map_err(Error::file("write", &self.path))?;
-                relocate(&self.path, to).map_err(Error::file("move to", to))
-            }
-            None => std::fs::remove_file(&self.path).map_err(Error::file("remove", &self.path)),
+    /// Takes the file out of the way: into a store, if it is to be kept there.
+    pub fn finish(self, keep_as: Option<(&dyn Store, &str)>) -> Result<()> {
+        if let Some((store, path)) = keep_as {
+            let mut file = File::open(&self.path).map_err(Error::file("open", &self.path))?;
+            store.put_private(path, &mut file)?;
         }
+        std::fs::remove_file(&self.path).map_err(Error::file("remove", &self.path))
     }
 
     /// Appends a page, as one line, without its secrets. Gives the line.

@@ -1,0 +1,160 @@
+//! From files that lie in place to a version of all tables: one record, put only if nobody was faster.
+
+use super::record::{Author, Counts, FORMAT, Record, RemovedPart, seal};
+use super::running::{self, Running};
+use super::state::State;
+use super::{Lake, delta, now_after};
+use crate::error::{Error, Result};
+use crate::part::PartEntry;
+use crate::partition::Layout;
+use crate::store::Put;
+use crate::table::SCHEMA_VERSION;
+
+/// What is to be committed on top of a version.
+#[derive(Clone, Debug, Default)]
+pub struct Change {
+    /// What is done: see [`Record::operation`].
+    pub operation: &'static str,
+    /// Who does it.
+    pub author: Author,
+    /// What it was made from, in words.
+    pub source: Option<String>,
+    /// How tasks became partitions.
+    pub layout: Layout,
+    /// The API's options.
+    pub opts: Option<Vec<String>>,
+    /// What was counted.
+    pub counts: Counts,
+    /// Parts that go.
+    pub remove: Vec<RemovedPart>,
+    /// Parts that come. Their files lie in place.
+    pub add: Vec<PartEntry>,
+    /// The spool whose pages are in it.
+    pub spool: Option<String>,
+    /// The oldest version whose files are kept, if that changes.
+    pub oldest_version: Option<u64>,
+    /// Names of versions that are given, or taken away.
+    pub tags: std::collections::BTreeMap<String, Option<u64>>,
+}
+
+/// How a commit ended.
+#[derive(Debug)]
+pub enum CommitOutcome {
+    /// It is this version.
+    Committed(u64),
+    /// Another run committed the version that it would have been. Nothing of this one is data, or ever will be.
+    Conflict(u64),
+    /// Nobody can tell. Its files must stay where they are: the next run finds out.
+    Unknown {
+        /// The version that it may have become.
+        version: u64,
+        /// Why the record could not be put.
+        cause: Error,
+    },
+}
+
+/// How often a record is put whose fate is not known.
+const ATTEMPTS: usize = 3;
+
+impl Lake {
+    /// Commits what a run wrote on top of a version, and publishes it. `last_word` is asked when all is on the disk: its error is the
+    /// last that can prevent the commit. An error behind the commit is an [`Error::Committed`].
+    pub fn commit(
+        &self,
+        parent: &State,
+        running: &mut Running,
+        change: Change,
+        last_word: impl FnOnce() -> Result<()>,
+    ) -> Result<CommitOutcome> {
+        let mut record = self.record_of(parent, running.name(), change);
+        record.ended = running.to_end();
+        self.store().flush()?;
+        last_word()?;
+        let outcome = self.put_record(&record)?;
+        if let CommitOutcome::Committed(version) = outcome {
+            let mut behind = || -> Result<()> {
+                self.publish(version)?;
+                running.sweep(self).map(drop)
+            };
+            behind().map_err(|cause| Error::committed(version, cause))?;
+        }
+        Ok(outcome)
+    }
+
+    /// Commits what needs no file: there is nothing to take back. Tried again on top of whatever another run commits meanwhile.
+    pub(super) fn commit_words(
+        &self,
+        mut change: impl FnMut(&State) -> Result<Option<(Change, Vec<String>)>>,
+    ) -> Result<u64> {
+        loop {
+            let parent = self.state()?;
+            let Some((change, ended)) = change(&parent)? else { return Ok(parent.version) };
+            let mut record = self.record_of(&parent, &running::new_name(), change);
+            record.ended = ended;
+            match self.put_record(&record)? {
+                CommitOutcome::Committed(version) => {
+                    self.publish(version).map_err(|cause| Error::committed(version, cause))?;
+                    return Ok(version);
+                }
+                CommitOutcome::Conflict(_) => {}
+                CommitOutcome::Unknown { version, cause } => return Err(Error::unknown(version, cause)),
+            }
+        }
+    }
+
+    fn record_of(&self, parent: &State, run: &str, change: Change) -> Record {
+        let is_first = parent.version == 0;
+        Record {
+            format: FORMAT,
+            requires: Vec::new(),
+            lake_id: if is_first { uuid::Uuid::new_v4().to_string() } else { parent.lake_id.clone() },
+            version: parent.version + 1,
+            parent: parent.checksum.clone(),
+            created_at: now_after(&parent.created_at),
+            operation: change.operation.to_owned(),
+            run: run.to_owned(),
+            author: change.author,
+            source: change.source,
+            taskloom_version: env!("CARGO_PKG_VERSION").to_owned(),
+            renderer: delta::RENDERER,
+            schema_version: SCHEMA_VERSION,
+            layout: change.layout,
+            opts: change.opts,
+            counts: change.counts,
+            remove: change.remove,
+            add: change.add,
+            spool: change.spool,
+            checkpoints: Default::default(),
+            ended: Vec::new(),
+            oldest_version: change.oldest_version,
+            tags: change.tags,
+            tombstones: Vec::new(),
+        }
+    }
+
+    /// Puts a record. Whatever goes wrong with that, what then stands in its place decides.
+    fn put_record(&self, record: &Record) -> Result<CommitOutcome> {
+        let (bytes, _) = seal(record)?;
+        let (version, path) = (record.version, Lake::record_path(record.version));
+        let mut cause = None;
+        for _ in 0..ATTEMPTS {
+            match self.store().put_if_absent(&path, &bytes) {
+                Ok(Put::Done) => return Ok(CommitOutcome::Committed(version)),
+                // A store may say so although its own earlier attempt is what is there, or although nothing is.
+                Ok(Put::Exists) => {}
+                Ok(Put::Unknown(error)) => cause = Some(error),
+                // Only the first attempt can be the only one: one that failed before may still come to be.
+                Err(error) if cause.is_none() => return Err(error),
+                Err(error) => cause = Some(error),
+            }
+            match self.store().get(&path) {
+                Ok(Some(found)) if found == bytes => return Ok(CommitOutcome::Committed(version)),
+                Ok(Some(_)) => return Ok(CommitOutcome::Conflict(version)),
+                Ok(None) => {}
+                Err(error) => cause = Some(error),
+            }
+        }
+        let cause = cause.unwrap_or_else(|| Error::NoFile { path: self.place().join(&path) });
+        Ok(CommitOutcome::Unknown { version, cause })
+    }
+}

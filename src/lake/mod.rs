@@ -1,0 +1,177 @@
+//! A lake: twenty tables at one version. A run is in for every table, or for none.
+//!
+//! 1. A run puts its entry, so that what it leaves can be found, and writes its files under their final names.
+//! 2. One commit record, put only if no other run was faster, names them: this is the commit point.
+//! 3. From the record, and from nothing else, follow the logs of Delta Lake by which most readers find the files.
+//!
+//! Whatever stops a run before step 2 leaves nothing that is data; whatever stops it in step 3 is finished by the next run or by
+//! `recover`. Nobody removes files that a record might still come to name: see [`running`].
+
+mod commit;
+mod delta;
+mod publish;
+mod record;
+mod recover;
+mod running;
+mod state;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+
+pub use commit::{Change, CommitOutcome};
+pub use record::{Author, Counts, Record, RemovedPart};
+pub use recover::Recovered;
+pub use running::Running;
+pub use state::State;
+
+use crate::error::{Error, Result};
+use crate::store::{LocalStore, Store};
+
+/// The folder that is the lake's own.
+const OWN: &str = "_taskloom";
+const COMMITS: &str = "_taskloom/commits";
+const SNAPSHOTS: &str = "_taskloom/snapshots";
+
+/// A place where a lake is, or will be. A clone is the same lake.
+#[derive(Clone, Debug)]
+pub struct Lake {
+    store: Arc<dyn Store>,
+}
+
+impl Lake {
+    /// In a store. Nothing is looked at, and nothing is made.
+    pub fn on(store: Arc<dyn Store>) -> Lake {
+        Lake { store }
+    }
+
+    /// In a folder, which need not be there yet.
+    pub fn at(folder: &Path) -> Result<Lake> {
+        Error::if_address(folder)?;
+        Ok(Lake::on(Arc::new(LocalStore::at(folder))))
+    }
+
+    /// In a folder that must hold one.
+    pub fn open(folder: &Path) -> Result<Lake> {
+        let lake = Lake::at(folder)?;
+        lake.check()?;
+        Ok(lake)
+    }
+
+    /// An error unless a lake is here.
+    pub fn check(&self) -> Result<()> {
+        let has_own = |folder: &str| Ok::<_, Error>(!self.store.list(folder)?.is_empty());
+        if has_own(COMMITS)? || has_own("_taskloom/running")? {
+            return Ok(());
+        }
+        Err(Error::NoLake { path: self.place().to_owned() })
+    }
+
+    /// An error unless a lake is here or can be made.
+    pub fn check_place(&self) -> Result<()> {
+        if self.store.folder().is_some_and(Path::is_file) {
+            return Err(Error::NoFolder { path: self.place().to_owned() });
+        }
+        let names = self.store.top()?;
+        match names.iter().find(|name| *name != OWN) {
+            Some(found) if self.check().is_err() => {
+                Err(Error::NotEmpty { path: self.place().to_owned(), found: found.clone() })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Where its files are.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// What messages call it.
+    pub fn place(&self) -> &Path {
+        self.store.place()
+    }
+
+    /// The newest version.
+    pub fn state(&self) -> Result<State> {
+        self.state_up_to(u64::MAX)
+    }
+
+    /// The newest version, of a lake that must have data.
+    pub fn readable_state(&self) -> Result<State> {
+        let state = self.state()?;
+        if state.parts.is_empty() { Err(Error::NoVersion { path: self.place().to_owned() }) } else { Ok(state) }
+    }
+
+    /// The state at a version, whose files must still be there.
+    pub fn state_at(&self, version: u64) -> Result<State> {
+        let newest = self.state()?;
+        let path = || self.place().to_owned();
+        if version < 1 || version > newest.version {
+            let newest = newest.version;
+            return Err(Error::NoSuchVersion { path: path(), at: version.to_string(), newest });
+        }
+        let is_tagged = newest.tags.values().any(|tagged| *tagged == version);
+        if version < newest.oldest_version && !is_tagged {
+            return Err(Error::VersionGone { path: path(), at: version, oldest: newest.oldest_version });
+        }
+        if version == newest.version { Ok(newest) } else { self.state_up_to(version) }
+    }
+
+    /// The version that a word means: a number, or a name that was given to one.
+    pub fn version_of(&self, word: &str) -> Result<u64> {
+        let newest = self.state()?;
+        let version = newest.tags.get(word).copied().or_else(|| word.parse().ok());
+        let version = version.filter(|version| (1..=newest.version).contains(version));
+        let unknown =
+            || Error::NoSuchVersion { path: self.place().to_owned(), at: word.to_owned(), newest: newest.version };
+        version.ok_or_else(unknown)
+    }
+
+    /// The newest version that is not newer than this.
+    fn state_up_to(&self, newest: u64) -> Result<State> {
+        let mut state = self.snapshot_up_to(newest)?.unwrap_or_else(State::empty);
+        let behind = self.versions()?.into_iter().filter(|version| (state.version + 1..=newest).contains(version));
+        for version in behind.collect::<Vec<_>>() {
+            let (record, checksum) = self.record(version)?;
+            if version != state.version + 1 || record.parent != state.checksum {
+                let expected = format!("version {} with the checksum `{}`", state.version, state.checksum);
+                let reason = format!("expected a record on {expected}, found one on `{}`", record.parent);
+                return Err(Error::Record { path: self.place().join(Lake::record_path(version)), reason });
+            }
+            state.apply(record, checksum);
+        }
+        Ok(state)
+    }
+
+    /// Begins a run on a version of the lake.
+    pub fn begin(&self, on: &State, author: &Author) -> Result<Running> {
+        Running::begin(self, on.version, author)
+    }
+
+    fn record_path(version: u64) -> String {
+        format!("{COMMITS}/{version:020}.json")
+    }
+
+    /// Versions that have a record, in order.
+    fn versions(&self) -> Result<BTreeSet<u64>> {
+        let version = |path: &str| path.strip_prefix(COMMITS)?.strip_prefix('/')?.strip_suffix(".json")?.parse().ok();
+        Ok(self.store.list(COMMITS)?.iter().filter_map(|listed| version(&listed.path)).collect())
+    }
+
+    fn record(&self, version: u64) -> Result<(Record, String)> {
+        let path = Lake::record_path(version);
+        let at = self.place().join(&path);
+        match self.store.get(&path)? {
+            Some(bytes) => record::unseal(&bytes, version, &at),
+            None => Err(Error::NoFile { path: at }),
+        }
+    }
+}
+
+/// Now, to the millisecond, and later than the instant before.
+fn now_after(earlier: &str) -> String {
+    let now = chrono::Utc::now();
+    let earlier = chrono::DateTime::parse_from_rfc3339(earlier).ok().map(|earlier| earlier.to_utc());
+    let next = earlier.map_or(now, |earlier| now.max(earlier + chrono::TimeDelta::milliseconds(1)));
+    next.to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
+}

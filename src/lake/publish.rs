@@ -1,0 +1,195 @@
+//! From a record to what readers go by: the logs of the tables, and from time to time a snapshot.
+
+use super::record::{Record, seal, unseal};
+use super::state::State;
+use super::{Lake, SNAPSHOTS, delta};
+use crate::error::{Error, Result};
+use crate::store::Put;
+use crate::table::catalog::tasks;
+use crate::table::{TABLES, Table};
+
+/// A snapshot and the checkpoints come with every version that this divides: replaying more records, or opening more logs, takes
+/// longer than reading the state whole.
+const SNAPSHOT_EVERY: u64 = 50;
+/// zstd's level for snapshots, which are written once and read at every start.
+const SNAPSHOT_LEVEL: i32 = 3;
+
+impl Lake {
+    /// Writes the logs of a version: children before parents and `tasks` last, so that a version that `tasks` has is there in every
+    /// table. What is there already is left, or mended.
+    pub(super) fn publish(&self, version: u64) -> Result<()> {
+        // Read anew: whoever was paused for long must not write what stood there once.
+        let (record, _) = self.record(version)?;
+        let mut logs = Vec::new();
+        for table in TABLES.iter().rev() {
+            logs.extend(logs_of(table, &record)?);
+        }
+        // That of `tasks` comes last: it stands when all others do.
+        let last = logs.split_off(logs.len().saturating_sub(1));
+        self.put_logs(&record, logs)?;
+        self.put_logs(&record, last)?;
+        if version.is_multiple_of(SNAPSHOT_EVERY) {
+            self.write_snapshot(version)?;
+        }
+        Ok(())
+    }
+
+    /// Puts logs that are not there; gives how many of those that are there had to be mended.
+    fn put_logs(&self, record: &Record, logs: Vec<(String, Vec<u8>)>) -> Result<u64> {
+        let mut mended = 0;
+        for (put, (path, bytes)) in self.store().put_each_if_absent(&logs)?.into_iter().zip(&logs) {
+            let cause = match put {
+                Put::Done => continue,
+                Put::Exists => None,
+                Put::Unknown(cause) => Some(cause),
+            };
+            match (self.store().get(path)?, cause) {
+                (Some(found), _) if is_same(&found, bytes, record) => {}
+                (None, Some(cause)) => return Err(cause),
+                _ => {
+                    self.store().replace(path, bytes)?;
+                    mended += 1;
+                }
+            }
+        }
+        Ok(mended)
+    }
+
+    /// Writes the logs that a killed run left out; gives how many versions had some missing.
+    pub(super) fn finish(&self) -> Result<u64> {
+        let versions = self.versions()?;
+        let published = self.published()?;
+        let mut finished = 0;
+        for version in versions.into_iter().filter(|version| *version > published) {
+            self.publish(version)?;
+            finished += 1;
+        }
+        if published > 0 {
+            self.add_tables(published)?;
+        }
+        Ok(finished)
+    }
+
+    /// The newest version of which `tasks` has a log; 0 where none has.
+    pub(super) fn published(&self) -> Result<u64> {
+        let listed = self.store().list(&format!("{}/_delta_log", tasks::TABLE.name))?;
+        let version = |path: &str| path.rsplit('/').next()?.strip_suffix(".json")?.parse::<u64>().ok();
+        Ok(listed.iter().filter_map(|listed| version(&listed.path)).max().unwrap_or(0))
+    }
+
+    /// Gives tables that an older release did not know the versions that they were not in.
+    fn add_tables(&self, published: u64) -> Result<()> {
+        let mut new = Vec::new();
+        for table in TABLES {
+            if self.store().open(&delta::log_path(table, published))?.is_none() {
+                new.push(*table);
+            }
+        }
+        if new.is_empty() {
+            return Ok(());
+        }
+        for version in 1..=published {
+            let (record, _) = self.record(version)?;
+            for table in &new {
+                self.put_logs(&record, logs_of(table, &record)?)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks at every log, and mends what is torn, differs or is missing; gives how many.
+    pub(super) fn mend_logs(&self) -> Result<u64> {
+        let mut mended = 0;
+        for version in self.versions()? {
+            let (record, _) = self.record(version)?;
+            for table in TABLES.iter().rev() {
+                mended += self.put_logs(&record, logs_of(table, &record)?)?;
+            }
+        }
+        Ok(mended)
+    }
+
+    /// Writes down the state at a version, for us and for the readers of logs.
+    fn write_snapshot(&self, version: u64) -> Result<()> {
+        let state = self.state_up_to(version)?;
+        if state.version != version {
+            return Err(Error::Bug {
+                place: "lake::publish",
+                found: format!("version {} for {version}", state.version),
+            });
+        }
+        let (sealed, _) = seal(&state)?;
+        let path = snapshot_path(version);
+        let failed = |source| Error::File { action: "compress", path: self.place().join(&path), source };
+        let packed = zstd::bulk::compress(&sealed, SNAPSHOT_LEVEL).map_err(failed)?;
+        self.put_or_keep(&path, &packed)?;
+        for table in TABLES {
+            let checkpoint = delta::checkpoint(table, &state)?;
+            self.put_or_keep(&checkpoint.path, &checkpoint.bytes)?;
+            self.store().replace(&checkpoint.last_path, &checkpoint.last)?;
+        }
+        Ok(())
+    }
+
+    fn put_or_keep(&self, path: &str, bytes: &[u8]) -> Result<()> {
+        match self.store().put_if_absent(path, bytes)? {
+            Put::Done | Put::Exists => Ok(()),
+            Put::Unknown(cause) => Err(cause),
+        }
+    }
+
+    /// The newest snapshot that is not newer than a version. One that can't be read is passed by: the records say the same.
+    pub(super) fn snapshot_up_to(&self, newest: u64) -> Result<Option<State>> {
+        let version =
+            |path: &str| path.strip_prefix(SNAPSHOTS)?.strip_prefix('/')?.strip_suffix(SNAPSHOT_SUFFIX)?.parse().ok();
+        let listed = self.store().list(SNAPSHOTS)?;
+        let mut versions: Vec<u64> = listed.iter().filter_map(|listed| version(&listed.path)).collect();
+        versions.sort_unstable();
+        for version in versions.into_iter().rev().filter(|version| *version <= newest) {
+            match self.snapshot(version) {
+                Ok(state) => return Ok(Some(state)),
+                Err(error @ Error::NewLake { .. }) => return Err(error),
+                Err(error) => tracing::warn!(%error, "a snapshot is passed by"),
+            }
+        }
+        Ok(None)
+    }
+
+    /// The snapshot of a version.
+    pub(super) fn snapshot(&self, version: u64) -> Result<State> {
+        let path = snapshot_path(version);
+        let at = self.place().join(&path);
+        let Some(packed) = self.store().get(&path)? else { return Err(Error::NoFile { path: at }) };
+        let sealed = zstd::stream::decode_all(packed.as_slice()).map_err(Error::file("decompress", &at))?;
+        unseal(&sealed, version, &at).map(|(state, _)| state)
+    }
+}
+
+const SNAPSHOT_SUFFIX: &str = ".json.zst";
+
+fn snapshot_path(version: u64) -> String {
+    format!("{SNAPSHOTS}/{version:020}{SNAPSHOT_SUFFIX}")
+}
+
+/// What a record makes of the log of a table; the first one begins it too.
+fn logs_of(table: &Table, record: &Record) -> Result<Vec<(String, Vec<u8>)>> {
+    let mut logs = Vec::new();
+    if record.version == 1 {
+        logs.push((delta::log_path(table, 0), delta::beginning(table, record)?));
+    }
+    logs.push((delta::log_path(table, record.version), delta::log(table, record)?));
+    Ok(logs)
+}
+
+/// Whether a log says what its record says: byte by byte where this release writes it so; another release may have put it otherwise.
+fn is_same(found: &[u8], expected: &[u8], record: &Record) -> bool {
+    found == expected
+        || record.renderer != delta::RENDERER && actions(found).is_some_and(|own| Some(own) == actions(expected))
+}
+
+/// The actions of a log, but for who wrote it.
+fn actions(log: &[u8]) -> Option<Vec<serde_json::Value>> {
+    let actions = serde_json::Deserializer::from_slice(log).into_iter::<serde_json::Value>();
+    let actions = actions.collect::<Result<Vec<_>, _>>().ok()?;
+    Some(actions.into_iter().filter(|action| action.get("commitInfo").is_none()).collect())
+}

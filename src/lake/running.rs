@@ -1,0 +1,220 @@
+//! Who is writing to a lake, and what dead runs left behind.
+//!
+//! A run puts an entry before its first file and removes it after its last. What a dead run left is never guessed: its entry names what
+//! its files are called, and they go only behind a record that lists the run as ended, or one that shows that it committed.
+
+use serde::{Deserialize, Serialize};
+
+use super::Lake;
+use super::record::{Author, Record};
+use crate::error::{Error, Result};
+use crate::store::{Hold, Store};
+
+/// The folder of entries.
+const FOLDER: &str = "_taskloom/running";
+
+/// What a run says of itself before it writes.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Entry {
+    run: String,
+    /// The lake's version when it began: its own would be a later one.
+    version: u64,
+    /// What the names of its files begin with.
+    files: String,
+    started_at: String,
+    process: u32,
+    #[serde(flatten)]
+    author: Author,
+}
+
+/// A run that may write to the lake. Its entry stays when this value goes without [`Running::end`]: the next run looks after it.
+#[derive(Debug)]
+pub struct Running {
+    name: String,
+    _hold: Hold,
+    dead: Vec<Dead>,
+    alive: Vec<String>,
+}
+
+/// A run whose process lives no more, held so that nobody else looks after it meanwhile.
+#[derive(Debug)]
+struct Dead {
+    name: String,
+    version: u64,
+    _hold: Hold,
+}
+
+/// A name that no other run has: when it began, and a random number.
+pub(super) fn new_name() -> String {
+    let random = uuid::Uuid::new_v4().simple().to_string();
+    let (id, _) = random.split_at(ID_DIGITS);
+    format!("{}-{id}", chrono::Utc::now().format("%Y%m%dT%H%M%S%3fZ"))
+}
+
+/// Hex digits of a run's random number: with a million runs, two have the same in one lake of forty million.
+const ID_DIGITS: usize = 16;
+
+/// What the names of a run's files begin with.
+pub(super) fn prefix_of(run: &str) -> String {
+    let (_, id) = run.rsplit_once('-').unwrap_or(("", run));
+    format!("part-{id}-")
+}
+
+impl Running {
+    /// Puts the entry of a run that begins on this version of the lake, and looks who else is there.
+    pub(super) fn begin(lake: &Lake, version: u64, author: &Author) -> Result<Running> {
+        let name = new_name();
+        let entry = Entry {
+            run: name.clone(),
+            version,
+            files: prefix_of(&name),
+            started_at: super::now_after(""),
+            process: std::process::id(),
+            author: author.clone(),
+        };
+        let json =
+            serde_json::to_vec(&entry).map_err(|source| Error::Json { action: "write who is running", source })?;
+        let hold = lake.store().hold(&path_of(&name), &json)?;
+        let mut running = Running { name, _hold: hold, dead: Vec::new(), alive: Vec::new() };
+        let store = &**lake.store();
+        for other in names(store)?.into_iter().filter(|other| *other != running.name) {
+            match Dead::find(store, &other)? {
+                Some(dead) => running.dead.push(dead),
+                None => running.alive.extend(words(store, &other)?),
+            }
+        }
+        Ok(running)
+    }
+
+    /// The run's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What the names of its files begin with.
+    pub fn prefix(&self) -> String {
+        prefix_of(&self.name)
+    }
+
+    /// Another run that was writing when this one began, in words.
+    pub fn beside(&self) -> Option<&str> {
+        self.alive.first().map(String::as_str)
+    }
+
+    /// Dead runs that this one's record is to end.
+    pub(super) fn to_end(&self) -> Vec<String> {
+        self.dead.iter().map(|dead| dead.name.clone()).collect()
+    }
+
+    /// Removes what dead runs left, now that a record ends them.
+    pub(super) fn sweep(&mut self, lake: &Lake) -> Result<u64> {
+        sweep(lake, std::mem::take(&mut self.dead))
+    }
+
+    /// Removes the entry: the run writes no more, and whatever of its files is no data is gone.
+    pub fn end(self, lake: &Lake) -> Result<()> {
+        lake.store().delete(&path_of(&self.name))
+    }
+}
+
+impl Dead {
+    /// The run behind an entry, if it lives no more.
+    fn find(store: &dyn Store, name: &str) -> Result<Option<Dead>> {
+        let Some(hold) = store.take_hold(&path_of(name))? else { return Ok(None) };
+        // An entry that can't be read may be of any version.
+        let version = entry(store, name)?.map_or(0, |entry| entry.version);
+        Ok(Some(Dead { name: name.to_owned(), version, _hold: hold }))
+    }
+}
+
+/// The dead runs of a lake.
+pub(super) struct Abandoned(Vec<Dead>);
+
+impl Abandoned {
+    pub(super) fn find(lake: &Lake) -> Result<Abandoned> {
+        let store = &**lake.store();
+        let dead = names(store)?.into_iter().filter_map(|name| Dead::find(store, &name).transpose());
+        Ok(Abandoned(dead.collect::<Result<_>>()?))
+    }
+
+    /// Those that no record ends or shows to have committed.
+    pub(super) fn to_end(&self, lake: &Lake) -> Result<Vec<String>> {
+        let mut open = Vec::new();
+        for dead in &self.0 {
+            if fate(lake, dead)?.is_none() {
+                open.push(dead.name.clone());
+            }
+        }
+        Ok(open)
+    }
+
+    /// Removes what they left, now that each has a record that ends it or is its own.
+    pub(super) fn sweep(self, lake: &Lake) -> Result<u64> {
+        sweep(lake, self.0)
+    }
+}
+
+/// What a record made of a run.
+enum Fate {
+    Committed,
+    Ended,
+}
+
+fn fate(lake: &Lake, dead: &Dead) -> Result<Option<Fate>> {
+    for version in lake.versions()?.into_iter().filter(|version| *version > dead.version) {
+        let (record, _): (Record, _) = lake.record(version)?;
+        if record.run == dead.name {
+            return Ok(Some(Fate::Committed));
+        }
+        if record.ended.contains(&dead.name) {
+            return Ok(Some(Fate::Ended));
+        }
+    }
+    Ok(None)
+}
+
+fn sweep(lake: &Lake, dead: Vec<Dead>) -> Result<u64> {
+    let store = &**lake.store();
+    let mut ended = Vec::new();
+    for dead in &dead {
+        match fate(lake, dead)? {
+            Some(Fate::Ended) => ended.push(prefix_of(&dead.name)),
+            Some(Fate::Committed) => {}
+            None => return Err(Error::Bug { place: "lake::running", found: format!("{} without a fate", dead.name) }),
+        }
+    }
+    if !ended.is_empty() {
+        for file in store.list("")? {
+            let (_, name) = file.path.rsplit_once('/').unwrap_or(("", &file.path));
+            if ended.iter().any(|prefix| name.starts_with(prefix)) {
+                store.delete(&file.path)?;
+            }
+        }
+    }
+    for dead in &dead {
+        store.delete(&path_of(&dead.name))?;
+    }
+    Ok(dead.len() as u64)
+}
+
+fn path_of(run: &str) -> String {
+    format!("{FOLDER}/{run}.json")
+}
+
+fn names(store: &dyn Store) -> Result<Vec<String>> {
+    let name = |path: &str| Some(path.strip_prefix(FOLDER)?.strip_prefix('/')?.strip_suffix(".json")?.to_owned());
+    Ok(store.list(FOLDER)?.iter().filter_map(|listed| name(&listed.path)).collect())
+}
+
+fn entry(store: &dyn Store, run: &str) -> Result<Option<Entry>> {
+    Ok(store.get(&path_of(run))?.and_then(|json| serde_json::from_slice(&json).ok()))
+}
+
+/// A run that lives, in words; `None` if it has just ended.
+fn words(store: &dyn Store, run: &str) -> Result<Option<String>> {
+    let words = |entry: Entry| {
+        let host = entry.author.host.map(|host| format!(" on {host}")).unwrap_or_default();
+        format!("process {}{host} since {}", entry.process, entry.started_at)
+    };
+    Ok(entry(store, run)?.map(words))
+}

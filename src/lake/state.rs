@@ -1,0 +1,111 @@
+//! What a lake is at one version: the records up to it, replayed in order.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::record::{FORMAT, Record};
+use crate::part::PartEntry;
+use crate::partition::Layout;
+
+/// A lake at one version. As a file it is a snapshot, so that nobody has to begin with the first record.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    /// The version of this shape.
+    pub format: u32,
+    /// Features without which what stands here is misread.
+    pub requires: Vec<String>,
+    /// The lake's own id; empty before the first commit.
+    pub lake_id: String,
+    /// The version; 0 before the first commit.
+    pub version: u64,
+    /// Checksum of its record; empty before the first commit.
+    pub checksum: String,
+    /// When its record was made.
+    pub created_at: String,
+    /// When the lake's first record was made.
+    pub began_at: String,
+    /// How its tasks became partitions.
+    pub layout: Layout,
+    /// The API's options that its tasks were asked for with, as the newest record has them that has any.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub opts: Option<Vec<String>>,
+    /// The spool that was committed last, in this version or an earlier one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub spool: Option<String>,
+    /// How far scheduled jobs have come, by job.
+    pub checkpoints: BTreeMap<String, serde_json::Value>,
+    /// Names of versions.
+    pub tags: BTreeMap<String, u64>,
+    /// The oldest version whose files are kept.
+    pub oldest_version: u64,
+    /// Ids of tasks that must not come again.
+    pub tombstones: Vec<String>,
+    /// Its parts by name.
+    #[serde(with = "as_list")]
+    pub parts: BTreeMap<String, PartEntry>,
+}
+
+impl State {
+    /// A lake before its first commit.
+    pub fn empty() -> State {
+        State { format: FORMAT, oldest_version: 1, ..State::default() }
+    }
+
+    /// The version that the next record makes of it. `checksum` is that record's.
+    pub fn apply(&mut self, record: Record, checksum: String) {
+        for removed in &record.remove {
+            self.parts.remove(&removed.part);
+        }
+        self.parts.extend(record.add.into_iter().map(|part| (part.part.clone(), part)));
+        for (name, version) in record.tags {
+            match version {
+                Some(version) => self.tags.insert(name, version),
+                None => self.tags.remove(&name),
+            };
+        }
+        self.checkpoints.extend(record.checkpoints);
+        self.tombstones.extend(record.tombstones);
+        self.oldest_version = record.oldest_version.unwrap_or(self.oldest_version);
+        // A version that is no export leaves a spool that is committed as committed as it was.
+        self.spool = record.spool.or(self.spool.take());
+        self.opts = record.opts.or(self.opts.take());
+        (self.lake_id, self.version, self.checksum) = (record.lake_id, record.version, checksum);
+        if self.began_at.is_empty() {
+            self.began_at = record.created_at.clone();
+        }
+        (self.created_at, self.layout) = (record.created_at, record.layout);
+    }
+
+    /// True where no part has a row.
+    pub fn is_bare(&self) -> bool {
+        self.parts.values().all(|part| part.files.values().all(|file| file.rows == 0))
+    }
+
+    /// The parts by partition and least id: an order that doesn't depend on what they are called.
+    pub fn in_order(&self) -> Vec<&PartEntry> {
+        let mut parts = self.parts.values().collect::<Vec<_>>();
+        parts.sort_by(|one, other| {
+            (&one.key, &one.least_id, &one.part).cmp(&(&other.key, &other.least_id, &other.part))
+        });
+        parts
+    }
+}
+
+/// Parts as a list: their names stand in them.
+mod as_list {
+    use std::collections::BTreeMap;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use crate::part::PartEntry;
+
+    pub(super) fn serialize<S: Serializer>(parts: &BTreeMap<String, PartEntry>, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_seq(parts.values())
+    }
+
+    pub(super) fn deserialize<'d, D: Deserializer<'d>>(from: D) -> Result<BTreeMap<String, PartEntry>, D::Error> {
+        let parts = Vec::<PartEntry>::deserialize(from)?;
+        Ok(parts.into_iter().map(|part| (part.part.clone(), part)).collect())
+    }
+}

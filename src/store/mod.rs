@@ -1,0 +1,107 @@
+//! Where a lake lies: whole files by their paths, on a local disk or in memory. Knows nothing of what is in them.
+//!
+//! Everything that the lake promises rests on [`Store::put_if_absent`]: of all who put a file of one name, one does it, and all see the
+//! same file ever after. What this module's tests ask of one store they ask of each.
+
+mod blob;
+#[cfg(any(test, feature = "internals"))]
+mod faulty;
+mod local;
+mod memory;
+
+#[cfg(test)]
+mod tests;
+
+use std::any::Any;
+use std::fmt::Debug;
+use std::io::Read;
+use std::path::Path;
+use std::time::SystemTime;
+
+pub use blob::{Blob, ReadAt};
+#[cfg(any(test, feature = "internals"))]
+pub use faulty::{Fault, Faulty};
+pub use local::LocalStore;
+pub use memory::MemoryStore;
+
+use crate::error::{Error, Result};
+
+/// Files by path. A path has `/` between its names, none at its ends, and only names that a Hive partition or the lake itself gives.
+pub trait Store: Debug + Send + Sync {
+    /// What messages call it.
+    fn place(&self) -> &Path;
+
+    /// Writes a file that nobody reads yet. It may be lost, or be in part there, until [`Store::flush`].
+    fn put(&self, path: &str, bytes: &[u8]) -> Result<()>;
+
+    /// Writes a file that may be there already: who reads it sees the whole old or the whole new one. Lasting when this returns.
+    fn replace(&self, path: &str, bytes: &[u8]) -> Result<()>;
+
+    /// Writes a file from what is read, for nobody but its owner's eyes where the store has owners. Lasting when this returns.
+    fn put_private(&self, path: &str, from: &mut dyn Read) -> Result<()>;
+
+    /// Writes a file unless one of this name is there. Whole or not at all, and lasting when this returns. An error means that it was
+    /// not written and never will be.
+    fn put_if_absent(&self, path: &str, bytes: &[u8]) -> Result<Put>;
+
+    /// The same for each of many, which need no order among themselves.
+    fn put_each_if_absent(&self, files: &[(String, Vec<u8>)]) -> Result<Vec<Put>> {
+        files.iter().map(|(path, bytes)| self.put_if_absent(path, bytes)).collect()
+    }
+
+    /// A whole file; `None` where there is none.
+    fn get(&self, path: &str) -> Result<Option<Vec<u8>>>;
+
+    /// A file for reading in pieces; `None` where there is none.
+    fn open(&self, path: &str) -> Result<Option<Blob>>;
+
+    /// Every file in a folder and in the folders below it, in the order of their paths; all files for an empty path. A folder that is not
+    /// there holds nothing.
+    fn list(&self, folder: &str) -> Result<Vec<Listed>>;
+
+    /// The names of files and folders at the top.
+    fn top(&self) -> Result<Vec<String>>;
+
+    /// Removes a file. One that is not there is removed already.
+    fn delete(&self, path: &str) -> Result<()>;
+
+    /// Makes lasting what was put.
+    fn flush(&self) -> Result<()>;
+
+    /// Writes a file that is held from its first moment on, until the hold is dropped or its process dies. Lasting when this returns.
+    fn hold(&self, path: &str, bytes: &[u8]) -> Result<Hold>;
+
+    /// Takes the hold of a file whose holder lives no more. `None` where it is held, or not there.
+    fn take_hold(&self, path: &str) -> Result<Option<Hold>>;
+
+    /// The folder that it is, if it is one.
+    fn folder(&self) -> Option<&Path> {
+        None
+    }
+}
+
+/// How putting a file that must not be there ended.
+#[derive(Debug)]
+pub enum Put {
+    /// It is there now.
+    Done,
+    /// One was there, or came first.
+    Exists,
+    /// Nobody knows: it may be there, or may come to be there even later.
+    Unknown(Error),
+}
+
+/// A file as a list shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Its path.
+    pub path: String,
+    /// Its bytes.
+    pub bytes: u64,
+    /// When it was written last, by the store's clock.
+    pub modified: SystemTime,
+}
+
+/// A file that is held: see [`Store::hold`].
+#[derive(Debug)]
+pub struct Hold(#[expect(dead_code, reason = "held by being there")] Box<dyn Any + Send + Sync>);
