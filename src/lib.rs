@@ -84,6 +84,8 @@ mod restore;
 
 mod inspect;
 
+mod verify;
+
 // The tables in the words of those who read them.
 mod dialect;
 
@@ -100,7 +102,7 @@ pub mod cli;
 pub use config::{MaxRejects, Memory, RunConfig};
 pub use error::{Error, ErrorKind, Result};
 pub use inspect::drift_of;
-pub use lake::{Author, Lake, Recovered};
+pub use lake::{Author, Fault, Finding, Lake, Recovered, Scope};
 pub use partition::{DateBy, DateGrain, Layout};
 pub use pipeline::{Outcome, check, run};
 pub use progress::{Counts, Progress, Stage};
@@ -108,6 +110,7 @@ pub use report::{DriftReport, FetchReport, LeftOut, Report, TableReport};
 pub use restore::restore;
 pub use source::{Input, Source, resolve};
 pub use store::{LocalStore, MemoryStore, Store};
+pub use verify::{Verification, VerifyOptions, verify};
 
 /// Tasks from the Scale API: what is asked of it, and how it is reached.
 #[cfg(feature = "api")]
@@ -201,5 +204,8 @@ pub mod internals {
     }
     pub mod time {
         pub use crate::time::*;
+    }
+    pub mod verify {
+        pub use crate::verify::*;
     }
 }

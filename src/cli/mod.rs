@@ -18,6 +18,7 @@ mod signals;
 #[cfg(feature = "simulate")]
 mod simulate;
 mod summary;
+mod verify;
 mod voice;
 
 use std::fs::{File, Permissions};
@@ -60,6 +61,7 @@ enum Command {
     #[cfg(feature = "api")]
     Export(Box<export::ExportArgs>),
     Restore(restore::RestoreArgs),
+    Verify(verify::VerifyArgs),
     Recover(restore::RecoverArgs),
     Drift(drift::DriftArgs),
     Schema(schema::SchemaArgs),
@@ -85,6 +87,7 @@ pub fn run() -> ExitCode {
         Command::Export(args) => export::run(*args, voice),
         Command::Restore(args) => restore::restore(&args),
         Command::Recover(args) => restore::recover(&args),
+        Command::Verify(args) => verify::run(&args),
         Command::Drift(args) => drift::run(&args),
         Command::Schema(args) => schema::schema(&args),
         Command::Sql(args) => schema::sql(&args, voice),

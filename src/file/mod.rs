@@ -6,5 +6,5 @@ mod read;
 mod rewrite;
 
 pub use encode::{Encoding, encode};
-pub use read::{open, open_columns};
-pub use rewrite::without;
+pub use read::{footer, open, open_columns};
+pub use rewrite::{identities, without};

@@ -1,10 +1,12 @@
 //! Parquet files back to record batches.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use parquet::errors::ParquetError;
+use parquet::file::metadata::ParquetMetaData;
 
 use crate::error::{Error, Result};
 use crate::store::{Blob, Store};
@@ -25,6 +27,11 @@ pub fn open_columns(store: &dyn Store, path: &str, columns: &[&str]) -> Result<P
     let wanted = roots.filter(|(_, field)| columns.contains(&field.name().as_str())).map(|(index, _)| index);
     let mask = ProjectionMask::roots(builder.parquet_schema(), wanted);
     builder.with_projection(mask).with_batch_size(BATCH_ROWS).build().map_err(failed(store, path))
+}
+
+/// What a file's footer says.
+pub fn footer(store: &dyn Store, path: &str) -> Result<Arc<ParquetMetaData>> {
+    Ok(Arc::clone(builder(store, path)?.metadata()))
 }
 
 fn builder(store: &dyn Store, path: &str) -> Result<ParquetRecordBatchReaderBuilder<Blob>> {

@@ -31,7 +31,7 @@ pub fn without(
 }
 
 /// The identity of each row's object, as the items have it: the first column, and for memberships the second behind it.
-fn identities(table: &Table, batch: &RecordBatch, path: &str) -> Result<Vec<Vec<u8>>> {
+pub fn identities(table: &Table, batch: &RecordBatch, path: &str) -> Result<Vec<Vec<u8>>> {
     let first = ids(table, batch, 0, path)?;
     let text = |ids: &StringArray, row| ids.value(row).to_owned();
     let rows = 0..batch.num_rows();

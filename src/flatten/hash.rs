@@ -4,21 +4,51 @@ use xxhash_rust::xxh3::{xxh3_128, xxh3_128_with_seed};
 
 use crate::json::number::Decimal;
 use crate::json::{Member, Number, Value};
+use crate::time::read_instant;
 
 /// Fields of a task that are an id or an object: of the object, id and name count.
 const REFERENCES: [&str; 3] = ["project", "batch", "delivery"];
 
-/// 128 bits over the content of a task. Key order, nulls in objects, the spelling of numbers and the signatures of addresses
-/// don't count.
+/// 128 bits over the content of a task. Key order, nulls in objects, the spelling of numbers and of instants that have a column,
+/// and the signatures of addresses don't count: so a task that was restored from its rows has the same.
 pub fn content_hash(task: &[Member<'_>]) -> u128 {
     task.iter().fold(0, |sum, member| match member.value {
         Value::Null => sum,
         Value::Object(members) if REFERENCES.contains(&member.key) => {
             let named = members.iter().filter(|inner| inner.key == "id" || inner.key == "name");
-            sum.wrapping_add(pair(hash_text(member.key), named.map(entry).fold(OBJECT, u128::wrapping_add)))
+            let named = named.map(|member| entry(member, Place::Elsewhere)).fold(OBJECT, u128::wrapping_add);
+            sum.wrapping_add(pair(hash_text(member.key), named))
         }
-        _ => sum.wrapping_add(entry(member)),
+        _ => sum.wrapping_add(entry(member, Place::Task)),
     })
+}
+
+/// Where in a task an object stands, as far as instants that have a column are concerned.
+#[derive(Clone, Copy)]
+enum Place {
+    Task,
+    Thread,
+    Submission,
+    Elsewhere,
+}
+
+impl Place {
+    /// That of the objects in an array under this key.
+    fn below(self, key: &str) -> Place {
+        match (self, key) {
+            (Place::Task, "threads") => Place::Thread,
+            (Place::Thread, "submissions") => Place::Submission,
+            _ => Place::Elsewhere,
+        }
+    }
+
+    fn has_instant(self, key: &str) -> bool {
+        match self {
+            Place::Task => key == "created_at" || key == "completed_at",
+            Place::Submission => key == "submitted_at",
+            Place::Thread | Place::Elsewhere => false,
+        }
+    }
 }
 
 // Any different constants: they keep an empty object, an empty array and the like apart.
@@ -28,25 +58,32 @@ const TRUE: u128 = 0xd6e8_feb8_6659_fd93_5851_f42d_4c95_7f2d;
 const ARRAY: u128 = 0x2545_f491_4f6c_dd1d_bf58_476d_1ce4_e5b9;
 const OBJECT: u128 = 0x94d0_49bb_1331_11eb_9e37_79b9_7f4a_7c15;
 const NUMBER_SEED: u64 = 1;
+const INSTANT_SEED: u64 = NUMBER_SEED + 3;
 
-fn hash(value: &Value<'_>) -> u128 {
+/// `place` is that of objects in the value.
+fn hash(value: &Value<'_>, place: Place) -> u128 {
     match value {
         Value::Null => NULL,
         Value::Boolean(false) => FALSE,
         Value::Boolean(true) => TRUE,
         Value::Number(text) => hash_number(text),
         Value::String(text) => hash_text(without_signature(text)),
-        Value::Array(elements) => elements.iter().fold(ARRAY, |before, element| pair(before, hash(element))),
-        Value::Object(members) => members.iter().map(entry).fold(OBJECT, u128::wrapping_add),
+        Value::Array(elements) => elements.iter().fold(ARRAY, |before, element| pair(before, hash(element, place))),
+        Value::Object(members) => members.iter().map(|member| entry(member, place)).fold(OBJECT, u128::wrapping_add),
     }
 }
 
 /// A sum over entries doesn't know their order; a null adds nothing.
-fn entry(member: &Member<'_>) -> u128 {
-    match member.value {
-        Value::Null => 0,
-        _ => pair(hash_text(member.key), hash(&member.value)),
-    }
+fn entry(member: &Member<'_>, place: Place) -> u128 {
+    let value = match member.value {
+        Value::Null => return 0,
+        Value::String(text) if place.has_instant(member.key) => {
+            let micros = read_instant(text).map(|micros| xxh3_128_with_seed(&micros.to_le_bytes(), INSTANT_SEED));
+            micros.unwrap_or_else(|| hash_text(text))
+        }
+        value => hash(&value, place.below(member.key)),
+    };
+    pair(hash_text(member.key), value)
 }
 
 fn pair(first: u128, second: u128) -> u128 {
@@ -116,6 +153,10 @@ mod tests {
                 r#"{"project": {"id": "p", "name": "n", "status": "a"}}"#,
                 r#"{"project": {"name": "n", "id": "p", "status": "b"}}"#,
             ),
+            (
+                r#"{"created_at": "2024-03-09T07:49:52.000Z", "threads": [{"submissions": [{"submitted_at": "2024-03-09"}]}]}"#,
+                r#"{"created_at": "2024-03-09T08:49:52+01:00", "threads": [{"submissions": [{"submitted_at": "2024-03-09T00:00Z"}]}]}"#,
+            ),
             (r#"{"u": "https://x/y?X-Amz-Signature=1"}"#, r#"{"u": "https://x/y?X-Amz-Date=2&X-Amz-Signature=2"}"#),
         ] {
             assert_eq!(hash_of(one), hash_of(other), "{one} {other}");
@@ -140,6 +181,12 @@ mod tests {
             r#"{"b": 1}"#,
             r#"{"a": 1, "b": 1}"#,
             r#"{"a": {"b": 1}}"#,
+            r#"{"a": "2024-03-09T07:49:52.000Z"}"#,
+            r#"{"a": "2024-03-09T07:49:52Z"}"#,
+            r#"{"created_at": "2024-03-09T07:49:52.000Z"}"#,
+            r#"{"created_at": "2024-03-09T07:49:52.001Z"}"#,
+            r#"{"threads": [{"created_at": "2024-03-09T07:49:52.000Z"}]}"#,
+            r#"{"threads": [{"created_at": "2024-03-09T07:49:52Z"}]}"#,
             r#"{"a": 9007199254740993}"#,
             r#"{"a": 9007199254740992}"#,
             r#"{"a": 1e400}"#,

@@ -10,6 +10,7 @@ mod rubric;
 mod task;
 
 pub use fields::Workbench;
+pub use hash::content_hash;
 
 use crate::batch::Tables;
 use crate::json::{Member, Value};

@@ -7,18 +7,22 @@
 //! Whatever stops a run before step 2 leaves nothing that is data; whatever stops it in step 3 is finished by the next run or by
 //! `recover`. Nobody removes files that a record might still come to name: see [`running`].
 
+mod audit;
 mod commit;
 mod delta;
+mod lives;
 mod publish;
 mod record;
 mod recover;
 mod running;
+mod snapshot;
 mod state;
 
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
+pub use audit::{Fault, Finding, Scope};
 pub use commit::{Change, CommitOutcome};
 pub use record::{Author, Counts, Record, RemovedPart};
 pub use recover::Recovered;
@@ -154,8 +158,12 @@ impl Lake {
 
     /// Versions that have a record, in order.
     fn versions(&self) -> Result<BTreeSet<u64>> {
-        let version = |path: &str| path.strip_prefix(COMMITS)?.strip_prefix('/')?.strip_suffix(".json")?.parse().ok();
-        Ok(self.store.list(COMMITS)?.iter().filter_map(|listed| version(&listed.path)).collect())
+        Ok(self.store.list(COMMITS)?.iter().filter_map(|listed| Lake::version_of_record(&listed.path)).collect())
+    }
+
+    fn version_of_record(path: &str) -> Option<u64> {
+        let name = path.strip_prefix(COMMITS)?.strip_prefix('/')?.strip_suffix(".json")?;
+        name.parse().ok().filter(|_| name.len() == 20)
     }
 
     fn record(&self, version: u64) -> Result<(Record, String)> {

@@ -1,18 +1,11 @@
-//! From a record to what readers go by: the logs of the tables, and from time to time a snapshot.
+//! From a record to what readers go by: the logs of the tables.
 
-use super::record::{Record, seal, unseal};
-use super::state::State;
-use super::{Lake, SNAPSHOTS, delta};
-use crate::error::{Error, Result};
+use super::record::Record;
+use super::{Lake, delta, snapshot};
+use crate::error::Result;
 use crate::store::Put;
 use crate::table::catalog::tasks;
 use crate::table::{TABLES, Table};
-
-/// A snapshot and the checkpoints come with every version that this divides: replaying more records, or opening more logs, takes
-/// longer than reading the state whole.
-const SNAPSHOT_EVERY: u64 = 50;
-/// zstd's level for snapshots, which are written once and read at every start.
-const SNAPSHOT_LEVEL: i32 = 3;
 
 impl Lake {
     /// Writes the logs of a version: children before parents and `tasks` last, so that a version that `tasks` has is there in every
@@ -28,10 +21,7 @@ impl Lake {
         let last = logs.split_off(logs.len().saturating_sub(1));
         self.put_logs(&record, logs)?;
         self.put_logs(&record, last)?;
-        if version.is_multiple_of(SNAPSHOT_EVERY) {
-            self.write_snapshot(version)?;
-        }
-        Ok(())
+        if snapshot::is_due(version) { self.write_snapshot(version) } else { Ok(()) }
     }
 
     /// Puts logs that are not there; gives how many of those that are there had to be mended.
@@ -67,6 +57,7 @@ impl Lake {
         if published > 0 {
             self.add_tables(published)?;
         }
+        self.finish_snapshot()?;
         Ok(finished)
     }
 
@@ -108,71 +99,10 @@ impl Lake {
         }
         Ok(mended)
     }
-
-    /// Writes down the state at a version, for us and for the readers of logs.
-    fn write_snapshot(&self, version: u64) -> Result<()> {
-        let state = self.state_up_to(version)?;
-        if state.version != version {
-            return Err(Error::Bug {
-                place: "lake::publish",
-                found: format!("version {} for {version}", state.version),
-            });
-        }
-        let (sealed, _) = seal(&state)?;
-        let path = snapshot_path(version);
-        let failed = |source| Error::File { action: "compress", path: self.place().join(&path), source };
-        let packed = zstd::bulk::compress(&sealed, SNAPSHOT_LEVEL).map_err(failed)?;
-        self.put_or_keep(&path, &packed)?;
-        for table in TABLES {
-            let checkpoint = delta::checkpoint(table, &state)?;
-            self.put_or_keep(&checkpoint.path, &checkpoint.bytes)?;
-            self.store().replace(&checkpoint.last_path, &checkpoint.last)?;
-        }
-        Ok(())
-    }
-
-    fn put_or_keep(&self, path: &str, bytes: &[u8]) -> Result<()> {
-        match self.store().put_if_absent(path, bytes)? {
-            Put::Done | Put::Exists => Ok(()),
-            Put::Unknown(cause) => Err(cause),
-        }
-    }
-
-    /// The newest snapshot that is not newer than a version. One that can't be read is passed by: the records say the same.
-    pub(super) fn snapshot_up_to(&self, newest: u64) -> Result<Option<State>> {
-        let version =
-            |path: &str| path.strip_prefix(SNAPSHOTS)?.strip_prefix('/')?.strip_suffix(SNAPSHOT_SUFFIX)?.parse().ok();
-        let listed = self.store().list(SNAPSHOTS)?;
-        let mut versions: Vec<u64> = listed.iter().filter_map(|listed| version(&listed.path)).collect();
-        versions.sort_unstable();
-        for version in versions.into_iter().rev().filter(|version| *version <= newest) {
-            match self.snapshot(version) {
-                Ok(state) => return Ok(Some(state)),
-                Err(error @ Error::NewLake { .. }) => return Err(error),
-                Err(error) => tracing::warn!(%error, "a snapshot is passed by"),
-            }
-        }
-        Ok(None)
-    }
-
-    /// The snapshot of a version.
-    pub(super) fn snapshot(&self, version: u64) -> Result<State> {
-        let path = snapshot_path(version);
-        let at = self.place().join(&path);
-        let Some(packed) = self.store().get(&path)? else { return Err(Error::NoFile { path: at }) };
-        let sealed = zstd::stream::decode_all(packed.as_slice()).map_err(Error::file("decompress", &at))?;
-        unseal(&sealed, version, &at).map(|(state, _)| state)
-    }
-}
-
-const SNAPSHOT_SUFFIX: &str = ".json.zst";
-
-fn snapshot_path(version: u64) -> String {
-    format!("{SNAPSHOTS}/{version:020}{SNAPSHOT_SUFFIX}")
 }
 
 /// What a record makes of the log of a table; the first one begins it too.
-fn logs_of(table: &Table, record: &Record) -> Result<Vec<(String, Vec<u8>)>> {
+pub(super) fn logs_of(table: &Table, record: &Record) -> Result<Vec<(String, Vec<u8>)>> {
     let mut logs = Vec::new();
     if record.version == 1 {
         logs.push((delta::log_path(table, 0), delta::beginning(table, record)?));
@@ -182,7 +112,7 @@ fn logs_of(table: &Table, record: &Record) -> Result<Vec<(String, Vec<u8>)>> {
 }
 
 /// Whether a log says what its record says: byte by byte where this release writes it so; another release may have put it otherwise.
-fn is_same(found: &[u8], expected: &[u8], record: &Record) -> bool {
+pub(super) fn is_same(found: &[u8], expected: &[u8], record: &Record) -> bool {
     found == expected
         || record.renderer != delta::RENDERER && actions(found).is_some_and(|own| Some(own) == actions(expected))
 }

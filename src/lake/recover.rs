@@ -1,18 +1,19 @@
 //! What killed runs left, finished or removed.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use super::commit::Change;
 use super::running::Abandoned;
 use super::{Author, Lake};
 use crate::error::Result;
+use crate::store::Listed;
 
 /// What a recovery found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Recovered {
     /// Versions whose publishing was finished.
     pub published_versions: u64,
-    /// Logs of published versions that were torn, differed or were gone.
+    /// Logs, checkpoints and snapshots of published versions that were torn, differed or were gone.
     pub mended_logs: u64,
     /// Dead runs whose files were removed.
     pub swept_runs: u64,
@@ -26,7 +27,7 @@ impl Lake {
     /// Runs that never will are ended by a version of their own.
     pub fn recover(&self, author: &Author) -> Result<Recovered> {
         let published_versions = self.finish()?;
-        let mended_logs = self.mend_logs()?;
+        let mended_logs = self.mend_logs()? + self.mend_snapshots()?;
         let abandoned = Abandoned::find(self)?;
         let ended = abandoned.to_end(self)?;
         if !ended.is_empty() {
@@ -46,11 +47,15 @@ impl Lake {
         self.finish()
     }
 
-    fn remove_drafts(&self) -> Result<()> {
-        let is_old = |modified: SystemTime| modified.elapsed().is_ok_and(|age| age > DRAFT_AGE);
-        for draft in self.store().list("_taskloom/drafts")?.iter().filter(|draft| is_old(draft.modified)) {
+    pub(super) fn remove_drafts(&self) -> Result<()> {
+        for draft in self.store().list("_taskloom/drafts")?.iter().filter(|draft| is_abandoned(draft)) {
             self.store().delete(&draft.path)?;
         }
         Ok(())
     }
+}
+
+/// Whether a draft is nobody's any more.
+pub(super) fn is_abandoned(draft: &Listed) -> bool {
+    draft.modified.elapsed().is_ok_and(|age| age > DRAFT_AGE)
 }

@@ -3,6 +3,8 @@
 //! A run puts an entry before its first file and removes it after its last. What a dead run left is never guessed: its entry names what
 //! its files are called, and they go only behind a record that lists the run as ended, or one that shows that it committed.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::Lake;
@@ -154,6 +156,55 @@ impl Abandoned {
     }
 }
 
+/// Who is writing to a lake, and who died while doing so, for those who only look.
+#[derive(Debug, Default)]
+pub(super) struct Neighbours {
+    alive: BTreeSet<String>,
+    dead: BTreeSet<String>,
+}
+
+impl Neighbours {
+    pub(super) fn of(lake: &Lake) -> Result<Neighbours> {
+        let mut neighbours = Neighbours::default();
+        neighbours.look_again(lake)?;
+        Ok(neighbours)
+    }
+
+    /// Takes in those that came, or died, since the last look.
+    pub(super) fn look_again(&mut self, lake: &Lake) -> Result<()> {
+        let store = &**lake.store();
+        self.dead.clear();
+        for name in names(store)? {
+            let known = if Dead::find(store, &name)?.is_some() { &mut self.dead } else { &mut self.alive };
+            known.insert(name);
+        }
+        Ok(())
+    }
+
+    pub(super) fn are_alive(&self, run: &str) -> bool {
+        self.alive.contains(run)
+    }
+
+    /// Whether a file is one that a living run writes.
+    pub(super) fn writes(&self, path: &str) -> bool {
+        writer_of(path, &self.alive).is_some()
+    }
+
+    /// The dead run that left a file.
+    pub(super) fn dead_writer_of(&self, path: &str) -> Option<String> {
+        writer_of(path, &self.dead).cloned()
+    }
+
+    pub(super) fn dead(&self) -> &BTreeSet<String> {
+        &self.dead
+    }
+}
+
+fn writer_of<'r>(path: &str, runs: &'r BTreeSet<String>) -> Option<&'r String> {
+    let (_, name) = path.rsplit_once('/').unwrap_or(("", path));
+    runs.iter().find(|run| name.starts_with(&prefix_of(run)))
+}
+
 /// What a record made of a run.
 enum Fate {
     Committed,
@@ -197,7 +248,7 @@ fn sweep(lake: &Lake, dead: Vec<Dead>) -> Result<u64> {
     Ok(dead.len() as u64)
 }
 
-fn path_of(run: &str) -> String {
+pub(super) fn path_of(run: &str) -> String {
     format!("{FOLDER}/{run}.json")
 }
 

@@ -7,5 +7,6 @@ mod rows;
 mod statistics;
 mod writer;
 
-pub use entry::{FileEntry, Instants, PartEntry, checksum};
+pub use entry::{FileEntry, Instants, PartEntry, checksum, path_of};
+pub use statistics::{bounds, instants};
 pub use writer::{PartWriter, Written};

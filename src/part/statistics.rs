@@ -72,8 +72,15 @@ fn next_greater(mut prefix: String) -> Option<String> {
     None
 }
 
+/// A text that is not greater than any of the ids of these rows, and one that is not less.
+pub fn bounds(batches: &[RecordBatch]) -> (Option<String>, Option<String>) {
+    let mut ids = Ids::default();
+    ids.observe(batches);
+    ids.bounds()
+}
+
 /// The columns of instants.
-pub(super) fn instants(table: &Table, batches: &[RecordBatch]) -> BTreeMap<String, Instants> {
+pub fn instants(table: &Table, batches: &[RecordBatch]) -> BTreeMap<String, Instants> {
     let columns = table.columns.iter().enumerate().filter(|(_, column)| column.shape == Shape::Timestamp);
     columns.map(|(index, column)| (column.name.to_owned(), of_column(index, batches))).collect()
 }
@@ -98,9 +105,7 @@ mod tests {
 
     fn bounds(ids: &[&str]) -> (Option<String>, Option<String>) {
         let column: ArrayRef = Arc::new(StringArray::from(ids.to_vec()));
-        let mut found = Ids::default();
-        found.observe(&[RecordBatch::try_from_iter([("task_id", column)]).unwrap()]);
-        found.bounds()
+        super::bounds(&[RecordBatch::try_from_iter([("task_id", column)]).unwrap()])
     }
 
     #[test]

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use super::entry::{FileEntry, PartEntry, checksum, path_of};
 use super::ledger::Ledger;
 use super::rows::{Rows, flatten_frames};
-use super::statistics::{Ids, instants};
+use super::statistics::{Ids, bounds, instants};
 use crate::drift::Drift;
 use crate::error::{Error, Result};
 use crate::file::{Encoding, encode, without};
@@ -104,9 +104,8 @@ impl PartWriter {
             }
         }
         batches.retain(|(_, batches)| !batches.is_empty());
-        let mut ids = Ids::default();
         // The first table has every id.
-        batches.iter().take(1).for_each(|(_, batches)| ids.observe(batches));
+        let (least_id, greatest_id) = batches.first().map_or((None, None), |(_, batches)| bounds(batches));
         let entry = &written.entry;
         let files = batches.into_par_iter().map(|(table, batches)| {
             progress.check()?;
@@ -114,7 +113,7 @@ impl PartWriter {
             Ok((table.name.to_owned(), file))
         });
         let files = files.collect::<Result<_>>()?;
-        (written.entry.least_id, written.entry.greatest_id) = ids.bounds();
+        (written.entry.least_id, written.entry.greatest_id) = (least_id, greatest_id);
         written.entry.files = files;
         Ok(written)
     }

@@ -34,16 +34,29 @@ pub fn restore(lake: &Lake, out: &mut dyn Write) -> Result<u64> {
 
 /// The same of one version.
 pub fn restore_state(lake: &Lake, state: &State, out: &mut dyn Write) -> Result<u64> {
-    let (mut restored, mut line) = (0, String::new());
-    for entry in state.in_order().into_iter().filter(|part| part.rows(tasks::TABLE.name) > 0) {
-        let mut part = Part::open(&**lake.store(), entry)?;
-        while let Some(task) = part.next_task()? {
-            line.clear();
-            task.write(&mut line);
-            line.push('\n');
-            out.write_all(line.as_bytes()).map_err(Error::Output)?;
-            restored += 1;
-        }
+    let mut restored = 0;
+    for part in state.in_order().into_iter().filter(|part| part.rows(tasks::TABLE.name) > 0) {
+        restored += restore_part(&**lake.store(), part, |task| {
+            task.push('\n');
+            out.write_all(task.as_bytes()).map_err(Error::Output)
+        })?;
+    }
+    Ok(restored)
+}
+
+/// Hands out every task of one part as JSON, in the order of their rows; gives their number.
+pub(crate) fn restore_part(
+    store: &dyn Store,
+    part: &PartEntry,
+    mut each: impl FnMut(&mut String) -> Result<()>,
+) -> Result<u64> {
+    let (mut restored, mut json) = (0, String::new());
+    let mut part = Part::open(store, part)?;
+    while let Some(task) = part.next_task()? {
+        json.clear();
+        task.write(&mut json);
+        each(&mut json)?;
+        restored += 1;
     }
     Ok(restored)
 }

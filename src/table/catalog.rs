@@ -34,7 +34,7 @@ tables! {
         15 sensitive_content_report_count: Option<Int32> = "Task.sensitive_content_reports",
             "Number of reports of sensitive content. Null where the array is absent.";
         16 content_hash: Text = "computed",
-            "128 bits in hex over the content: equal hashes mean an unchanged task. Key order, nulls, the spelling of numbers, signatures of addresses and all but id and name of an expanded project, batch or delivery don't count.";
+            "128 bits in hex over the content: equal hashes mean an unchanged task. Key order, nulls, the spelling of numbers and of instants that have a column, signatures of addresses and all but id and name of an expanded project, batch or delivery don't count.";
         17 extra: Option<Json> = "everything else",
             "What the other columns can't give back of the task: unknown fields, values of unexpected kinds.";
     }

@@ -9,11 +9,12 @@ use serde::Deserialize;
 use serde_json::Value;
 use taskloom::internals::config::{Memory, RunConfig};
 use taskloom::internals::error::Result;
-use taskloom::internals::lake::{Author, Lake};
+use taskloom::internals::lake::{Author, Finding, Lake};
 use taskloom::internals::partition::Layout;
 use taskloom::internals::pipeline;
 use taskloom::internals::report::Report;
 use taskloom::internals::source::{Input, Source};
+use taskloom::internals::verify::{VerifyOptions, verify};
 
 /// A config for one input file, as the program's defaults have it.
 pub fn config(input: &Path, out: &Path) -> RunConfig {
@@ -37,12 +38,20 @@ pub fn run(config: RunConfig) -> Result<Report> {
     pipeline::run(config, &Default::default())?.committed()
 }
 
-/// Flattens lines of text into a new lake below `folder`.
+/// Flattens lines of text into a new lake below `folder`, which must be whole then.
 pub fn flatten_text(text: impl AsRef<[u8]>, folder: &Path) -> (Report, Lake) {
     let input = folder.join("input.ndjson");
     let out = folder.join("lake");
     std::fs::write(&input, text).unwrap();
-    (run(config(&input, &out)).unwrap(), Lake::open(&out).unwrap())
+    let report = run(config(&input, &out)).unwrap();
+    let lake = Lake::open(&out).unwrap();
+    assert_eq!(findings(&lake), []);
+    (report, lake)
+}
+
+/// Whatever is wrong with a lake, by a look at every byte and row.
+pub fn findings(lake: &Lake) -> Vec<Finding> {
+    verify(lake, &VerifyOptions { is_deep: true, ..VerifyOptions::default() }).unwrap().findings
 }
 
 /// Restores a lake; the tasks by id.

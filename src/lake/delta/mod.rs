@@ -35,6 +35,20 @@ pub(super) fn log_path(table: &Table, version: u64) -> String {
     format!("{}/_delta_log/{version:020}.json", table.name)
 }
 
+/// The version whose log or checkpoint lies there.
+pub(super) fn version_of(path: &str) -> Option<u64> {
+    let (table, name) = path.split_once("/_delta_log/")?;
+    let version = name.strip_suffix(".json").or_else(|| name.strip_suffix(".checkpoint.parquet"))?;
+    let is_number = version.len() == 20 && version.bytes().all(|byte| byte.is_ascii_digit());
+    Table::named(table).filter(|_| is_number)?;
+    version.parse().ok()
+}
+
+/// Whether a file tells where a table's newest checkpoint is.
+pub(super) fn is_pointer(path: &str) -> bool {
+    path.strip_suffix("/_delta_log/_last_checkpoint").and_then(Table::named).is_some()
+}
+
 /// Version 0 of a table: what it is, and nothing in it. From the lake's first record.
 pub(super) fn beginning(table: &Table, first: &Record) -> Result<Vec<u8>> {
     let info = CommitInfo::of("CREATE TABLE", &first.taskloom_version, millis(&first.created_at)?);

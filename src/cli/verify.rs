@@ -1,0 +1,106 @@
+//! `taskloom verify`.
+
+use std::fmt::Write as _;
+use std::io::Write;
+use std::path::PathBuf;
+
+use bytesize::ByteSize;
+use clap::Args;
+
+use super::printable;
+use super::summary::grouped;
+use crate::error::{Error, Result};
+use crate::lake::{Fault, Lake, Scope};
+use crate::verify::{Verification, VerifyOptions, verify};
+
+/// Prove that a lake is whole: compare what its records say with what lies there.
+///
+/// Looks at every record, snapshot and log, whether each file of the versions that are kept is there with its size, columns and number
+/// of rows, at what dead runs left, and at files that are nobody's. With --deep also at every byte and every row: checksums, unique keys, an
+/// owner for each row, partitions, counts, and each task's content by its hash. Ends with status 1 if anything is wrong.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  taskloom verify lake
+  taskloom verify lake --deep
+  taskloom verify lake --deep --since 41       after a nightly run on version 41
+  taskloom verify lake --json | jq -r '.findings[] | [.fault, .path] | @tsv'")]
+pub(super) struct VerifyArgs {
+    /// Folder of the lake
+    #[arg(value_name = "DIR")]
+    lake: PathBuf,
+    /// Read every byte and every row
+    #[arg(long)]
+    deep: bool,
+    /// Look at this version alone, by its number or its name
+    #[arg(long, value_name = "VERSION")]
+    at: Option<String>,
+    /// Look only at what came after this version
+    #[arg(long, value_name = "VERSION", conflicts_with = "at")]
+    since: Option<String>,
+    /// Print what was found as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// The lake is not as it should be.
+const STATUS_WRONG: u8 = 1;
+
+pub(super) fn run(args: &VerifyArgs) -> Result<u8> {
+    let lake = Lake::open(&args.lake)?;
+    let version_of = |word: &Option<String>| word.as_deref().map(|word| lake.version_of(word)).transpose();
+    let scope = Scope { at: version_of(&args.at)?, since: version_of(&args.since)? };
+    let verification = verify(&lake, &VerifyOptions { scope, is_deep: args.deep })?;
+    let text = if args.json {
+        let json = serde_json::to_string_pretty(&verification);
+        let json = json.map_err(|source| Error::Json { action: "write what was found", source })?;
+        format!("{}\n", printable::json(&json))
+    } else {
+        told(&verification)
+    };
+    std::io::stdout().write_all(text.as_bytes()).map_err(Error::Output)?;
+    Ok(if verification.findings.is_empty() { 0 } else { STATUS_WRONG })
+}
+
+fn told(verification: &Verification) -> String {
+    let Verification { version, is_deep, records, logs, files, bytes, rows, findings } = verification;
+    let mut text = String::new();
+    for finding in findings {
+        let _ = writeln!(text, "{}", printable::line(&finding.to_string()));
+    }
+    for advice in advice(findings.iter().map(|finding| finding.fault)) {
+        let _ = writeln!(text, "to do: {advice}");
+    }
+    let version = version.map_or_else(|| "no version".to_owned(), |version| format!("version {version}"));
+    let how = if *is_deep { "read whole" } else { "present, footers read" };
+    let [records, logs, files, rows] = [records, logs, files, rows].map(|number| grouped(*number));
+    let bytes = ByteSize(*bytes);
+    let _ =
+        writeln!(text, "{version}: {records} records, {logs} logs, {files} files with {rows} rows and {bytes}, {how}");
+    let found = match findings.len() {
+        0 => "nothing is wrong".to_owned(),
+        1 => "1 thing is wrong".to_owned(),
+        wrong => format!("{} things are wrong", grouped(wrong as u64)),
+    };
+    let _ = writeln!(text, "{found}");
+    text
+}
+
+/// What to do about what was found.
+fn advice(faults: impl Iterator<Item = Fault>) -> Vec<&'static str> {
+    let of = |fault| match fault {
+        Fault::Snapshot | Fault::Log | Fault::Unpublished | Fault::DeadRun => {
+            "`taskloom recover` writes logs and snapshots anew, and removes what dead runs left"
+        }
+        Fault::Stranger => "`taskloom vacuum` removes what runs left; what else is nobody's is yours to move away",
+        Fault::Record => "bring the record back from a copy of the lake: nothing else knows what it said",
+        Fault::Missing | Fault::Size | Fault::Footer | Fault::Checksum => {
+            "bring the files back from a copy of the lake, or make the lake anew from its source"
+        }
+        Fault::Rows => "please report it: files that are whole should not hold such rows",
+    };
+    let mut advice = faults.map(of).collect::<Vec<_>>();
+    advice.sort_unstable();
+    advice.dedup();
+    advice
+}
