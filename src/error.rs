@@ -119,6 +119,16 @@ pub enum Error {
         /// Something in it.
         found: String,
     },
+    /// A folder that should become a checkout holds other things.
+    #[error(
+        "{path} is not empty and no checkout: expected a new or empty folder, or an earlier checkout, found `{found}`"
+    )]
+    NoCheckout {
+        /// The folder.
+        path: PathBuf,
+        /// Something in it.
+        found: String,
+    },
     /// A lake without data.
     #[error("{path} holds no data: no run has committed any")]
     NoVersion {

@@ -102,7 +102,7 @@ pub mod cli;
 pub use config::{MaxRejects, Memory, RunConfig};
 pub use error::{Error, ErrorKind, Result};
 pub use inspect::drift_of;
-pub use lake::{Author, Fault, Finding, Lake, Recovered, Scope};
+pub use lake::{Author, CheckedOut, Fault, Finding, Lake, Recovered, Scope, VacuumOptions, Vacuumed, Version};
 pub use partition::{DateBy, DateGrain, Layout};
 pub use pipeline::{Outcome, check, run};
 pub use progress::{Counts, Progress, Stage};

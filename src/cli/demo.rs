@@ -13,7 +13,7 @@ use super::lake;
 use super::voice::Voice;
 use crate::config::{Memory, RunConfig};
 use crate::error::{Error, Result};
-use crate::lake::Lake;
+use crate::lake::{Lake, VacuumOptions};
 use crate::partition::{DateGrain, Layout};
 use crate::simulate::{Fault, Faults, SimulateOptions, Simulator, Store};
 use crate::source::Source;
@@ -57,8 +57,11 @@ pub(super) fn run(args: DemoArgs, voice: Voice) -> Result<u8> {
         max_rejects: None,
         author: lake::author(),
     };
+    let made = config.lake.clone();
     lake::make(config, false, voice)?;
     simulator.stop();
+    // Whoever shows it again wants no more than the newest.
+    made.vacuum(&VacuumOptions { retain: Duration::ZERO, is_dry_run: false }, &lake::author())?;
     say(voice, &questions(&args.out.display().to_string()))?;
     Ok(0)
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::lake::AtArgs;
 use super::printable;
 use super::summary::Summary;
 use crate::error::{Error, Result};
@@ -26,6 +27,8 @@ pub(super) struct DriftArgs {
     /// Folder of the lake
     #[arg(value_name = "DIR")]
     lake: PathBuf,
+    #[command(flatten)]
+    at: AtArgs,
     /// Print the findings as JSON
     #[arg(long)]
     json: bool,
@@ -33,7 +36,7 @@ pub(super) struct DriftArgs {
 
 pub(super) fn run(args: &DriftArgs) -> Result<u8> {
     let lake = Lake::open(&args.lake)?;
-    let report = DriftReport::of(inspect::drift_of(&lake)?);
+    let report = DriftReport::of(inspect::drift_of_state(&lake, &args.at.state_of(&lake)?)?);
     let text =
         if args.json { format!("{}\n", printable::json(&report.to_json()?)) } else { Summary(&report).to_string() };
     std::io::stdout().write_all(text.as_bytes()).map_err(Error::Output)?;

@@ -20,6 +20,10 @@ pub(super) fn hint(error: &Error) -> Option<String> {
     let words = match error {
         Error::LakeExists { .. } => "give --overwrite to replace what it holds, or another folder to --out",
         Error::NotEmpty { .. } | Error::NoFolder { .. } => "give another folder to --out",
+        Error::NoCheckout { .. } => "give another folder",
+        Error::VersionGone { .. } | Error::NoSuchVersion { .. } => {
+            "`taskloom history` lists the versions and their names"
+        }
         Error::NoLake { .. } => "a lake is made by `taskloom flatten` or `taskloom export` with --out",
         Error::NoVersion { path } => {
             return Some(format!("`taskloom recover {}` finishes what a killed run left", path.display()));

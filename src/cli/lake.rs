@@ -13,7 +13,7 @@ use super::summary::Summary;
 use super::voice::Voice;
 use crate::config::{self, MaxRejects, Memory, RunConfig};
 use crate::error::{Error, Result};
-use crate::lake::{Author, Lake};
+use crate::lake::{Author, Lake, State};
 use crate::partition::{DateBy, DateGrain, Layout};
 use crate::pipeline::{self, Outcome};
 use crate::progress::Progress;
@@ -58,6 +58,21 @@ pub(super) struct LakeArgs {
     /// Print the report as JSON
     #[arg(long)]
     json: bool,
+}
+
+/// Which version of a lake is meant.
+#[derive(Debug, Args)]
+pub(super) struct AtArgs {
+    /// The version, by its number or its name [default: the newest]
+    #[arg(long, value_name = "VERSION")]
+    at: Option<String>,
+}
+
+impl AtArgs {
+    /// The state at that version.
+    pub(super) fn state_of(&self, lake: &Lake) -> Result<State> {
+        lake.state_of(self.at.as_deref())
+    }
 }
 
 /// Done, but not all that was asked for is in the lake.

@@ -1,5 +1,6 @@
 //! The command line: from typed words to a config, and from results to the terminal.
 
+mod checkout;
 #[cfg(all(feature = "api", feature = "simulate"))]
 mod demo;
 mod drift;
@@ -9,6 +10,7 @@ mod flatten;
 #[cfg(feature = "simulate")]
 mod generate;
 mod hint;
+mod history;
 mod lake;
 mod manual;
 mod printable;
@@ -18,6 +20,7 @@ mod signals;
 #[cfg(feature = "simulate")]
 mod simulate;
 mod summary;
+mod vacuum;
 mod verify;
 mod voice;
 
@@ -62,6 +65,10 @@ enum Command {
     Export(Box<export::ExportArgs>),
     Restore(restore::RestoreArgs),
     Verify(verify::VerifyArgs),
+    History(history::HistoryArgs),
+    Tag(history::TagArgs),
+    Checkout(checkout::CheckoutArgs),
+    Vacuum(vacuum::VacuumArgs),
     Recover(restore::RecoverArgs),
     Drift(drift::DriftArgs),
     Schema(schema::SchemaArgs),
@@ -88,6 +95,10 @@ pub fn run() -> ExitCode {
         Command::Restore(args) => restore::restore(&args),
         Command::Recover(args) => restore::recover(&args),
         Command::Verify(args) => verify::run(&args),
+        Command::History(args) => history::history(&args),
+        Command::Tag(args) => history::tag(&args),
+        Command::Checkout(args) => checkout::run(&args),
+        Command::Vacuum(args) => vacuum::run(&args),
         Command::Drift(args) => drift::run(&args),
         Command::Schema(args) => schema::schema(&args),
         Command::Sql(args) => schema::sql(&args, voice),

@@ -5,17 +5,18 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::lake;
+use super::lake::{self, AtArgs};
 use crate::error::{Error, Result};
 use crate::lake::{Lake, Recovered};
-use crate::restore::restore as write_tasks;
+use crate::restore::restore_state;
 
 /// Rebuild the tasks' JSON from the tables alone, as NDJSON.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   taskloom restore lake | head -1 | jq .
-  taskloom restore lake --out tasks.ndjson     whole or not at all")]
+  taskloom restore lake --out tasks.ndjson     whole or not at all
+  taskloom restore lake --at 7                 as it was at version 7")]
 pub(super) struct RestoreArgs {
     /// Folder of the lake
     #[arg(value_name = "DIR")]
@@ -23,6 +24,8 @@ pub(super) struct RestoreArgs {
     /// File to write [default: standard output]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    #[command(flatten)]
+    at: AtArgs,
 }
 
 /// Finish what a killed run left: publish what it committed, remove what it did not.
@@ -40,7 +43,8 @@ pub(super) struct RecoverArgs {
 
 pub(super) fn restore(args: &RestoreArgs) -> Result<u8> {
     let lake = Lake::open(&args.lake)?;
-    super::write_whole(args.out.as_deref(), |out| write_tasks(&lake, out).map(|_| ()))?;
+    let state = args.at.state_of(&lake)?;
+    super::write_whole(args.out.as_deref(), |out| restore_state(&lake, &state, out).map(|_| ()))?;
     Ok(0)
 }
 

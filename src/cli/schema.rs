@@ -82,7 +82,8 @@ pub(super) fn sql(args: &SqlArgs, voice: Voice) -> Result<u8> {
         return Err(Error::Usage { setting: "DIR", expected, found });
     };
     let lake = lake.strip_suffix('/').filter(|lake| !lake.is_empty()).unwrap_or(lake);
-    let at = args.at.as_deref().map(|at| Lake::open(&args.lake)?.version_of(at)).transpose()?;
+    let version_of = |at| Ok::<_, Error>(Lake::open(&args.lake)?.state_of(Some(at))?.version);
+    let at = args.at.as_deref().map(version_of).transpose()?;
     let reading = Reading { lake, tables: &named(&args.tables), at };
     let code = dialect::reading_code(args.engine, args.via.unwrap_or_else(|| usual_via(args)), &reading);
     std::io::stdout().write_all(code.as_bytes()).map_err(Error::Output)?;

@@ -47,6 +47,7 @@ impl Error {
             | Error::NothingToOverwriteWith { .. }
             | Error::NoLake { .. }
             | Error::NotEmpty { .. }
+            | Error::NoCheckout { .. }
             | Error::NoVersion { .. }
             | Error::Layout { .. }
             | Error::NoFolder { .. }

@@ -149,7 +149,7 @@ impl Lake {
         neighbours: &Neighbours,
         audit: &mut Audit,
     ) -> Result<Option<(Lives, State)>> {
-        let mut state = scope.since.map_or_else(|| Ok(State::empty()), |since| self.state_at(since))?;
+        let mut state = scope.since.map_or_else(|| Ok(State::empty()), |since| self.state_up_to(since))?;
         let mut lives = Lives::of(&state);
         let last = scope.at.or(self.versions()?.last().copied()).unwrap_or(0);
         let mut published = self.published()?;

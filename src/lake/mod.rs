@@ -8,8 +8,10 @@
 //! `recover`. Nobody removes files that a record might still come to name: see [`running`].
 
 mod audit;
+mod checkout;
 mod commit;
 mod delta;
+mod history;
 mod lives;
 mod publish;
 mod record;
@@ -17,17 +19,22 @@ mod recover;
 mod running;
 mod snapshot;
 mod state;
+mod tag;
+mod vacuum;
 
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
 pub use audit::{Fault, Finding, Scope};
+pub use checkout::CheckedOut;
 pub use commit::{Change, CommitOutcome};
+pub use history::Version;
 pub use record::{Author, Counts, Record, RemovedPart};
 pub use recover::Recovered;
 pub use running::Running;
 pub use state::State;
+pub use vacuum::{VacuumOptions, Vacuumed};
 
 use crate::error::{Error, Result};
 use crate::store::{LocalStore, Store};
@@ -103,22 +110,20 @@ impl Lake {
     /// The newest version, of a lake that must have data.
     pub fn readable_state(&self) -> Result<State> {
         let state = self.state()?;
-        if state.parts.is_empty() { Err(Error::NoVersion { path: self.place().to_owned() }) } else { Ok(state) }
+        self.check_data(&state)?;
+        Ok(state)
     }
 
     /// The state at a version, whose files must still be there.
     pub fn state_at(&self, version: u64) -> Result<State> {
         let newest = self.state()?;
-        let path = || self.place().to_owned();
-        if version < 1 || version > newest.version {
-            let newest = newest.version;
-            return Err(Error::NoSuchVersion { path: path(), at: version.to_string(), newest });
-        }
-        let is_tagged = newest.tags.values().any(|tagged| *tagged == version);
-        if version < newest.oldest_version && !is_tagged {
-            return Err(Error::VersionGone { path: path(), at: version, oldest: newest.oldest_version });
-        }
+        self.check_kept(&newest, version)?;
         if version == newest.version { Ok(newest) } else { self.state_up_to(version) }
+    }
+
+    /// The state at the version that a word means, whose files must still be there; without a word the newest.
+    pub fn state_of(&self, word: Option<&str>) -> Result<State> {
+        word.map_or_else(|| self.readable_state(), |word| self.state_at(self.version_of(word)?))
     }
 
     /// The version that a word means: a number, or a name that was given to one.
@@ -126,9 +131,25 @@ impl Lake {
         let newest = self.state()?;
         let version = newest.tags.get(word).copied().or_else(|| word.parse().ok());
         let version = version.filter(|version| (1..=newest.version).contains(version));
-        let unknown =
-            || Error::NoSuchVersion { path: self.place().to_owned(), at: word.to_owned(), newest: newest.version };
-        version.ok_or_else(unknown)
+        version.ok_or_else(|| self.no_such_version(word, &newest))
+    }
+
+    fn check_data(&self, state: &State) -> Result<()> {
+        if state.parts.is_empty() { Err(Error::NoVersion { path: self.place().to_owned() }) } else { Ok(()) }
+    }
+
+    fn check_kept(&self, newest: &State, version: u64) -> Result<()> {
+        if version < 1 || version > newest.version {
+            return Err(self.no_such_version(&version.to_string(), newest));
+        }
+        if newest.keeps(version) {
+            return Ok(());
+        }
+        Err(Error::VersionGone { path: self.place().to_owned(), at: version, oldest: newest.oldest_version })
+    }
+
+    fn no_such_version(&self, word: &str, newest: &State) -> Error {
+        Error::NoSuchVersion { path: self.place().to_owned(), at: word.to_owned(), newest: newest.version }
     }
 
     /// The newest version that is not newer than this.

@@ -79,7 +79,11 @@ impl Lake {
         if new.is_empty() {
             return Ok(());
         }
-        for version in 1..=published {
+        let from = snapshot::kept_from(&self.state()?);
+        for table in &new {
+            self.begin_logs(table, from)?;
+        }
+        for version in from.max(1)..=published {
             let (record, _) = self.record(version)?;
             for table in &new {
                 self.put_logs(&record, logs_of(table, &record)?)?;
@@ -91,7 +95,8 @@ impl Lake {
     /// Looks at every log, and mends what is torn, differs or is missing; gives how many.
     pub(super) fn mend_logs(&self) -> Result<u64> {
         let mut mended = 0;
-        for version in self.versions()? {
+        let from = snapshot::kept_from(&self.state()?);
+        for version in self.versions()?.into_iter().filter(|version| *version >= from) {
             let (record, _) = self.record(version)?;
             for table in TABLES.iter().rev() {
                 mended += self.put_logs(&record, logs_of(table, &record)?)?;

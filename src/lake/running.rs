@@ -62,6 +62,13 @@ pub(super) fn prefix_of(run: &str) -> String {
     format!("part-{id}-")
 }
 
+/// Whether a file has a name that only runs give.
+pub(super) fn is_named_by_a_run(name: &str) -> bool {
+    let id = name.strip_prefix("part-").and_then(|rest| rest.split_once('-'));
+    let is_id = |id: &str| id.len() == ID_DIGITS && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+    id.is_some_and(|(id, _)| is_id(id)) && name.ends_with(".parquet")
+}
+
 impl Running {
     /// Puts the entry of a run that begins on this version of the lake, and looks who else is there.
     pub(super) fn begin(lake: &Lake, version: u64, author: &Author) -> Result<Running> {
@@ -188,6 +195,11 @@ impl Neighbours {
     /// Whether a file is one that a living run writes.
     pub(super) fn writes(&self, path: &str) -> bool {
         writer_of(path, &self.alive).is_some()
+    }
+
+    /// Whether a file is one that a run writes, or wrote, that has its entry still.
+    pub(super) fn knows_writer_of(&self, path: &str) -> bool {
+        self.writes(path) || self.dead_writer_of(path).is_some()
     }
 
     /// The dead run that left a file.

@@ -7,7 +7,7 @@ use super::state::State;
 use super::{Lake, SNAPSHOTS, delta};
 use crate::error::{Error, Result};
 use crate::store::Put;
-use crate::table::TABLES;
+use crate::table::{TABLES, Table};
 
 /// They come with every version that this divides: replaying more records, or opening more logs, takes longer than reading the
 /// state whole.
@@ -93,6 +93,16 @@ impl Lake {
             }
         }
         Ok(mended)
+    }
+
+    /// Writes what the logs of a table go on from whose older ones are not kept.
+    pub(super) fn begin_logs(&self, table: &Table, from: u64) -> Result<()> {
+        if from == 0 {
+            return Ok(());
+        }
+        let checkpoint = delta::checkpoint(table, &self.state_up_to(from)?)?;
+        self.store().replace(&checkpoint.path, &checkpoint.bytes)?;
+        self.store().replace(&checkpoint.last_path, &checkpoint.last)
     }
 
     fn put_or_keep(&self, path: &str, bytes: &[u8]) -> Result<()> {

@@ -77,6 +77,12 @@ impl State {
         (self.created_at, self.layout) = (record.created_at, record.layout);
     }
 
+    /// Whether the files of a version are kept.
+    pub fn keeps(&self, version: u64) -> bool {
+        let is_recent = (self.oldest_version.max(1)..=self.version).contains(&version);
+        is_recent || self.tags.values().any(|tagged| *tagged == version)
+    }
+
     /// True where no part has a row.
     pub fn is_bare(&self) -> bool {
         self.parts.values().all(|part| part.files.values().all(|file| file.rows == 0))

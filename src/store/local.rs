@@ -48,6 +48,17 @@ impl LocalStore {
         act()
     }
 
+    /// Gives a file of the same file system one more name; false where that can't be.
+    pub fn link_from(&self, file: &Path, path: &str) -> Result<bool> {
+        let path = self.path(path);
+        match self.in_folder(&path, || fs::hard_link(file, &path)) {
+            Ok(()) => Ok(true),
+            // Its folder is there: so it is the file that is not.
+            Err(error) if error.kind() == ErrorKind::NotFound => Err(Error::NoFile { path: file.to_owned() }),
+            Err(_) => Ok(false),
+        }
+    }
+
     /// A whole file without its name.
     fn draft(&self, mode: u32, from: &mut dyn Read) -> io::Result<NamedTempFile> {
         let folder = self.path(DRAFTS);

@@ -1,0 +1,55 @@
+//! `taskloom checkout`.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytesize::ByteSize;
+use clap::Args;
+
+use super::lake::AtArgs;
+use super::summary::grouped;
+use crate::error::{Error, Result};
+use crate::lake::Lake;
+use crate::progress::Progress;
+
+/// Make a plain folder of exactly one version, for tools that know nothing but folders of Parquet files.
+///
+/// The files in it are the lake's own under one more name where that can be, and take no space then; they must not be changed in place.
+/// The folder is put in its place at once, and an earlier checkout there is replaced.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  taskloom checkout lake today
+  taskloom checkout lake paper --at paper-2026
+  duckdb -c \"SELECT count(*) FROM 'today/messages/**/*.parquet'\"")]
+pub(super) struct CheckoutArgs {
+    /// Folder of the lake
+    #[arg(value_name = "LAKE")]
+    lake: PathBuf,
+    /// Folder to make
+    #[arg(value_name = "DIR")]
+    folder: PathBuf,
+    #[command(flatten)]
+    at: AtArgs,
+    /// Print what was made as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(args: &CheckoutArgs) -> Result<u8> {
+    let lake = Lake::open(&args.lake)?;
+    let progress = Arc::new(Progress::default());
+    super::signals::watch(&progress);
+    let done = lake.checkout(&args.at.state_of(&lake)?, &args.folder, &progress)?;
+    let text = if args.json {
+        let json = serde_json::to_string_pretty(&done);
+        format!("{}\n", json.map_err(|source| Error::Json { action: "write what was made", source })?)
+    } else {
+        let copies = if done.copies > 0 { format!(", {} of them copies", grouped(done.copies)) } else { String::new() };
+        let (files, bytes) = (grouped(done.files), ByteSize(done.bytes));
+        format!("version {}: {files} files with {bytes}{copies}\n", done.version)
+    };
+    std::io::stdout().write_all(text.as_bytes()).map_err(Error::Output)?;
+    Ok(0)
+}

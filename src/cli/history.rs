@@ -1,0 +1,112 @@
+//! `taskloom history` and `taskloom tag`: what was done to a lake, and names for its versions.
+
+use std::fmt::Write as _;
+use std::io::Write;
+use std::path::PathBuf;
+
+use bytesize::ByteSize;
+use clap::Args;
+
+use super::lake;
+use super::printable;
+use super::summary::grouped;
+use crate::error::{Error, Result};
+use crate::lake::{Lake, Version};
+
+/// List the versions of a lake, the newest first: when, what, by whom, from what, and what it changed.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  taskloom history lake
+  taskloom history lake --limit 5
+  taskloom history lake --json | jq -r '.[] | [.version, .created_at, .operation] | @tsv'")]
+pub(super) struct HistoryArgs {
+    /// Folder of the lake
+    #[arg(value_name = "DIR")]
+    lake: PathBuf,
+    /// No more versions than this
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+    /// Print the versions as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Give a version a name, which other commands take for --at. Its files stay, whatever is vacuumed.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  taskloom tag lake paper-2026
+  taskloom tag lake before-relabeling --at 41
+  taskloom tag lake paper-2026 --remove")]
+pub(super) struct TagArgs {
+    /// Folder of the lake
+    #[arg(value_name = "DIR")]
+    lake: PathBuf,
+    /// The name: letters, digits, `.`, `_` and `-`
+    #[arg(value_name = "NAME")]
+    name: String,
+    /// The version that gets it, by its number or another name [default: the newest]
+    #[arg(long, value_name = "VERSION")]
+    at: Option<String>,
+    /// Take the name away
+    #[arg(long, conflicts_with = "at")]
+    remove: bool,
+}
+
+pub(super) fn history(args: &HistoryArgs) -> Result<u8> {
+    let mut versions = Lake::open(&args.lake)?.history()?;
+    versions.reverse();
+    versions.truncate(args.limit.unwrap_or(usize::MAX));
+    let text = if args.json {
+        let json = serde_json::to_string_pretty(&versions);
+        let json = json.map_err(|source| Error::Json { action: "write the history", source })?;
+        format!("{}\n", printable::json(&json))
+    } else {
+        versions.iter().map(told).collect::<Vec<_>>().join("\n")
+    };
+    std::io::stdout().write_all(text.as_bytes()).map_err(Error::Output)?;
+    Ok(0)
+}
+
+pub(super) fn tag(args: &TagArgs) -> Result<u8> {
+    let lake = Lake::open(&args.lake)?;
+    let (name, author) = (&args.name, lake::author());
+    let text = if args.remove {
+        format!("version {} is not called {name} any more\n", lake.untag(name, &author)?)
+    } else {
+        let at = args.at.as_deref().map(|at| lake.version_of(at)).transpose()?;
+        format!("version {} is called {name}\n", lake.tag(name, at, &author)?)
+    };
+    std::io::stdout().write_all(text.as_bytes()).map_err(Error::Output)?;
+    Ok(0)
+}
+
+fn told(version: &Version) -> String {
+    let mut text = String::new();
+    let mut line = |name: &str, value: &str| {
+        let _ = writeln!(text, "{name:<9}{}", printable::line(value));
+    };
+    let tags = version.tags.iter().map(|tag| format!(", {tag}")).collect::<String>();
+    let gone = if version.is_kept { "" } else { ", files not kept" };
+    line("version", &format!("{}{tags}{gone}", version.version));
+    line("when", &version.created_at);
+    let author = &version.author;
+    let user = author.user.as_deref().unwrap_or("somebody");
+    let host = author.host.as_deref().map(|host| format!(" on {host}")).unwrap_or_default();
+    line("what", &format!("{} by {user}{host}", version.operation));
+    version.source.iter().for_each(|source| line("from", source));
+    author.command.iter().for_each(|command| line("command", command));
+    let counts = version.counts;
+    if counts.tasks_read > 0 {
+        let [read, tasks, rejected] = [counts.tasks_read, counts.tasks, counts.rejected].map(grouped);
+        line("tasks", &format!("{tasks} of {read} that were read, {rejected} rejected"));
+    }
+    let change = |files: u64, bytes: u64| format!("{} files with {}", grouped(files), ByteSize(bytes));
+    let Version { files_added, bytes_added, files_removed, bytes_removed, .. } = *version;
+    if files_added + files_removed > 0 {
+        line("in", &change(files_added, bytes_added));
+        line("out", &change(files_removed, bytes_removed));
+    }
+    text
+}

@@ -1,0 +1,136 @@
+//! One version as a plain folder: for tools and people who know nothing but folders of Parquet files.
+
+use std::fs::{self, Permissions};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::Lake;
+use super::state::State;
+use crate::error::{Error, Result};
+use crate::progress::Progress;
+use crate::store::{LocalStore, Store};
+
+/// What tells that a folder is a checkout, and of which version. Its name is one that readers of folders pass by.
+const NOTE: &str = "_checkout.json";
+
+/// A folder that holds one version.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CheckedOut {
+    /// The lake's own id.
+    pub lake_id: String,
+    /// The version.
+    pub version: u64,
+    /// When it was committed.
+    pub created_at: String,
+    /// Its data files.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// How many of them are copies: the others are the lake's own files under one more name.
+    #[serde(skip)]
+    pub copies: u64,
+}
+
+impl Lake {
+    /// Makes a folder of exactly one version: hard links where they can be, else copies. It is made beside its place and put there at once,
+    /// in place of an earlier checkout if there is one.
+    pub fn checkout(&self, state: &State, folder: &Path, progress: &Progress) -> Result<CheckedOut> {
+        let folder = self.place_for(folder)?;
+        let parent = folder.parent().unwrap_or(Path::new("/"));
+        fs::create_dir_all(parent).map_err(Error::file("create", parent))?;
+        let mut builder = tempfile::Builder::new();
+        let builder = builder.prefix(".taskloom-checkout-").permissions(Permissions::from_mode(0o755));
+        let draft = builder.tempdir_in(parent).map_err(Error::file("create", parent))?;
+        let (to, mut done) = (LocalStore::at(draft.path()), CheckedOut::of(state));
+        for part in state.in_order() {
+            progress.check()?;
+            for (table, file) in &part.files {
+                done.copies += u64::from(!self.bring(&part.path(table), &to)?);
+                done.files += 1;
+                done.bytes += file.bytes;
+            }
+        }
+        let note = serde_json::to_vec_pretty(&done);
+        let note = note.map_err(|source| Error::Json { action: "write what a checkout is", source })?;
+        to.put(NOTE, &note)?;
+        to.flush()?;
+        progress.check()?;
+        swap(draft.path(), &folder).map_err(Error::file("replace", &folder))?;
+        // Where there was an earlier one, it stands in the draft's place now, and goes.
+        fs::File::open(parent).and_then(|parent| parent.sync_all()).map_err(Error::file("sync", parent))?;
+        Ok(done)
+    }
+
+    /// The whole path of a folder that can become a checkout.
+    fn place_for(&self, folder: &Path) -> Result<PathBuf> {
+        Error::if_address(folder)?;
+        // Through links, so that what they point to is replaced, and not they.
+        let folder = fs::canonicalize(folder).or_else(|_| std::path::absolute(folder));
+        let folder = folder.map_err(Error::file("find", self.place()))?;
+        if let Some(lake) = self.store().folder().and_then(|lake| fs::canonicalize(lake).ok())
+            && folder.ancestors().any(|above| fs::canonicalize(above).is_ok_and(|above| above == lake))
+        {
+            let (expected, found) = ("a folder outside of the lake".to_owned(), folder.display().to_string());
+            return Err(Error::Usage { setting: "DIR", expected, found });
+        }
+        if folder.is_file() {
+            return Err(Error::NoFolder { path: folder });
+        }
+        let there = LocalStore::at(&folder).top()?;
+        match there.first() {
+            Some(found) if !there.iter().any(|name| name == NOTE) => {
+                Err(Error::NoCheckout { found: found.clone(), path: folder })
+            }
+            _ => Ok(folder),
+        }
+    }
+
+    /// Brings a file into a folder; false where it had to be copied.
+    fn bring(&self, path: &str, to: &LocalStore) -> Result<bool> {
+        if let Some(lake) = self.store().folder()
+            && to.link_from(&lake.join(path), path)?
+        {
+            return Ok(true);
+        }
+        let bytes = self.store().get(path)?;
+        to.put(path, &bytes.ok_or_else(|| Error::NoFile { path: self.place().join(path) })?)?;
+        Ok(false)
+    }
+}
+
+impl CheckedOut {
+    fn of(state: &State) -> CheckedOut {
+        CheckedOut {
+            lake_id: state.lake_id.clone(),
+            version: state.version,
+            created_at: state.created_at.clone(),
+            files: 0,
+            bytes: 0,
+            copies: 0,
+        }
+    }
+}
+
+/// Puts a new folder in the place of an old one, at once where the system can.
+fn swap(new: &Path, old: &Path) -> io::Result<()> {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    if !old.exists() {
+        return fs::rename(new, old);
+    }
+    match renameat_with(CWD, new, CWD, old, RenameFlags::EXCHANGE) {
+        Ok(()) => Ok(()),
+        Err(error) => match io::Error::from(error).kind() {
+            // A file system that knows no such call.
+            ErrorKind::InvalidInput | ErrorKind::Unsupported => {
+                let aside = new.with_extension("old");
+                fs::rename(old, &aside)?;
+                fs::rename(new, old)?;
+                fs::rename(&aside, new)
+            }
+            _ => Err(error.into()),
+        },
+    }
+}

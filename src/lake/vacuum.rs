@@ -1,0 +1,152 @@
+//! Files that no version needs any more, removed. Only here are files removed that once were data.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::Serialize;
+
+use super::commit::Change;
+use super::lives::{Kept, Lives};
+use super::running::{self, Abandoned, Neighbours};
+use super::state::State;
+use super::{Author, Lake, delta, snapshot};
+use crate::error::Result;
+use crate::store::Listed;
+use crate::table::Table;
+
+/// What is kept.
+#[derive(Clone, Copy, Debug)]
+pub struct VacuumOptions {
+    /// Every version that was the newest at any time within this span.
+    pub retain: Duration,
+    /// Tell what would go, and change nothing.
+    pub is_dry_run: bool,
+}
+
+/// What a vacuum removed, or would remove.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Vacuumed {
+    /// Whether nothing was removed in truth.
+    pub is_dry_run: bool,
+    /// The oldest version that is whole now, beside those with a name.
+    pub oldest_version: u64,
+    /// Data files of versions that are not kept.
+    pub files: u64,
+    /// Files that a run left which could not commit any more.
+    pub left_files: u64,
+    /// Logs, checkpoints and snapshots that no version which is kept needs.
+    pub logs: u64,
+    /// Bytes of all of these.
+    pub bytes: u64,
+    /// Dead runs that were ended.
+    pub swept_runs: u64,
+    /// The paths of all of these files.
+    pub paths: Vec<String>,
+}
+
+/// Why a file can go.
+enum Going {
+    Gone,
+    Left,
+    Log,
+}
+
+impl Lake {
+    /// Removes the files of versions that are older than is asked to keep, and what runs left that can't commit any more. First a version is
+    /// committed that says which versions are kept: nobody builds on, or gives a name to, one that is not.
+    pub fn vacuum(&self, options: &VacuumOptions, author: &Author) -> Result<Vacuumed> {
+        let cutoff = TimeDelta::from_std(options.retain).ok().and_then(|retain| Utc::now().checked_sub_signed(retain));
+        let mut done = Vacuumed { is_dry_run: options.is_dry_run, ..Vacuumed::default() };
+        if options.is_dry_run {
+            let state = self.state()?;
+            let oldest = self.oldest_to_keep(&state, cutoff)?;
+            self.remove_what_is_not_kept(Some(oldest), &mut done)?;
+            return Ok(done);
+        }
+        self.finish()?;
+        let abandoned = Abandoned::find(self)?;
+        self.commit_words(|parent| {
+            let (oldest, ended) = (self.oldest_to_keep(parent, cutoff)?, abandoned.to_end(self)?);
+            if oldest == parent.oldest_version && ended.is_empty() {
+                return Ok(None);
+            }
+            let change = Change {
+                operation: "vacuum",
+                author: author.clone(),
+                layout: parent.layout,
+                oldest_version: Some(oldest).filter(|oldest| *oldest != parent.oldest_version),
+                ..Change::default()
+            };
+            Ok(Some((change, ended)))
+        })?;
+        done.swept_runs = abandoned.sweep(self)?;
+        self.remove_what_is_not_kept(None, &mut done)?;
+        self.remove_drafts()?;
+        Ok(done)
+    }
+
+    /// The version that was the newest at an instant, if that frees any file; else the oldest that is kept already.
+    fn oldest_to_keep(&self, state: &State, cutoff: Option<DateTime<Utc>>) -> Result<u64> {
+        let mut lives = Lives::default();
+        let mut oldest = state.oldest_version;
+        for version in self.versions()?.range(..=state.version) {
+            let (record, _) = self.record(*version)?;
+            let created_at = DateTime::parse_from_rfc3339(&record.created_at).ok();
+            if created_at.zip(cutoff).is_some_and(|(created_at, cutoff)| created_at <= cutoff) {
+                oldest = oldest.max(record.version);
+            }
+            lives.apply(&record);
+        }
+        let kept = Kept::of(state);
+        let less = Kept::of(&State { oldest_version: oldest, ..state.clone() });
+        let frees = lives.kept(&kept).any(|life| !less.needs(life));
+        Ok(if frees { oldest } else { state.oldest_version })
+    }
+
+    /// `oldest` stands in for what the newest version says.
+    fn remove_what_is_not_kept(&self, oldest: Option<u64>, done: &mut Vacuumed) -> Result<()> {
+        // In this order: a file that is listed has a writer by then, or a record behind that.
+        let listed = self.store().list("")?;
+        let neighbours = Neighbours::of(self)?;
+        let mut lives = Lives::default();
+        let mut state = self.state()?;
+        for version in self.versions()?.range(..=state.version) {
+            lives.apply(&self.record(*version)?.0);
+        }
+        state.oldest_version = oldest.unwrap_or(state.oldest_version);
+        done.oldest_version = state.oldest_version;
+        if done.is_dry_run {
+            done.swept_runs = neighbours.dead().len() as u64;
+        }
+        let kept = lives.kept(&Kept::of(&state)).flat_map(|life| life.paths()).collect::<HashSet<_>>();
+        for Listed { path, bytes, .. } in listed {
+            let going = if let Some(version) = delta::version_of(&path).or(snapshot::version_of(&path)) {
+                (version < snapshot::kept_from(&state)).then_some(Going::Log)
+            } else if lives.has_named(&path) {
+                (!kept.contains(&path)).then_some(Going::Gone)
+            } else {
+                (is_of_a_run(&path) && !neighbours.knows_writer_of(&path)).then_some(Going::Left)
+            };
+            match going {
+                Some(Going::Gone) => done.files += 1,
+                Some(Going::Left) => done.left_files += 1,
+                Some(Going::Log) => done.logs += 1,
+                None => continue,
+            }
+            if !done.is_dry_run {
+                self.store().delete(&path)?;
+            }
+            done.bytes += bytes;
+            done.paths.push(path);
+        }
+        Ok(())
+    }
+}
+
+/// A path that only a run's data file has.
+fn is_of_a_run(path: &str) -> bool {
+    let table = path.split('/').next().and_then(Table::named);
+    let name = path.rsplit('/').next().unwrap_or_default();
+    table.is_some() && running::is_named_by_a_run(name)
+}
