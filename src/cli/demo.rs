@@ -61,7 +61,7 @@ pub(super) fn run(args: DemoArgs, voice: Voice) -> Result<u8> {
     lake::make(config, false, voice)?;
     simulator.stop();
     // Whoever shows it again wants no more than the newest.
-    made.vacuum(&VacuumOptions { retain: Duration::ZERO, is_dry_run: false }, &lake::author())?;
+    made.vacuum(&VacuumOptions { kept_since: Utc::now(), is_dry_run: false }, &lake::author())?;
     say(voice, &questions(&args.out.display().to_string()))?;
     Ok(0)
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bytesize::ByteSize;
+use chrono::{DateTime, TimeDelta, Utc};
 use clap::Args;
 
 use super::lake;
@@ -41,7 +42,10 @@ pub(super) struct VacuumArgs {
 
 pub(super) fn run(args: &VacuumArgs) -> Result<u8> {
     let lake = Lake::open(&args.lake)?;
-    let options = VacuumOptions { retain: args.retain, is_dry_run: args.dry_run };
+    // Who asks for more than there was keeps all.
+    let kept_since = TimeDelta::from_std(args.retain).ok().and_then(|retain| Utc::now().checked_sub_signed(retain));
+    let options =
+        VacuumOptions { kept_since: kept_since.unwrap_or(DateTime::<Utc>::MIN_UTC), is_dry_run: args.dry_run };
     let vacuumed = lake.vacuum(&options, &lake::author())?;
     let text = if args.json {
         let json = serde_json::to_string_pretty(&vacuumed);

@@ -58,7 +58,8 @@ const ATTEMPTS: usize = 3;
 
 impl Lake {
     /// Commits what a run wrote on top of a version, and publishes it. `last_word` is asked when all is on the disk: its error is the
-    /// last that can prevent the commit. An error behind the commit is an [`Error::Committed`].
+    /// last that can prevent the commit. Versions that others commit meanwhile and that change no part are no conflict. An error behind
+    /// the commit is an [`Error::Committed`].
     pub fn commit(
         &self,
         parent: &State,
@@ -70,7 +71,10 @@ impl Lake {
         record.ended = running.to_end();
         self.store().flush()?;
         last_word()?;
-        let outcome = self.put_record(&record)?;
+        let mut outcome = self.put_record(&record)?;
+        while matches!(outcome, CommitOutcome::Conflict(_)) && self.put_behind_words(&mut record)? {
+            outcome = self.put_record(&record)?;
+        }
         if let CommitOutcome::Committed(version) = outcome {
             let mut behind = || -> Result<()> {
                 self.publish(version)?;
@@ -130,6 +134,19 @@ impl Lake {
             tags: change.tags,
             tombstones: Vec::new(),
         }
+    }
+
+    /// Puts a record that met others on top of them, if these changed no part and did not end its run; false if they did.
+    fn put_behind_words(&self, record: &mut Record) -> Result<bool> {
+        for version in self.versions()?.range(record.version..) {
+            let (other, checksum) = self.record(*version)?;
+            if !other.add.is_empty() || !other.remove.is_empty() || other.ended.contains(&record.run) {
+                return Ok(false);
+            }
+            (record.version, record.parent, record.lake_id) = (version + 1, checksum, other.lake_id);
+            record.created_at = now_after(&other.created_at);
+        }
+        Ok(true)
     }
 
     /// Puts a record. Whatever goes wrong with that, what then stands in its place decides.

@@ -35,7 +35,8 @@ pub struct Running {
     name: String,
     _hold: Hold,
     dead: Vec<Dead>,
-    alive: Vec<String>,
+    /// Those that live and began earlier, in words.
+    earlier: Vec<String>,
 }
 
 /// A run whose process lives no more, held so that nobody else looks after it meanwhile.
@@ -84,12 +85,14 @@ impl Running {
         let json =
             serde_json::to_vec(&entry).map_err(|source| Error::Json { action: "write who is running", source })?;
         let hold = lake.store().hold(&path_of(&name), &json)?;
-        let mut running = Running { name, _hold: hold, dead: Vec::new(), alive: Vec::new() };
+        let mut running = Running { name, _hold: hold, dead: Vec::new(), earlier: Vec::new() };
         let store = &**lake.store();
         for other in names(store)?.into_iter().filter(|other| *other != running.name) {
             match Dead::find(store, &other)? {
                 Some(dead) => running.dead.push(dead),
-                None => running.alive.extend(words(store, &other)?),
+                // Of two that see each other, one goes on.
+                None if other < running.name => running.earlier.extend(words(store, &other)?),
+                None => {}
             }
         }
         Ok(running)
@@ -105,9 +108,9 @@ impl Running {
         prefix_of(&self.name)
     }
 
-    /// Another run that was writing when this one began, in words.
-    pub fn beside(&self) -> Option<&str> {
-        self.alive.first().map(String::as_str)
+    /// Another run that began earlier and is writing, in words.
+    pub fn behind(&self) -> Option<&str> {
+        self.earlier.first().map(String::as_str)
     }
 
     /// Dead runs that this one's record is to end.

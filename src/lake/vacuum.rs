@@ -1,9 +1,8 @@
 //! Files that no version needs any more, removed. Only here are files removed that once were data.
 
 use std::collections::HashSet;
-use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::commit::Change;
@@ -18,8 +17,8 @@ use crate::table::Table;
 /// What is kept.
 #[derive(Clone, Copy, Debug)]
 pub struct VacuumOptions {
-    /// Every version that was the newest at any time within this span.
-    pub retain: Duration,
+    /// Every version that was the newest at this instant, or came later.
+    pub kept_since: DateTime<Utc>,
     /// Tell what would go, and change nothing.
     pub is_dry_run: bool,
 }
@@ -56,18 +55,17 @@ impl Lake {
     /// Removes the files of versions that are older than is asked to keep, and what runs left that can't commit any more. First a version is
     /// committed that says which versions are kept: nobody builds on, or gives a name to, one that is not.
     pub fn vacuum(&self, options: &VacuumOptions, author: &Author) -> Result<Vacuumed> {
-        let cutoff = TimeDelta::from_std(options.retain).ok().and_then(|retain| Utc::now().checked_sub_signed(retain));
         let mut done = Vacuumed { is_dry_run: options.is_dry_run, ..Vacuumed::default() };
         if options.is_dry_run {
             let state = self.state()?;
-            let oldest = self.oldest_to_keep(&state, cutoff)?;
+            let oldest = self.oldest_to_keep(&state, options.kept_since)?;
             self.remove_what_is_not_kept(Some(oldest), &mut done)?;
             return Ok(done);
         }
         self.finish()?;
         let abandoned = Abandoned::find(self)?;
         self.commit_words(|parent| {
-            let (oldest, ended) = (self.oldest_to_keep(parent, cutoff)?, abandoned.to_end(self)?);
+            let (oldest, ended) = (self.oldest_to_keep(parent, options.kept_since)?, abandoned.to_end(self)?);
             if oldest == parent.oldest_version && ended.is_empty() {
                 return Ok(None);
             }
@@ -87,13 +85,12 @@ impl Lake {
     }
 
     /// The version that was the newest at an instant, if that frees any file; else the oldest that is kept already.
-    fn oldest_to_keep(&self, state: &State, cutoff: Option<DateTime<Utc>>) -> Result<u64> {
+    fn oldest_to_keep(&self, state: &State, kept_since: DateTime<Utc>) -> Result<u64> {
         let mut lives = Lives::default();
         let mut oldest = state.oldest_version;
         for version in self.versions()?.range(..=state.version) {
             let (record, _) = self.record(*version)?;
-            let created_at = DateTime::parse_from_rfc3339(&record.created_at).ok();
-            if created_at.zip(cutoff).is_some_and(|(created_at, cutoff)| created_at <= cutoff) {
+            if DateTime::parse_from_rfc3339(&record.created_at).is_ok_and(|created_at| created_at <= kept_since) {
                 oldest = oldest.max(record.version);
             }
             lives.apply(&record);

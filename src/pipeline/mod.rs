@@ -118,8 +118,8 @@ fn check_parent(config: &RunConfig, parent: &State) -> Result<()> {
 
 impl Run<'_> {
     fn execute(self) -> Result<Outcome> {
-        if let Some(beside) = self.running.beside() {
-            return Err(Error::LakeBusy { path: self.lake.place().to_owned(), holder: Some(beside.to_owned()) });
+        if let Some(earlier) = self.running.behind() {
+            return Err(Error::LakeBusy { path: self.lake.place().to_owned(), holder: Some(earlier.to_owned()) });
         }
         let workers = Workers::start(self.config.threads)?;
         let encoding = Encoding { compression_level: self.config.compression_level };

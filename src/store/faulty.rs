@@ -30,6 +30,7 @@ pub struct Faulty {
     files: MemoryStore,
     hook: Arc<Hook>,
     own: Arc<Mutex<Own>>,
+    holds_are_trusted: bool,
 }
 
 #[derive(Default)]
@@ -42,7 +43,14 @@ struct Own {
 impl Faulty {
     /// Asks `hook`, with the operation's name and path, before each operation on these files. The hook may wait.
     pub fn new(files: &MemoryStore, hook: impl Fn(&'static str, &str) -> Fault + Send + Sync + 'static) -> Faulty {
-        Faulty { files: files.clone(), hook: Arc::new(hook), own: Arc::default() }
+        Faulty { files: files.clone(), hook: Arc::new(hook), own: Arc::default(), holds_are_trusted: true }
+    }
+
+    /// The same, where nobody can tell who lives: every holder looks dead, as if its time had run out while it was paused.
+    #[must_use]
+    pub fn without_holds(mut self) -> Faulty {
+        self.holds_are_trusted = false;
+        self
     }
 
     /// What was late takes place, where the name is free.
@@ -155,6 +163,9 @@ impl Store for Faulty {
     }
 
     fn take_hold(&self, path: &str) -> Result<Option<Hold>> {
-        self.act("take_hold", path, || self.files.take_hold(path))
+        self.act("take_hold", path, || match self.holds_are_trusted {
+            true => self.files.take_hold(path),
+            false => Ok(self.files.get(path)?.map(|_| Hold(Box::new(())))),
+        })
     }
 }

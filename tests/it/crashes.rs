@@ -1,48 +1,20 @@
 //! A run that ends in the middle shows all or nothing, and the next one leaves no trace of it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 
 use serde_json::Value;
-use taskloom::internals::config::RunConfig;
-use taskloom::internals::error::{Error, Result};
-use taskloom::internals::generate::{GenerateOptions, generate};
+use taskloom::internals::error::Error;
 use taskloom::internals::lake::{Author, Lake};
-use taskloom::internals::report::Report;
 use taskloom::internals::store::{Fault, Faulty, MemoryStore, Store};
 use taskloom::internals::table::TABLES;
 
-use crate::lakes::{config, restored, run, running, taskloom};
+use crate::lakes::{restored, running, taskloom};
+use crate::stores::{copy, input, lake_in, run_on};
 
 const TASKS: u64 = 5;
-
-fn input(folder: &Path, seed: u64, tasks: u64) -> PathBuf {
-    let input = folder.join(format!("input{seed}.ndjson"));
-    let mut file = std::fs::File::create(&input).unwrap();
-    generate(&GenerateOptions { tasks, seed, partitions: 2, ..Default::default() }, &mut file).unwrap();
-    input
-}
-
-/// A run into a store, by one thread, so that its operations come in the same order each time.
-fn run_on(store: &Arc<dyn Store>, input: &Path, is_overwrite: bool) -> Result<Report> {
-    let lake = Lake::on(Arc::clone(store));
-    let out = input.parent().unwrap();
-    run(RunConfig { lake, is_overwrite, threads: 1, work_dir: None, ..config(input, out) })
-}
-
-fn copy(of: &MemoryStore) -> MemoryStore {
-    let copy = MemoryStore::named("copy");
-    for listed in of.list("").unwrap() {
-        copy.put(&listed.path, &of.get(&listed.path).unwrap().unwrap()).unwrap();
-    }
-    copy
-}
-
-fn lake_in(store: &MemoryStore) -> Lake {
-    Lake::on(Arc::new(store.clone()))
-}
 
 /// The files of a table at its newest version, as a reader of Delta's logs finds them; with that version.
 fn by_log(store: &MemoryStore, table: &str, newest: u64) -> Option<BTreeSet<String>> {

@@ -104,6 +104,11 @@ pub fn batches(path: &Path) -> Vec<RecordBatch> {
     ParquetRecordBatchReader::try_new(file, 1024).unwrap().map(Result::unwrap).collect()
 }
 
+/// What is found without a look at every byte.
+pub fn shallow(lake: &Lake) -> Vec<Finding> {
+    verify(lake, &VerifyOptions::default()).unwrap().findings
+}
+
 /// The rejects of a run, as JSON.
 pub fn rejects(report: &Report) -> Vec<Value> {
     let Some(path) = &report.rejects_file else {

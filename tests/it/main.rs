@@ -13,5 +13,8 @@ mod lakes;
 mod rejects;
 mod restore;
 mod same_bytes;
+mod schedules;
 mod schemas;
 mod simulate;
+mod stores;
+mod verify;

@@ -1,0 +1,304 @@
+//! Runs that meet each other in one lake, at every step: a scheduler says who does the next operation on the store.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread;
+
+use taskloom::internals::error::{Error, Result};
+use taskloom::internals::lake::{Author, Fault as Wrong, Lake, VacuumOptions};
+use taskloom::internals::store::{Fault, Faulty, MemoryStore, Store};
+
+use crate::lakes::{restored, shallow};
+use crate::stores::{copy, input, lake_in, run_on};
+
+/// What one of those who meet does.
+#[derive(Clone)]
+enum Actor {
+    /// Flattens this file over what is there.
+    Writes(PathBuf),
+    /// Finishes what others left, as it thinks.
+    Recovers,
+    /// Removes every old version.
+    Vacuums,
+    /// Flattens as well, and dies after so many of its steps.
+    Dies(PathBuf, usize),
+}
+
+/// How an actor ended.
+#[derive(Debug)]
+enum End {
+    Committed,
+    Conflict,
+    Died,
+    Done,
+}
+
+impl Actor {
+    fn act(&self, store: Arc<dyn Store>) -> Result<End> {
+        let lake = Lake::on(Arc::clone(&store));
+        match self {
+            Actor::Writes(input) | Actor::Dies(input, _) => run_on(&store, input, true).map(|_| End::Committed),
+            Actor::Recovers => lake.recover(&Author::default()).map(|_| End::Done),
+            Actor::Vacuums => {
+                let all = VacuumOptions { kept_since: chrono::Utc::now(), is_dry_run: false };
+                lake.vacuum(&all, &Author::default()).map(|_| End::Done)
+            }
+        }
+    }
+}
+
+/// Whose turn it is.
+#[derive(Default)]
+struct Turns {
+    /// Operations that wait, by actor.
+    waiting: Vec<usize>,
+    has_ended: Vec<bool>,
+    /// Who may do an operation.
+    turn: Option<usize>,
+}
+
+#[derive(Default)]
+struct Stage {
+    turns: Mutex<Turns>,
+    changed: Condvar,
+}
+
+impl Stage {
+    fn wait_for_turn(&self, actor: usize) {
+        let mut turns = self.turns.lock().unwrap();
+        turns.waiting[actor] += 1;
+        self.changed.notify_all();
+        while turns.turn != Some(actor) {
+            turns = self.changed.wait(turns).unwrap();
+        }
+        turns.waiting[actor] -= 1;
+        turns.turn = None;
+    }
+
+    /// Who can do something, once nobody does; `None` when all have ended.
+    fn ready(&self) -> Option<Vec<usize>> {
+        let mut turns = self.turns.lock().unwrap();
+        loop {
+            let is_still = |actor: usize| turns.has_ended[actor] || turns.waiting[actor] > 0;
+            if turns.turn.is_none() && (0..turns.waiting.len()).all(is_still) {
+                let ready = (0..turns.waiting.len()).filter(|actor| !turns.has_ended[*actor]).collect::<Vec<_>>();
+                return Some(ready).filter(|ready| !ready.is_empty());
+            }
+            turns = self.changed.wait(turns).unwrap();
+        }
+    }
+
+    fn give(&self, actor: usize) {
+        self.turns.lock().unwrap().turn = Some(actor);
+        self.changed.notify_all();
+    }
+
+    fn end(&self, actor: usize) {
+        self.turns.lock().unwrap().has_ended[actor] = true;
+        self.changed.notify_all();
+    }
+}
+
+/// Operations at which it matters who comes first: those on what others look at, and one of a run's data files.
+fn matters(name: &str, path: &str) -> bool {
+    let is_shared = ["_taskloom/commits", "_taskloom/running", "tasks"].iter().any(|folder| path.starts_with(folder));
+    is_shared || name == "flush" || name == "list"
+}
+
+/// Lets the actors meet in a lake. `choose` is told who can go on, and how many steps each has done.
+fn meet(
+    store: &MemoryStore,
+    actors: &[Actor],
+    holds_are_trusted: bool,
+    mut choose: impl FnMut(&[usize], &[usize]) -> usize,
+) -> (Vec<End>, Vec<usize>) {
+    let stage = Arc::new(Stage::default());
+    {
+        let mut turns = stage.turns.lock().unwrap();
+        turns.waiting = vec![0; actors.len()];
+        turns.has_ended = vec![false; actors.len()];
+    }
+    let dead = Arc::new(Mutex::new(vec![false; actors.len()]));
+    let mut steps = vec![0; actors.len()];
+    let ends = thread::scope(|scope| {
+        let begin = |(number, actor): (usize, &Actor)| {
+            let (on, dead) = (Arc::clone(&stage), Arc::clone(&dead));
+            let faulty = Faulty::new(store, move |name, path| {
+                if matters(name, path) && !dead.lock().unwrap()[number] {
+                    on.wait_for_turn(number);
+                }
+                if dead.lock().unwrap()[number] { Fault::Failed } else { Fault::None }
+            });
+            let faulty = if holds_are_trusted { faulty } else { faulty.without_holds() };
+            let (stage, actor) = (Arc::clone(&stage), actor.clone());
+            scope.spawn(move || {
+                let end = actor.act(Arc::new(faulty));
+                stage.end(number);
+                match (end, actor) {
+                    (Ok(end), _) => end,
+                    (Err(_), Actor::Dies(..)) => End::Died,
+                    (Err(Error::Conflict { .. } | Error::LakeBusy { .. }), _) => End::Conflict,
+                    // Somebody thought that it was dead, and removed what it was about to read or write.
+                    (Err(error), _) => panic!("{error}: {:?}", std::error::Error::source(&error)),
+                }
+            })
+        };
+        let threads = actors.iter().enumerate().map(begin).collect::<Vec<_>>();
+        while let Some(ready) = stage.ready() {
+            let next = choose(&ready, &steps);
+            steps[next] += 1;
+            if matches!(&actors[next], Actor::Dies(_, after) if steps[next] > *after) {
+                dead.lock().unwrap()[next] = true;
+            }
+            stage.give(next);
+        }
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    (ends, steps)
+}
+
+/// What must hold behind a meeting.
+fn check(store: &MemoryStore, before: u64, actors: &[Actor], ends: &[End], plan: &str) {
+    let lake = lake_in(store);
+    let has_died = ends.iter().any(|end| matches!(end, End::Died));
+    let found = shallow(&lake);
+    let is_of_death = |wrong: Wrong| matches!(wrong, Wrong::DeadRun | Wrong::Unpublished | Wrong::Stranger);
+    assert!(found.iter().all(|finding| has_died && is_of_death(finding.fault)), "{plan}: {ends:?}: {found:?}");
+    let committed = ends.iter().filter(|end| matches!(end, End::Committed)).count() as u64;
+    let history = lake.history().unwrap();
+    let new = history.iter().filter(|version| version.version > before);
+    let written = new.filter(|version| version.operation == "flatten").count() as u64;
+    // A run that died may have committed before.
+    assert!(committed == written || has_died && committed + 1 == written, "{plan}: {ends:?}");
+    let writers = actors.iter().any(|actor| matches!(actor, Actor::Writes(_)));
+    let is_ended = history.iter().any(|version| version.version > before && version.operation != "flatten");
+    assert!(!writers || committed > 0 || is_ended || has_died, "{plan}: somebody must win: {ends:?}");
+    if written > 0 || before > 0 {
+        // The newest version is one run's, whole.
+        assert!([1, 2, 3].contains(&restored(&lake).len()), "{plan}");
+    }
+    lake.recover(&Author::default()).unwrap();
+    lake.vacuum(&VacuumOptions { kept_since: chrono::Utc::now(), is_dry_run: false }, &Author::default()).unwrap();
+    assert_eq!(shallow(&lake), [], "{plan}: {ends:?}");
+}
+
+/// One actor after the other, each for so many steps; then each to its end.
+fn planned(plan: Vec<(usize, usize)>) -> impl FnMut(&[usize], &[usize]) -> usize {
+    let mut plan = plan.into_iter();
+    let mut now = plan.next();
+    move |ready, _| {
+        while let Some((actor, left)) = now {
+            if left > 0 && ready.contains(&actor) {
+                now = Some((actor, left - 1));
+                return actor;
+            }
+            now = plan.next();
+        }
+        ready[0]
+    }
+}
+
+/// Numbers of tasks tell whose a version is: one, two or three.
+fn inputs(folder: &Path) -> [PathBuf; 3] {
+    [1, 2, 3].map(|tasks| input(folder, tasks, tasks))
+}
+
+/// How many steps an actor takes that meets nobody.
+fn steps(before: &MemoryStore, actor: &Actor) -> usize {
+    let (_, steps) = meet(&copy(before), std::slice::from_ref(actor), true, |ready, _| ready[0]);
+    assert!(steps[0] > 3, "{steps:?}");
+    steps[0]
+}
+
+/// Every schedule in which the one stops once at any of its steps, and the other at `stops` of its own, if at any.
+fn every_schedule(before: &MemoryStore, actors: &[Actor; 2], holds_are_trusted: bool, stops: Stops) {
+    let version = lake_in(before).state().unwrap().version;
+    for (first, second) in [(0, 1), (1, 0)] {
+        let of_second = match stops {
+            Stops::One => vec![usize::MAX],
+            // Both are of one kind: the other way round it is the same.
+            Stops::Both if first == 1 => continue,
+            Stops::Both => (0..=steps(before, &actors[second])).collect(),
+        };
+        for of_first in 0..=steps(before, &actors[first]) {
+            for of_second in &of_second {
+                let plan = vec![(first, of_first), (second, *of_second), (first, usize::MAX)];
+                let store = copy(before);
+                let (ends, _) = meet(&store, actors, holds_are_trusted, planned(plan.clone()));
+                check(&store, version, actors, &ends, &format!("{plan:?}"));
+            }
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Stops {
+    One,
+    Both,
+}
+
+fn lake_of(input: &Path) -> MemoryStore {
+    let store = MemoryStore::named("before");
+    run_on(lake_in(&store).store(), input, false).unwrap();
+    store
+}
+
+#[test]
+fn of_two_writers_of_a_first_version_one_commits_in_every_schedule() {
+    let folder = tempfile::tempdir().unwrap();
+    let [one, two, _] = inputs(folder.path());
+    let actors = [Actor::Writes(one), Actor::Writes(two)];
+    every_schedule(&MemoryStore::named("empty"), &actors, true, Stops::One);
+}
+
+#[test]
+fn of_two_writers_that_take_each_other_for_dead_one_commits_in_every_schedule() {
+    let folder = tempfile::tempdir().unwrap();
+    let [one, two, three] = inputs(folder.path());
+    let actors = [Actor::Writes(one), Actor::Writes(two)];
+    every_schedule(&lake_of(&three), &actors, false, Stops::Both);
+}
+
+#[test]
+fn who_sweeps_or_vacuums_beside_a_writer_that_it_takes_for_dead_does_no_harm_in_any_schedule() {
+    let folder = tempfile::tempdir().unwrap();
+    let [one, _, three] = inputs(folder.path());
+    for (other, holds_are_trusted) in [(Actor::Recovers, false), (Actor::Vacuums, false), (Actor::Vacuums, true)] {
+        let actors = [Actor::Writes(one.clone()), other];
+        every_schedule(&lake_of(&three), &actors, holds_are_trusted, Stops::One);
+    }
+}
+
+/// How many schedules are drawn: more in `make soak`.
+fn schedules() -> u64 {
+    std::env::var("TASKLOOM_SCHEDULES").map_or(100, |schedules| schedules.parse().unwrap())
+}
+
+#[test]
+fn whoever_meets_in_whatever_order_the_lake_stays_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let [one, two, three] = inputs(folder.path());
+    let before = lake_of(&three);
+    for seed in 0..schedules() {
+        let mut bits = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(1);
+        let mut draw = move |bound: usize| {
+            bits ^= bits << 13;
+            bits ^= bits >> 7;
+            bits ^= bits << 17;
+            (bits % bound as u64) as usize
+        };
+        let dies = Actor::Dies(three.clone(), draw(60));
+        let actors = [Actor::Writes(one.clone()), Actor::Writes(two.clone()), Actor::Recovers, Actor::Vacuums, dies];
+        let mut now = 0;
+        let choose = move |ready: &[usize], _: &[usize]| {
+            // Mostly the same goes on: what goes wrong needs few changes at the right moments.
+            if draw(6) == 0 || !ready.contains(&now) {
+                now = ready[draw(ready.len())];
+            }
+            now
+        };
+        let store = copy(&before);
+        let (ends, _) = meet(&store, &actors, seed % 2 == 0, choose);
+        check(&store, 1, &actors, &ends, &format!("seed {seed}"));
+    }
+}
