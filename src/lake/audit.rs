@@ -6,7 +6,7 @@ use std::fmt::{self, Display, Formatter};
 
 use serde::Serialize;
 
-use super::lives::{Kept, Lives};
+use super::lives::{Kept, Life, Lives};
 use super::publish::{is_same, logs_of};
 use super::record::Record;
 use super::running::{self, Neighbours};
@@ -262,7 +262,7 @@ impl Lake {
                 match there.get(path.as_str()) {
                     Some(bytes) if *bytes == file.bytes => continue,
                     Some(bytes) => audit.push(Fault::Size, &path, bytes_of(file.bytes), bytes_of(*bytes)),
-                    None => missing.push((life, path.clone())),
+                    None => missing.push(path.clone()),
                 }
                 audit.unfit.insert(path);
             }
@@ -276,7 +276,12 @@ impl Lake {
             Some(version) => Kept::One(self.state_at(version)?.version),
             None => Kept::of(&self.state()?),
         };
-        for (_, path) in missing.into_iter().filter(|(life, _)| kept.needs(life)) {
+        let mut now = lives.clone();
+        for version in self.versions()?.range(newest.version + 1..) {
+            now.apply(&self.record(*version)?.0);
+        }
+        let needed: BTreeSet<String> = now.kept(&kept).flat_map(Life::paths).collect();
+        for path in missing.into_iter().filter(|path| needed.contains(path)) {
             audit.push(Fault::Missing, path, "a file of a version that is kept", "none");
         }
         Ok(())

@@ -7,7 +7,7 @@ use super::state::State;
 use crate::part::{PartEntry, path_of};
 
 /// The history of a lake's parts.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Lives {
     /// By part, in the order of versions: one that went may come again.
     by_part: BTreeMap<String, Vec<Life>>,

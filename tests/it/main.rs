@@ -18,3 +18,4 @@ mod schemas;
 mod simulate;
 mod stores;
 mod verify;
+mod versions;
