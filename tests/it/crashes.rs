@@ -1,6 +1,6 @@
 //! A run that ends in the middle shows all or nothing, and the next one leaves no trace of it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
@@ -11,7 +11,7 @@ use taskloom::internals::lake::{Author, Lake};
 use taskloom::internals::store::{Fault, Faulty, MemoryStore, Store};
 use taskloom::internals::table::TABLES;
 
-use crate::lakes::{restored, running, taskloom};
+use crate::lakes::{restored, restored_or_none, taskloom};
 use crate::stores::{copy, input, lake_in, run_on};
 
 const TASKS: u64 = 5;
@@ -176,14 +176,6 @@ fn disturb_everywhere(before: &MemoryStore, first: &Path, is_overwrite: bool, se
     }
 }
 
-fn restored_or_none(lake: &Lake) -> Option<BTreeMap<String, Value>> {
-    match lake.readable_state() {
-        Ok(_) => Some(restored(lake)),
-        Err(Error::NoVersion { .. }) => None,
-        Err(error) => panic!("{error}"),
-    }
-}
-
 #[test]
 fn a_first_run_that_is_disturbed_at_any_operation_is_made_good() {
     let folder = tempfile::tempdir().unwrap();
@@ -198,56 +190,6 @@ fn an_overwriting_run_that_is_disturbed_at_any_operation_is_made_good() {
     let before = MemoryStore::named("before");
     run_on(&(Arc::new(before.clone()) as Arc<dyn Store>), &zeroth, false).unwrap();
     disturb_everywhere(&before, &first, true, &second);
-}
-
-/// How often a run is killed: more in `make soak`.
-fn kills() -> usize {
-    std::env::var("TASKLOOM_KILLS").map_or(100, |kills| kills.parse().unwrap())
-}
-
-#[test]
-fn a_process_that_is_killed_at_any_instant_shows_all_or_nothing() {
-    let folder = tempfile::tempdir().unwrap();
-    let (first, second) = (input(folder.path(), 6, 60), input(folder.path(), 7, 60));
-    let [whole, other] = [&first, &second].map(|input| {
-        let lake = folder.path().join("undisturbed").join(input.file_stem().unwrap());
-        taskloom().arg("flatten").arg(input).arg("--out").arg(&lake).assert().success();
-        restored(&Lake::open(&lake).unwrap())
-    });
-    let started = std::time::Instant::now();
-    let usual = folder.path().join("usual");
-    taskloom().arg("flatten").arg(&first).arg("--out").arg(&usual).assert().success();
-    let usual = started.elapsed();
-    for kill in 0..kills() {
-        let lake = folder.path().join(format!("lake{kill}"));
-        let mut command = std::process::Command::new(assert_cmd::cargo::cargo_bin("taskloom"));
-        command.arg("flatten").arg(&first).arg("--out").arg(&lake).arg("--work-dir").arg(folder.path());
-        let mut process = command.stdout(std::process::Stdio::null()).spawn().unwrap();
-        // Spread over the run; and, every other time, over the time between the record and the last log.
-        let share = f64::from(kill as u32 * 37 % 100) / 100.0;
-        if kill % 2 == 0 {
-            std::thread::sleep(usual.mul_f64(share));
-        } else {
-            let record = lake.join("_taskloom/commits/00000000000000000001.json");
-            while !record.exists() && process.try_wait().unwrap().is_none() {
-                std::hint::spin_loop();
-            }
-            std::thread::sleep(std::time::Duration::from_millis(20).mul_f64(share));
-        }
-        process.kill().unwrap();
-        process.wait().unwrap();
-        let now = Lake::open(&lake).ok().and_then(|lake| restored_or_none(&lake));
-        assert!(now.is_none() || now.as_ref() == Some(&whole), "kill {kill}");
-        let mut next = taskloom();
-        next.arg("flatten").arg(&second).arg("--out").arg(&lake);
-        if now.is_some() {
-            next.arg("--overwrite");
-        }
-        next.assert().success();
-        assert_eq!(restored(&Lake::open(&lake).unwrap()), other, "kill {kill}");
-        assert_eq!(running(&lake), 0);
-        std::fs::remove_dir_all(&lake).unwrap();
-    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
 use serde::Deserialize;
 use serde_json::Value;
 use taskloom::internals::config::{Memory, RunConfig};
-use taskloom::internals::error::Result;
+use taskloom::internals::error::{Error, Result};
 use taskloom::internals::lake::{Author, Finding, Lake};
 use taskloom::internals::partition::Layout;
 use taskloom::internals::pipeline;
@@ -61,6 +61,15 @@ pub fn restored(lake: &Lake) -> BTreeMap<String, Value> {
     let tasks = by_id(&out);
     assert_eq!(tasks.len() as u64, count, "ids are unique");
     tasks
+}
+
+/// Restores a lake; `None` where it has no data.
+pub fn restored_or_none(lake: &Lake) -> Option<BTreeMap<String, Value>> {
+    match lake.readable_state() {
+        Ok(_) => Some(restored(lake)),
+        Err(Error::NoVersion { .. }) => None,
+        Err(error) => panic!("{error}"),
+    }
 }
 
 /// Lines of tasks by id.

@@ -10,6 +10,7 @@ mod face;
 mod faults;
 mod inputs;
 mod lakes;
+mod processes;
 mod rejects;
 mod restore;
 mod same_bytes;
