@@ -11,7 +11,7 @@ use taskloom::internals::lake::{Author, Lake};
 use taskloom::internals::store::{Fault, Faulty, MemoryStore, Store};
 use taskloom::internals::table::TABLES;
 
-use crate::lakes::{restored, restored_or_none, taskloom};
+use crate::lakes::{restored, restored_or_none, shallow, taskloom};
 use crate::stores::{copy, input, lake_in, run_on};
 
 const TASKS: u64 = 5;
@@ -70,7 +70,8 @@ fn check_whole(store: &MemoryStore) -> u64 {
         assert_eq!(by_log(store, table.name, state.version).unwrap(), by_record);
     }
     let removed = (1..=state.version).flat_map(|version| removed_by(store, version)).collect::<BTreeSet<_>>();
-    for listed in store.list("").unwrap().into_iter().filter(|listed| listed.path.ends_with(".parquet")) {
+    let is_data = |path: &str| path.ends_with(".parquet") && !path.contains("_delta_log");
+    for listed in store.list("").unwrap().into_iter().filter(|listed| is_data(&listed.path)) {
         assert!(known.contains(&listed.path) || removed.contains(&listed.path), "{} is nobody's", listed.path);
     }
     assert_eq!(store.list("_taskloom/running").unwrap(), []);
@@ -279,4 +280,39 @@ fn a_start_takes_the_newest_snapshot_and_spares_the_records_before_it() {
     assert_eq!(lake.state().unwrap(), state);
     let begun = store.get("tasks/_delta_log/_last_checkpoint").unwrap().unwrap();
     assert!(String::from_utf8(begun).unwrap().contains("\"version\":100"));
+}
+
+#[test]
+fn a_run_that_dies_while_it_writes_a_snapshot_is_made_good() {
+    let folder = tempfile::tempdir().unwrap();
+    let input = input(folder.path(), 12, 1);
+    let before = MemoryStore::named("before");
+    for version in 1..=49 {
+        run_on(lake_in(&before).store(), &input, version > 1).unwrap();
+    }
+    let is_of_snapshot = |path: &str| path.contains("checkpoint") || path.contains("snapshots");
+    for (is_end, step) in [(true, 3), (false, 9)] {
+        for at in (0..).step_by(step) {
+            let store = copy(&before);
+            let seen = AtomicUsize::new(0);
+            let has_failed = Arc::new(AtomicBool::new(false));
+            let failed = Arc::clone(&has_failed);
+            let faulty = Faulty::new(&store, move |name, path| {
+                let is_meant = name != "list" && is_of_snapshot(path) && seen.fetch_add(1, SeqCst) == at;
+                let fails = is_meant || is_end && failed.load(SeqCst);
+                failed.fetch_or(fails, SeqCst);
+                if fails { Fault::Failed } else { Fault::None }
+            });
+            let ended = run_on(&(Arc::new(faulty) as Arc<dyn Store>), &input, true);
+            if !has_failed.load(SeqCst) {
+                assert!(at > 40 && ended.is_ok());
+                break;
+            }
+            assert!(matches!(ended, Err(Error::Committed { version: 50, .. })), "{at}");
+            assert_eq!(published(&store), 50);
+            run_on(lake_in(&store).store(), &input, true).unwrap();
+            check_whole(&store);
+            assert_eq!(shallow(&lake_in(&store)), [], "{at}");
+        }
+    }
 }
