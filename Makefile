@@ -15,7 +15,7 @@ export TASKLOOM_BIN ?= $(or $(CARGO_TARGET_DIR),target)/debug/taskloom
 # Keeps __pycache__ out of the sources.
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: check test announce lint bench clean
+.PHONY: check test announce soak lint bench clean
 
 # Format, lint and the fast tests: under two minutes after a change.
 check:
@@ -27,7 +27,8 @@ check:
 test: announce $(STAMP) $(DELTA_STAMP)
 	cargo test
 	$(PYTHON) -m pytest -q -p no:cacheprovider tests/read_back
-	TASKLOOM_VIA=delta $(DELTA_VENV)/bin/python -m pytest -q -p no:cacheprovider tests/read_back/test_engines.py
+	TASKLOOM_VIA=delta $(DELTA_VENV)/bin/python -m pytest -q -p no:cacheprovider tests/read_back/test_engines.py \
+		tests/read_back/test_versions.py
 
 announce:
 	@echo 'make test: builds the program, runs the tests in Rust, then reads lakes back in DuckDB, Polars, Spark and pyarrow.'
@@ -53,6 +54,12 @@ lint:
 		cargo clippy --lib --no-default-features --features "$$features" -- -D warnings || exit 1; done
 	! cargo tree --no-default-features --edges normal,features --invert serde_json | grep arbitrary_precision
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps
+
+# The tests that draw what happens, many times over: a run is killed at 1,000 instants, runs meet in 3,000 orders, 2,000 tasks of odd
+# shapes come back. About 20 minutes.
+soak:
+	TASKLOOM_KILLS=1000 TASKLOOM_SCHEDULES=3000 PROPTEST_CASES=2000 cargo test --test it -- \
+		processes::a_process_that_is_killed schedules::whoever_meets restore::restore_gives_back
 
 # How fast each room is, the peak memory of whole runs, and whole runs against DuckDB and Polars, with a chart; exports against
 # Scale's client. Takes about 20 minutes, half of them to build, and 4 GB of memory for its files.
