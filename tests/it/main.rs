@@ -8,6 +8,7 @@ mod drift;
 mod export;
 mod face;
 mod faults;
+mod golden;
 mod inputs;
 mod lakes;
 mod processes;

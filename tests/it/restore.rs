@@ -344,7 +344,8 @@ fn canonical(value: &Value, is_time: bool) -> Value {
     }
 }
 
-fn canonical_task(task: &Value) -> Value {
+/// A task as far as it comes back from a lake.
+pub fn canonical_task(task: &Value) -> Value {
     let mut canonical_task = canonical(task, false);
     for key in ["created_at", "completed_at"] {
         if let Some(value) = task.get(key).filter(|value| value.is_string()) {
