@@ -77,7 +77,7 @@ impl Lake {
         }
         if let CommitOutcome::Committed(version) = outcome {
             let mut behind = || -> Result<()> {
-                self.publish(version)?;
+                self.publish_up_to(version)?;
                 running.sweep(self).map(drop)
             };
             behind().map_err(|cause| Error::committed(version, cause))?;
@@ -97,7 +97,7 @@ impl Lake {
             record.ended = ended;
             match self.put_record(&record)? {
                 CommitOutcome::Committed(version) => {
-                    self.publish(version).map_err(|cause| Error::committed(version, cause))?;
+                    self.publish_up_to(version).map_err(|cause| Error::committed(version, cause))?;
                     return Ok(version);
                 }
                 CommitOutcome::Conflict(_) => {}

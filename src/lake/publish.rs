@@ -8,9 +8,19 @@ use crate::table::catalog::tasks;
 use crate::table::{TABLES, Table};
 
 impl Lake {
+    /// Publishes every version up to this one that is not, in their order: whoever made one may have died since. Gives how many.
+    pub(super) fn publish_up_to(&self, newest: u64) -> Result<u64> {
+        let mut published = 0;
+        for version in self.published()? + 1..=newest {
+            self.publish(version)?;
+            published += 1;
+        }
+        Ok(published)
+    }
+
     /// Writes the logs of a version: children before parents and `tasks` last, so that a version that `tasks` has is there in every
     /// table. What is there already is left, or mended.
-    pub(super) fn publish(&self, version: u64) -> Result<()> {
+    fn publish(&self, version: u64) -> Result<()> {
         // Read anew: whoever was paused for long must not write what stood there once.
         let (record, _) = self.record(version)?;
         let mut logs = Vec::new();
@@ -47,15 +57,10 @@ impl Lake {
 
     /// Writes the logs that a killed run left out; gives how many versions had some missing.
     pub(super) fn finish(&self) -> Result<u64> {
-        let versions = self.versions()?;
-        let published = self.published()?;
-        let mut finished = 0;
-        for version in versions.into_iter().filter(|version| *version > published) {
-            self.publish(version)?;
-            finished += 1;
-        }
-        if published > 0 {
-            self.add_tables(published)?;
+        let newest = self.versions()?.last().copied().unwrap_or(0);
+        let finished = self.publish_up_to(newest)?;
+        if newest > 0 {
+            self.add_tables(newest)?;
         }
         self.finish_snapshot()?;
         Ok(finished)

@@ -268,7 +268,7 @@ fn who_may_not_write_is_told_so_and_who_may_read_can() {
     assert!(stderr.contains("closed") && stderr.contains("ermission denied"), "{stderr}");
     // One of whose files may not even be read.
     let record = lake.join("_taskloom/commits/00000000000000000001.json");
-    fs::set_permissions(&record, Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&record, Permissions::from_mode(0o000)).unwrap();
     for command in ["restore", "verify"] {
         let (_, stderr) = told(stranger().arg(command).arg(&lake), 1);
         assert!(stderr.contains("1.json") && stderr.contains("ermission denied"), "{stderr}");

@@ -269,6 +269,24 @@ fn who_sweeps_or_vacuums_beside_a_writer_that_it_takes_for_dead_does_no_harm_in_
     }
 }
 
+#[test]
+fn a_version_whose_run_died_is_published_before_the_next_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let [one, two, three] = inputs(folder.path());
+    let before = lake_of(&three);
+    let steps = steps(&before, &Actor::Writes(one.clone()));
+    for dies_after in steps / 2..steps {
+        for begins in 1..6 {
+            // The one that goes on has looked for what is to be finished before the other had committed.
+            let actors = [Actor::Writes(one.clone()), Actor::Dies(two.clone(), dies_after)];
+            let plan = vec![(0, begins), (1, usize::MAX), (0, usize::MAX)];
+            let store = copy(&before);
+            let (ends, _) = meet(&store, &actors, false, planned(plan.clone()));
+            check(&store, 1, &actors, &ends, &format!("{plan:?}, dies after {dies_after}"));
+        }
+    }
+}
+
 /// How many schedules are drawn: more in `make soak`.
 fn schedules() -> u64 {
     std::env::var("TASKLOOM_SCHEDULES").map_or(100, |schedules| schedules.parse().unwrap())
