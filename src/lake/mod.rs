@@ -71,7 +71,7 @@ impl Lake {
 
     /// An error unless a lake is here.
     pub fn check(&self) -> Result<()> {
-        let has_own = |folder: &str| Ok::<_, Error>(!self.store.list(folder)?.is_empty());
+        let has_own = |folder: &str| Ok::<_, Error>(!self.store.paths(folder)?.is_empty());
         if has_own(COMMITS)? || has_own("_taskloom/running")? {
             return Ok(());
         }
@@ -179,7 +179,7 @@ impl Lake {
 
     /// Versions that have a record, in order.
     fn versions(&self) -> Result<BTreeSet<u64>> {
-        Ok(self.store.list(COMMITS)?.iter().filter_map(|listed| Lake::version_of_record(&listed.path)).collect())
+        Ok(self.store.paths(COMMITS)?.iter().filter_map(|path| Lake::version_of_record(path)).collect())
     }
 
     fn version_of_record(path: &str) -> Option<u64> {

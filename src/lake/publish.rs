@@ -68,9 +68,9 @@ impl Lake {
 
     /// The newest version of which `tasks` has a log; 0 where none has.
     pub(super) fn published(&self) -> Result<u64> {
-        let listed = self.store().list(&format!("{}/_delta_log", tasks::TABLE.name))?;
+        let paths = self.store().paths(&format!("{}/_delta_log", tasks::TABLE.name))?;
         let version = |path: &str| path.rsplit('/').next()?.strip_suffix(".json")?.parse::<u64>().ok();
-        Ok(listed.iter().filter_map(|listed| version(&listed.path)).max().unwrap_or(0))
+        Ok(paths.iter().filter_map(|path| version(path)).max().unwrap_or(0))
     }
 
     /// Gives tables that an older release did not know the versions that they were not in.

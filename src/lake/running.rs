@@ -250,10 +250,10 @@ fn sweep(lake: &Lake, dead: Vec<Dead>) -> Result<u64> {
         }
     }
     if !ended.is_empty() {
-        for file in store.list("")? {
-            let (_, name) = file.path.rsplit_once('/').unwrap_or(("", &file.path));
+        for file in store.paths("")? {
+            let (_, name) = file.rsplit_once('/').unwrap_or(("", &file));
             if ended.iter().any(|prefix| name.starts_with(prefix)) {
-                store.delete(&file.path)?;
+                store.delete(&file)?;
             }
         }
     }
@@ -269,7 +269,7 @@ pub(super) fn path_of(run: &str) -> String {
 
 fn names(store: &dyn Store) -> Result<Vec<String>> {
     let name = |path: &str| Some(path.strip_prefix(FOLDER)?.strip_prefix('/')?.strip_suffix(".json")?.to_owned());
-    Ok(store.list(FOLDER)?.iter().filter_map(|listed| name(&listed.path)).collect())
+    Ok(store.paths(FOLDER)?.iter().filter_map(|path| name(path)).collect())
 }
 
 fn entry(store: &dyn Store, run: &str) -> Result<Option<Entry>> {

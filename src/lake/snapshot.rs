@@ -114,7 +114,7 @@ impl Lake {
 
     /// The versions that have a snapshot, in order.
     fn snapshots(&self) -> Result<Vec<u64>> {
-        Ok(self.store().list(SNAPSHOTS)?.iter().filter_map(|listed| version_of(&listed.path)).collect())
+        Ok(self.store().paths(SNAPSHOTS)?.iter().filter_map(|path| version_of(path)).collect())
     }
 
     /// The newest snapshot that is not newer than a version. One that can't be read is passed by: the records say the same.

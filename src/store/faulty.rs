@@ -143,6 +143,10 @@ impl Store for Faulty {
         self.act("list", folder, || self.files.list(folder))
     }
 
+    fn paths(&self, folder: &str) -> Result<Vec<String>> {
+        self.act("list", folder, || self.files.paths(folder))
+    }
+
     fn top(&self) -> Result<Vec<String>> {
         self.act("top", "", || self.files.top())
     }

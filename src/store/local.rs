@@ -180,17 +180,19 @@ impl Store for LocalStore {
     }
 
     fn list(&self, folder: &str) -> Result<Vec<Listed>> {
-        let mut listed = Vec::new();
-        for entry in walkdir::WalkDir::new(self.path(folder)) {
-            match entry.map_err(io::Error::from).and_then(|entry| self.listed(&entry)) {
-                Ok(found) => listed.extend(found),
-                // Gone while the folder was read, or not there at all.
-                Err(error) if error.kind() == ErrorKind::NotFound => {}
-                Err(error) => return Err(Error::file("list", self.path(folder))(error)),
-            }
-        }
+        let listed = |entry: &walkdir::DirEntry| {
+            let metadata = entry.metadata()?;
+            Ok(Listed { path: self.path_of(entry), bytes: metadata.len(), modified: metadata.modified()? })
+        };
+        let mut listed = self.walk(folder, listed)?;
         listed.sort_unstable_by(|one: &Listed, other| one.path.cmp(&other.path));
         Ok(listed)
+    }
+
+    fn paths(&self, folder: &str) -> Result<Vec<String>> {
+        let mut paths = self.walk(folder, |entry| Ok(self.path_of(entry)))?;
+        paths.sort_unstable();
+        Ok(paths)
     }
 
     fn top(&self) -> Result<Vec<String>> {
@@ -253,17 +255,24 @@ impl Store for LocalStore {
 }
 
 impl LocalStore {
-    fn listed(&self, entry: &walkdir::DirEntry) -> io::Result<Option<Listed>> {
-        if entry.file_type().is_dir() {
-            return Ok(None);
+    /// What is told of each file in a folder and in the folders below it.
+    fn walk<T>(&self, folder: &str, tell: impl Fn(&walkdir::DirEntry) -> io::Result<T>) -> Result<Vec<T>> {
+        let mut told = Vec::new();
+        for entry in walkdir::WalkDir::new(self.path(folder)) {
+            let file =
+                entry.map_err(io::Error::from).map(|entry| Some(entry).filter(|entry| !entry.file_type().is_dir()));
+            match file.and_then(|file| file.as_ref().map(&tell).transpose()) {
+                Ok(found) => told.extend(found),
+                // Gone while the folder was read, or not there at all.
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(Error::file("list", self.path(folder))(error)),
+            }
         }
-        let metadata = entry.metadata()?;
-        let path = entry.path().strip_prefix(&self.root).unwrap_or(entry.path());
-        Ok(Some(Listed {
-            path: path.to_string_lossy().into_owned(),
-            bytes: metadata.len(),
-            modified: metadata.modified()?,
-        }))
+        Ok(told)
+    }
+
+    fn path_of(&self, entry: &walkdir::DirEntry) -> String {
+        entry.path().strip_prefix(&self.root).unwrap_or(entry.path()).to_string_lossy().into_owned()
     }
 }
 

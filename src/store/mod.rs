@@ -59,6 +59,11 @@ pub trait Store: Debug + Send + Sync {
     /// there holds nothing.
     fn list(&self, folder: &str) -> Result<Vec<Listed>>;
 
+    /// The paths alone of what [`Store::list`] lists: where there are many files, that is quicker.
+    fn paths(&self, folder: &str) -> Result<Vec<String>> {
+        Ok(self.list(folder)?.into_iter().map(|listed| listed.path).collect())
+    }
+
     /// The names of files and folders at the top.
     fn top(&self) -> Result<Vec<String>>;
 

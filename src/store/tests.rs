@@ -17,7 +17,9 @@ fn each(check: impl Fn(&dyn Store)) {
 
 /// The paths of what is listed, but for what a store keeps for itself.
 fn paths(store: &dyn Store, folder: &str) -> Vec<String> {
-    store.list(folder).unwrap().into_iter().map(|listed| listed.path).collect()
+    let paths = store.list(folder).unwrap().into_iter().map(|listed| listed.path).collect::<Vec<_>>();
+    assert_eq!(store.paths(folder).unwrap(), paths);
+    paths
 }
 
 fn put(store: &dyn Store, path: &str, text: &str) -> Put {
