@@ -45,13 +45,16 @@ impl Lake {
             let found = format!("version {} for {version}", state.version);
             return Err(Error::Bug { place: "lake::snapshot", found });
         }
-        for table in TABLES {
-            let checkpoint = delta::checkpoint(table, &state)?;
-            self.put_or_keep(&checkpoint.path, &checkpoint.bytes)?;
+        let checkpoints = TABLES.iter().map(|table| delta::checkpoint(table, &state)).collect::<Result<Vec<_>>>()?;
+        let files = checkpoints.iter().map(|checkpoint| (checkpoint.path.clone(), checkpoint.bytes.clone()));
+        for put in self.store().put_each_if_absent(&files.collect::<Vec<_>>())? {
+            is_there(put)?;
+        }
+        for checkpoint in &checkpoints {
             self.store().replace(&checkpoint.last_path, &checkpoint.last)?;
         }
         // The last: where it is, the others are.
-        self.put_or_keep(&path_of(version), &self.pack(&state)?)
+        is_there(self.store().put_if_absent(&path_of(version), &self.pack(&state)?)?)
     }
 
     /// Writes the newest snapshot that is due, if a killed run left it out.
@@ -105,13 +108,6 @@ impl Lake {
         self.store().replace(&checkpoint.last_path, &checkpoint.last)
     }
 
-    fn put_or_keep(&self, path: &str, bytes: &[u8]) -> Result<()> {
-        match self.store().put_if_absent(path, bytes)? {
-            Put::Done | Put::Exists => Ok(()),
-            Put::Unknown(cause) => Err(cause),
-        }
-    }
-
     /// The versions that have a snapshot, in order.
     fn snapshots(&self) -> Result<Vec<u64>> {
         Ok(self.store().paths(SNAPSHOTS)?.iter().filter_map(|path| version_of(path)).collect())
@@ -150,6 +146,14 @@ impl Lake {
         let trailer = trailer_of(&packed);
         packed.extend(trailer);
         Ok(packed)
+    }
+}
+
+/// Whoever put it, it says the same.
+fn is_there(put: Put) -> Result<()> {
+    match put {
+        Put::Done | Put::Exists => Ok(()),
+        Put::Unknown(cause) => Err(cause),
     }
 }
 
