@@ -29,6 +29,7 @@ test: announce $(STAMP) $(DELTA_STAMP)
 	$(PYTHON) -m pytest -q -p no:cacheprovider tests/read_back
 	TASKLOOM_VIA=delta $(DELTA_VENV)/bin/python -m pytest -q -p no:cacheprovider tests/read_back/test_engines.py \
 		tests/read_back/test_versions.py
+	cargo test --lib --manifest-path tests/delta_kernel/Cargo.toml
 
 announce:
 	@echo 'make test: builds the program, runs the tests in Rust, then reads lakes back in DuckDB, Polars, Spark and pyarrow.'
@@ -49,6 +50,7 @@ $(STAMP) $(DELTA_STAMP):
 # Each feature must build without the others, and the core alone; who links it must not get numbers of another kind with it.
 lint:
 	cargo fmt --check
+	cargo fmt --check --manifest-path tests/delta_kernel/Cargo.toml
 	cargo clippy --all-targets -- -D warnings
 	for features in '' api simulate cli cli,api cli,simulate; do \
 		cargo clippy --lib --no-default-features --features "$$features" -- -D warnings || exit 1; done

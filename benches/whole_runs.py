@@ -81,7 +81,7 @@ def count_rows(lake: pathlib.Path) -> dict[str, int]:
 
     def count(table: str) -> int:
         scopes = f"WHERE scope IN {COMMON_SCOPES}" if table == "annotations" else ""
-        return duckdb.sql(f"SELECT count(*) FROM read_parquet('{lake}/{table}/**/*.parquet') {scopes}").fetchall()[0][0]
+        return duckdb.sql(f"SELECT count(*) FROM read_parquet('{lake}/{table}/project=*/**/*.parquet') {scopes}").fetchall()[0][0]
 
     return {table: count(table) for table in COMMON}
 
