@@ -24,6 +24,10 @@ pub(super) fn hint(error: &Error) -> Option<String> {
         Error::VersionGone { .. } | Error::NoSuchVersion { .. } => {
             "`taskloom history` lists the versions and their names"
         }
+        Error::NoFile { .. } => {
+            "`taskloom verify` lists what is gone; if a vacuum ran meanwhile, read a version that is kept"
+        }
+        Error::Record { .. } => "`taskloom verify` lists all that is wrong",
         Error::NoLake { .. } => "a lake is made by `taskloom flatten` or `taskloom export` with --out",
         Error::NoVersion { path } => {
             return Some(format!("`taskloom recover {}` finishes what a killed run left", path.display()));
