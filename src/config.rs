@@ -18,8 +18,12 @@ pub struct RunConfig {
     /// Folder for what doesn't fit into memory, and for what an export has received until it is committed; each lake has a folder in
     /// it. `None`: a temporary folder that goes with the run, so that an export that ends early begins anew.
     pub work_dir: Option<PathBuf>,
-    /// Replace what the lake holds.
+    /// Replace what the lake holds, instead of merging into it.
     pub is_overwrite: bool,
+    /// Merging, also write tasks anew whose content the lake has already.
+    pub rewrites_unchanged: bool,
+    /// How often a merge is planned anew because another run committed meanwhile.
+    pub conflict_retries: u32,
     /// How tasks become partitions.
     pub layout: Layout,
     /// Threads that work; 1 does all work on one.
@@ -42,6 +46,8 @@ impl RunConfig {
             lake,
             work_dir: None,
             is_overwrite: false,
+            rewrites_unchanged: false,
+            conflict_retries: CONFLICT_RETRIES,
             layout: Layout::default(),
             threads: all_cores(),
             memory: Memory::default(),
@@ -51,6 +57,9 @@ impl RunConfig {
         }
     }
 }
+
+/// How often a merge is planned anew unless one says otherwise.
+pub const CONFLICT_RETRIES: u32 = 10;
 
 /// Threads that this machine runs side by side.
 pub fn all_cores() -> usize {

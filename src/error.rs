@@ -86,14 +86,6 @@ pub enum Error {
         /// The cause.
         source: parquet::errors::ParquetError,
     },
-    /// The output is a lake already.
-    #[error("{path} is a lake already, at version {version}: nothing was read")]
-    LakeExists {
-        /// The lake.
-        path: PathBuf,
-        /// Its newest version.
-        version: u64,
-    },
     /// A run that would leave nothing of a lake.
     #[error(
         "the input held no task that can be read ({rejected} rejects), and {path} holds data: it was left as it is. Look whether \
@@ -170,6 +162,16 @@ pub enum Error {
         by: &'static str,
         /// The grain of this run.
         grain: &'static str,
+    },
+    /// A lake whose tasks were asked for with other options of the API.
+    #[error("{path} holds tasks that were asked for with the options {has}: expected the same, found {found}")]
+    Opts {
+        /// The lake.
+        path: PathBuf,
+        /// Its options.
+        has: String,
+        /// Those of this run.
+        found: String,
     },
     /// The place for a lake is taken by a file.
     #[error("{path} is a file: expected a folder, or a name that is free")]

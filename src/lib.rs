@@ -75,6 +75,8 @@ mod part;
 
 mod lake;
 
+mod merge;
+
 mod report;
 
 mod pipeline;

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::drift::{Drift, Finding};
 use crate::error::{Error, Result};
+use crate::merge::Merged;
 use crate::part::PartEntry;
 use crate::progress::ApiCounts;
 use crate::table::TABLES;
@@ -17,7 +18,9 @@ use crate::table::TABLES;
 pub struct Report {
     /// The run.
     pub run: String,
-    /// The version that it committed.
+    /// How it ended.
+    pub outcome: Ended,
+    /// The version that it committed; of one that had nothing to commit, the lake's newest.
     pub version: u64,
     /// Decompressed bytes read.
     pub input_bytes: u64,
@@ -29,12 +32,17 @@ pub struct Report {
     pub rejected: u64,
     /// Where they are.
     pub rejects_file: Option<PathBuf>,
+    /// What was merged into what the lake held; of a run that did not replace all of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub merged: Option<Merged>,
     /// What came from the API; of an export.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fetch: Option<FetchReport>,
     /// Where the JSON is as it was received, if it was to be kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub raw_file: Option<PathBuf>,
+    /// Whether it is the first that took files away from a version: folders hold more than the newest one from now on.
+    pub is_first_replacement: bool,
     /// Lone surrogates that became U+FFFD.
     pub replaced_surrogates: u64,
     /// Bytes that went to disk on their way because the memory limit was reached.
@@ -47,6 +55,17 @@ pub struct Report {
     pub tables: BTreeMap<String, TableReport>,
     /// What was written that the schema does not know, with tasks that a later one replaced.
     pub drift: DriftReport,
+}
+
+/// How a run ended that did not fail.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ended {
+    /// A version is committed.
+    #[default]
+    Committed,
+    /// The lake has all of it already: there was nothing to commit.
+    NothingNew,
 }
 
 /// What came from the API.

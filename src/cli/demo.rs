@@ -50,6 +50,8 @@ pub(super) fn run(args: DemoArgs, voice: Voice) -> Result<u8> {
         lake: Lake::at(&args.out)?,
         work_dir: None,
         is_overwrite: true,
+        rewrites_unchanged: false,
+        conflict_retries: 0,
         layout: Layout { date_grain: DateGrain::Month, ..Layout::default() },
         threads: crate::config::all_cores(),
         memory: Memory::default(),

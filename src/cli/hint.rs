@@ -18,7 +18,6 @@ pub(super) fn exit_status(error: &Error) -> u8 {
 /// What to do, as a sentence; `None` where the error says it all.
 pub(super) fn hint(error: &Error) -> Option<String> {
     let words = match error {
-        Error::LakeExists { .. } => "give --overwrite to replace what it holds, or another folder to --out",
         Error::NotEmpty { .. } | Error::NoFolder { .. } => "give another folder to --out",
         Error::NoCheckout { .. } => "give another folder",
         Error::VersionGone { .. } | Error::NoSuchVersion { .. } => {
@@ -38,7 +37,10 @@ pub(super) fn hint(error: &Error) -> Option<String> {
             return Some(format!("give --date-by {has_by} --date-grain {has_grain}, or another folder to --out"));
         }
         Error::Committed { .. } => "`taskloom recover` finishes it",
-        Error::Conflict { .. } => "run it again, with --overwrite to replace that version",
+        Error::Conflict { .. } => "run it again",
+        Error::Opts { .. } => {
+            "give the lake's options to --opts, --overwrite to replace what it holds, or another folder to --out"
+        }
         Error::TooManyRejects { .. } => "--max-rejects allows more",
         Error::LakeBusy { .. } | Error::SpoolBusy { .. } => "wait for it, or give another folder to --out",
         Error::SpoolOfOther { .. } => "give the same flags again to go on with it, or --restart to drop it",

@@ -101,6 +101,8 @@ fn told(version: &Version) -> String {
     if counts.tasks_read > 0 {
         let [read, tasks, rejected] = [counts.tasks_read, counts.tasks, counts.rejected].map(grouped);
         line("tasks", &format!("{tasks} of {read} that were read, {rejected} rejected"));
+        let [added, replaced, unchanged] = [counts.added, counts.replaced, counts.unchanged].map(grouped);
+        line("merged", &format!("{added} added, {replaced} replaced, {unchanged} unchanged"));
     }
     let change = |files: u64, bytes: u64| format!("{} files with {}", grouped(files), ByteSize(bytes));
     let Version { files_added, bytes_added, files_removed, bytes_removed, .. } = *version;

@@ -34,6 +34,12 @@ pub(super) struct LakeArgs {
     /// Replace what the lake holds: afterwards it holds what this run brought, and nothing else
     #[arg(long)]
     overwrite: bool,
+    /// Write tasks anew whose content the lake has already
+    #[arg(long, conflicts_with = "overwrite")]
+    rewrite_unchanged: bool,
+    /// Plan so often anew if other runs commit meanwhile, before giving up with status 4
+    #[arg(long, value_name = "N", default_value_t = config::CONFLICT_RETRIES)]
+    conflict_retries: u32,
     /// Threads that work [default: all cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
@@ -111,6 +117,8 @@ impl LakeArgs {
             lake: Lake::at(&self.out)?,
             work_dir: self.work_dir.or_else(default_work_dir),
             is_overwrite: self.overwrite,
+            rewrites_unchanged: self.rewrite_unchanged,
+            conflict_retries: self.conflict_retries,
             layout: Layout { date_by: self.date_by, date_grain: self.date_grain },
             threads: self.threads.map_or_else(config::all_cores, usize::from),
             memory: memory(self.memory_limit)?,
@@ -128,7 +136,7 @@ pub(super) fn make(config: RunConfig, is_json: bool, voice: Voice) -> Result<Rep
     let shown = voice.show(&progress);
     let ended = pipeline::run(config, &progress);
     drop(shown);
-    let report = ended.and_then(Outcome::committed)?;
+    let report = ended.and_then(Outcome::report)?;
     // The run is committed: whether anybody hears of it doesn't change how it ended.
     if let Err(error) = print(&report, is_json, voice) {
         voice.warn(&format!("version {} is committed, but the report can't be written: {error}", report.version));

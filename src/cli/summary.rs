@@ -6,7 +6,8 @@ use bytesize::ByteSize;
 
 use super::printable;
 use crate::drift::{Finding, What};
-use crate::report::{DriftReport, Report, TableReport};
+use crate::merge::Merged;
+use crate::report::{DriftReport, Ended, Report, TableReport};
 use crate::table::TABLES;
 
 /// Ids that are listed; the report as JSON has all.
@@ -44,6 +45,9 @@ impl Display for Summary<&DriftReport> {
 impl Display for Summary<&Report> {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
         let report = self.0;
+        if report.outcome == Ended::NothingNew {
+            return self.write_nothing_new(formatter);
+        }
         writeln!(formatter, "{:<26}{:>14}{:>10}{:>14}", "table", "rows", "files", "bytes")?;
         let mut total = TableReport::default();
         for table in TABLES {
@@ -82,6 +86,16 @@ impl Display for Summary<&Report> {
         if report.tasks_read == 0 {
             writeln!(formatter, "the input held no tasks")?;
         }
+        if let Some(merged) = &report.merged {
+            write_merged(formatter, merged)?;
+        }
+        if report.is_first_replacement {
+            writeln!(
+                formatter,
+                "files were replaced for the first time: folders still hold the old ones, until `taskloom vacuum`; `taskloom checkout` makes \
+                 a folder of one version"
+            )?;
+        }
         if report.superseded > 0 {
             writeln!(formatter, "came again, so the later one counts: {}", grouped(report.superseded))?;
         }
@@ -95,16 +109,41 @@ impl Display for Summary<&Report> {
                 "unknown to the schema, but kept: {count} fields, words or kinds; see `taskloom drift`"
             )?;
         }
-        if let Some(path) = &report.rejects_file {
-            writeln!(
-                formatter,
-                "rejected: {}, see {}",
-                grouped(report.rejected),
-                printable::line(&path.display().to_string())
-            )?;
-        }
-        Ok(())
+        self.write_rejected(formatter)
     }
+}
+
+impl Summary<&Report> {
+    fn write_nothing_new(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        let report = self.0;
+        if report.tasks_read == 0 {
+            writeln!(formatter, "the input held no tasks")?;
+        }
+        if let Some(merged) = &report.merged {
+            write_merged(formatter, merged)?;
+        }
+        writeln!(
+            formatter,
+            "nothing new: the lake, at version {}, has all of it already ({} of JSON in {:.2} s)",
+            report.version,
+            ByteSize(report.input_bytes),
+            report.seconds
+        )?;
+        self.write_rejected(formatter)
+    }
+
+    fn write_rejected(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        let Some(path) = &self.0.rejects_file else { return Ok(()) };
+        let path = path.display().to_string();
+        writeln!(formatter, "rejected: {}, see {}", grouped(self.0.rejected), printable::line(&path))
+    }
+}
+
+fn write_merged(formatter: &mut Formatter<'_>, merged: &Merged) -> fmt::Result {
+    let Merged { tasks_added, tasks_replaced, tasks_unchanged, parts_replaced, .. } = *merged;
+    let [added, replaced, unchanged, parts] =
+        [tasks_added, tasks_replaced, tasks_unchanged, parts_replaced].map(grouped);
+    writeln!(formatter, "tasks: {added} added, {replaced} replaced, {unchanged} unchanged; {parts} parts written anew")
 }
 
 fn write_row(formatter: &mut Formatter<'_>, name: &str, written: &TableReport) -> fmt::Result {

@@ -43,13 +43,13 @@ impl Error {
             Error::File { .. } | Error::Parquet { .. } | Error::Output(_) | Error::Committed { .. } => {
                 ErrorKind::Output
             }
-            Error::LakeExists { .. }
-            | Error::NothingToOverwriteWith { .. }
+            Error::NothingToOverwriteWith { .. }
             | Error::NoLake { .. }
             | Error::NotEmpty { .. }
             | Error::NoCheckout { .. }
             | Error::NoVersion { .. }
             | Error::Layout { .. }
+            | Error::Opts { .. }
             | Error::NoFolder { .. }
             | Error::OldLake { .. }
             | Error::NewLake { .. }

@@ -2,9 +2,11 @@
 
 mod chunk;
 mod encode;
+mod objects;
 mod read;
 mod rewrite;
 
 pub use encode::{Encoding, encode};
+pub use objects::Objects;
 pub use read::{footer, open, open_columns};
 pub use rewrite::{identities, without};

@@ -3,7 +3,7 @@
 use arrow::array::{Array, AsArray, BooleanArray, RecordBatch, StringArray};
 use arrow::compute::filter_record_batch;
 
-use super::read::open;
+use super::read::{conform, open};
 use crate::error::{Error, Result};
 use crate::parse::membership_id;
 use crate::store::Store;
@@ -24,7 +24,7 @@ pub fn without(
         let is_kept = identities(table, &batch, path)?.into_iter().map(|id| !is_dropped(&id)).collect::<Vec<_>>();
         let batch = filter_record_batch(&batch, &BooleanArray::from(is_kept)).map_err(failed)?;
         if batch.num_rows() > 0 {
-            kept.push(batch.with_schema(table.arrow_schema()).map_err(failed)?);
+            kept.push(conform(table, &batch).map_err(failed)?);
         }
     }
     Ok(kept)

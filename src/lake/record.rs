@@ -109,6 +109,15 @@ pub struct Counts {
     pub rejected: u64,
     /// Tasks that a later copy in the same run replaced.
     pub superseded: u64,
+    /// Tasks that the lake did not have.
+    #[serde(default)]
+    pub added: u64,
+    /// Tasks that took the place of an older copy.
+    #[serde(default)]
+    pub replaced: u64,
+    /// Tasks that the lake had with the same content.
+    #[serde(default)]
+    pub unchanged: u64,
 }
 
 /// A part that goes.

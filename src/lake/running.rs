@@ -3,7 +3,7 @@
 //! A run puts an entry before its first file and removes it after its last. What a dead run left is never guessed: its entry names what
 //! its files are called, and they go only behind a record that lists the run as ended, or one that shows that it committed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -51,7 +51,7 @@ struct Dead {
 pub(super) fn new_name() -> String {
     let random = uuid::Uuid::new_v4().simple().to_string();
     let (id, _) = random.split_at(ID_DIGITS);
-    format!("{}-{id}", chrono::Utc::now().format("%Y%m%dT%H%M%S%3fZ"))
+    format!("{}-{id}", chrono::Utc::now().format("%Y%m%dT%H%M%S%6fZ"))
 }
 
 /// Hex digits of a run's random number: with a million runs, two have the same in one lake of forty million.
@@ -222,7 +222,8 @@ fn writer_of<'r>(path: &str, runs: &'r BTreeSet<String>) -> Option<&'r String> {
 
 /// What a record made of a run.
 enum Fate {
-    Committed,
+    /// It is the run's own, and names these files.
+    Committed(HashSet<String>),
     Ended,
 }
 
@@ -230,7 +231,8 @@ fn fate(lake: &Lake, dead: &Dead) -> Result<Option<Fate>> {
     for version in lake.versions()?.into_iter().filter(|version| *version > dead.version) {
         let (record, _): (Record, _) = lake.record(version)?;
         if record.run == dead.name {
-            return Ok(Some(Fate::Committed));
+            let paths = record.add.iter().flat_map(|part| part.files.keys().map(|table| part.path(table)));
+            return Ok(Some(Fate::Committed(paths.collect())));
         }
         if record.ended.contains(&dead.name) {
             return Ok(Some(Fate::Ended));
@@ -241,18 +243,19 @@ fn fate(lake: &Lake, dead: &Dead) -> Result<Option<Fate>> {
 
 fn sweep(lake: &Lake, dead: Vec<Dead>) -> Result<u64> {
     let store = &**lake.store();
+    // By what the names of a run's files begin with, those that became data.
     let mut ended = Vec::new();
     for dead in &dead {
         match fate(lake, dead)? {
-            Some(Fate::Ended) => ended.push(prefix_of(&dead.name)),
-            Some(Fate::Committed) => {}
+            Some(Fate::Ended) => ended.push((prefix_of(&dead.name), HashSet::new())),
+            Some(Fate::Committed(data)) => ended.push((prefix_of(&dead.name), data)),
             None => return Err(Error::Bug { place: "lake::running", found: format!("{} without a fate", dead.name) }),
         }
     }
     if !ended.is_empty() {
         for file in store.paths("")? {
             let (_, name) = file.rsplit_once('/').unwrap_or(("", &file));
-            if ended.iter().any(|prefix| name.starts_with(prefix)) {
+            if ended.iter().any(|(prefix, data)| name.starts_with(prefix) && !data.contains(&file)) {
                 store.delete(&file)?;
             }
         }

@@ -1,5 +1,7 @@
 //! The state at some versions, written down whole: for us as a snapshot, for readers of logs as a checkpoint a table.
 
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::record::{seal, unseal};
@@ -125,8 +127,22 @@ impl Lake {
         Ok(None)
     }
 
+    /// Whether a snapshot of another release says the same as the records, as far as it says anything.
+    pub(super) fn is_told_by_other(&self, state: &State, release: &str) -> Result<bool> {
+        if release == env!("CARGO_PKG_VERSION") {
+            return Ok(false);
+        }
+        let own = serde_json::to_value(state);
+        let own = own.map_err(|source| Error::Json { action: "compare with a snapshot", source })?;
+        Ok(agrees(&self.unpack(state.version)?, &own))
+    }
+
     /// The snapshot of a version.
     pub(super) fn snapshot(&self, version: u64) -> Result<State> {
+        self.unpack(version)
+    }
+
+    fn unpack<T: DeserializeOwned>(&self, version: u64) -> Result<T> {
         let path = path_of(version);
         let at = self.place().join(&path);
         let Some(packed) = self.store().get(&path)? else { return Err(Error::NoFile { path: at }) };
@@ -146,6 +162,19 @@ impl Lake {
         let trailer = trailer_of(&packed);
         packed.extend(trailer);
         Ok(packed)
+    }
+}
+
+/// Whether all that the one says stands in the other.
+fn agrees(one: &Value, other: &Value) -> bool {
+    match (one, other) {
+        (Value::Object(one), Value::Object(other)) => {
+            one.iter().all(|(key, value)| other.get(key).is_some_and(|other| agrees(value, other)))
+        }
+        (Value::Array(one), Value::Array(other)) => {
+            one.len() == other.len() && one.iter().zip(other).all(|(one, other)| agrees(one, other))
+        }
+        _ => one == other,
     }
 }
 

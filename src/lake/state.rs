@@ -41,6 +41,9 @@ pub struct State {
     pub oldest_version: u64,
     /// Ids of tasks that must not come again.
     pub tombstones: Vec<String>,
+    /// Whether any version took parts away: then folders hold more than the newest one.
+    #[serde(default)]
+    pub has_replaced: bool,
     /// Its parts by name.
     #[serde(with = "as_list")]
     pub parts: BTreeMap<String, PartEntry>,
@@ -54,6 +57,7 @@ impl State {
 
     /// The version that the next record makes of it. `checksum` is that record's.
     pub fn apply(&mut self, record: Record, checksum: String) {
+        self.has_replaced |= !record.remove.is_empty();
         for removed in &record.remove {
             self.parts.remove(&removed.part);
         }
@@ -85,7 +89,7 @@ impl State {
 
     /// True where no part has a row.
     pub fn is_bare(&self) -> bool {
-        self.parts.values().all(|part| part.files.values().all(|file| file.rows == 0))
+        !self.parts.values().any(PartEntry::has_rows)
     }
 
     /// The parts by partition and least id: an order that doesn't depend on what they are called.

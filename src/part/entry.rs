@@ -60,6 +60,11 @@ impl PartEntry {
         path_of(table, &self.folder, &self.part)
     }
 
+    /// Whether any of its files has a row.
+    pub fn has_rows(&self) -> bool {
+        self.files.values().any(|file| file.rows > 0)
+    }
+
     /// Rows in a table.
     pub fn rows(&self, table: &str) -> u64 {
         self.files.get(table).map_or(0, |file| file.rows)

@@ -1,5 +1,6 @@
 //! What a run has written, so that all of it can be taken back.
 
+use std::collections::HashSet;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::error::{Error, Result};
@@ -51,6 +52,14 @@ impl Ledger {
         drop(state);
         // One that can't be removed is no reason to leave the others.
         paths.iter().map(|path| store.delete(path)).fold(Ok(()), Result::and)
+    }
+
+    /// Removes what was written but for these paths, which have become data. What can't be removed is swept by a later run.
+    pub fn keep_only(&self, store: &dyn Store, kept: &HashSet<String>) {
+        let paths = std::mem::take(&mut self.state().paths);
+        for path in paths.iter().filter(|path| !kept.contains(*path)) {
+            let _ = store.delete(path);
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

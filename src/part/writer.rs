@@ -63,6 +63,11 @@ impl PartWriter {
         &self.ledger
     }
 
+    /// Does something with the threads that write.
+    pub fn install<T: Send>(&self, act: impl FnOnce() -> T + Send) -> T {
+        self.pool.install(act)
+    }
+
     /// Flattens a part and writes its files. Ends early, with [`Error::Interrupted`], once `progress` was asked to stop.
     pub fn write(&self, part: Part, progress: &Progress) -> Result<Written> {
         self.pool.install(|| self.write_here(part, progress))
@@ -118,17 +123,23 @@ impl PartWriter {
         Ok(written)
     }
 
-    /// Writes a part anew without some of its objects, because later ones replace them; `None` where none is left.
+    /// Writes a part of this run anew without some of its objects, because later ones replace them; `None` where none is left.
     pub fn rewrite(&self, part: &PartEntry, identities: &HashSet<u128>) -> Result<Option<PartEntry>> {
         let stem = part.part.strip_prefix(&self.prefix).and_then(|name| name.strip_suffix(SUFFIX));
         let stem = stem.ok_or_else(|| bug(format!("a part called {} in a run of {}", part.part, self.prefix)))?;
-        let mut entry = self.entry(format!("{stem}-rest"), part.key.clone());
+        let rest = self.without(part, &format!("{stem}-rest"), identities)?;
+        part.files.keys().try_for_each(|table| self.store.delete(&part.path(table)))?;
+        Ok(rest)
+    }
+
+    /// Writes any part anew, under a name of this run, without some of its objects; `None` where none is left. The old one stays where it is.
+    pub fn without(&self, part: &PartEntry, name: &str, identities: &HashSet<u128>) -> Result<Option<PartEntry>> {
+        let mut entry = self.entry(name.to_owned(), part.key.clone());
         let is_dropped = |id: &[u8]| identities.contains(&identity(id));
         let rewrite = |name: &String| {
             let table = Table::named(name).ok_or_else(|| bug(format!("a file of the table {name}")))?;
             let kept = without(table, &*self.store, &part.path(name), is_dropped)?;
             let file = if kept.is_empty() { None } else { Some(self.put(table, &entry, &kept)?) };
-            self.store.delete(&part.path(name))?;
             let mut ids = Ids::default();
             ids.observe(&kept);
             Ok(file.map(|file| (name.clone(), file, ids)))

@@ -15,9 +15,10 @@ use crate::config::RunConfig;
 use crate::error::{Error, Result};
 use crate::file::Encoding;
 use crate::lake::{Change, CommitOutcome, Counts, Lake, RemovedPart, Running, State};
+use crate::merge;
 use crate::part::{PartEntry, PartWriter};
 use crate::progress::{Progress, Stage};
-use crate::report::Report;
+use crate::report::{Ended, Report};
 use crate::source::{Opening, Tail};
 use crate::store::Store;
 use crate::table::catalog::{delivery_tasks, tasks};
@@ -31,6 +32,8 @@ use workers::Workers;
 pub enum Outcome {
     /// What it made is a version of the lake.
     Committed(Box<Report>),
+    /// The lake has all of it already: no version was made.
+    NothingNew(Box<Report>),
     /// Another run committed this version meanwhile: nothing of this run is visible.
     Conflict {
         /// The version that both wanted.
@@ -39,10 +42,10 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// The report of a run that should have been committed: a conflict is an error then.
-    pub fn committed(self) -> Result<Report> {
+    /// The report of a run that should have done its work: a conflict is an error then.
+    pub fn report(self) -> Result<Report> {
         match self {
-            Outcome::Committed(report) => Ok(*report),
+            Outcome::Committed(report) | Outcome::NothingNew(report) => Ok(*report),
             Outcome::Conflict { version } => Err(Error::Conflict { version }),
         }
     }
@@ -78,15 +81,13 @@ pub fn run(config: RunConfig, progress: &Arc<Progress>) -> Result<Outcome> {
         // An entry that can't be removed is looked after by the next run.
         let _ = running.end(lake);
     }
-    let mut report = match ended? {
-        Outcome::Committed(report) => report,
-        conflict => return Ok(conflict),
-    };
+    let mut ended = ended?;
+    let (Outcome::Committed(report) | Outcome::NothingNew(report)) = &mut ended else { return Ok(ended) };
     report.seconds = started.elapsed().as_secs_f64();
     let written = lake.store().replace(&format!("_taskloom/runs/{name}.json"), report.to_json()?.as_bytes());
     written.map_err(|cause| Error::committed(report.version, cause))?;
-    tracing::info!(run = name, version = report.version, seconds = report.seconds, "committed");
-    Ok(Outcome::Committed(report))
+    tracing::info!(run = name, version = report.version, seconds = report.seconds, outcome = ?report.outcome, "done");
+    Ok(ended)
 }
 
 /// An error unless `run` could begin on the lake: what a rehearsal can tell. Changes nothing.
@@ -100,9 +101,6 @@ fn check_parent(config: &RunConfig, parent: &State) -> Result<()> {
         return Ok(());
     }
     let path = || config.lake.place().to_owned();
-    if !config.is_overwrite {
-        return Err(Error::LakeExists { path: path(), version: parent.version });
-    }
     if parent.layout != config.layout {
         let (has, wanted) = (parent.layout, config.layout);
         return Err(Error::Layout {
@@ -113,12 +111,29 @@ fn check_parent(config: &RunConfig, parent: &State) -> Result<()> {
             grain: wanted.date_grain.word(),
         });
     }
-    Ok(())
+    match (&parent.opts, config.source.opts()) {
+        // Tasks that tell less must not take the place of those that tell more.
+        (Some(has), Some(found)) if !config.is_overwrite && sorted(has) != sorted(&found) => {
+            Err(Error::Opts { path: path(), has: in_words(has), found: in_words(&found) })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn sorted(words: &[String]) -> Vec<&String> {
+    let mut words = words.iter().collect::<Vec<_>>();
+    words.sort_unstable();
+    words
+}
+
+fn in_words(words: &[String]) -> String {
+    if words.is_empty() { "none".to_owned() } else { format!("`{}`", words.join("`, `")) }
 }
 
 impl Run<'_> {
     fn execute(self) -> Result<Outcome> {
-        if let Some(earlier) = self.running.behind() {
+        // Who merges goes on behind whatever another commits; who replaces all would only throw it away.
+        if let Some(earlier) = self.running.behind().filter(|_| self.config.is_overwrite) {
             return Err(Error::LakeBusy { path: self.lake.place().to_owned(), holder: Some(earlier.to_owned()) });
         }
         let workers = Workers::start(self.config.threads)?;
@@ -150,15 +165,15 @@ impl Run<'_> {
         self.commit(produced, &writer)
     }
 
-    fn commit(self, produced: Produced, writer: &PartWriter) -> Result<Outcome> {
+    fn commit(mut self, produced: Produced, writer: &PartWriter) -> Result<Outcome> {
         let Produced { mut parts, mut report, rejects, tail } = produced;
         let (store, name) = (&**self.lake.store(), self.running.name().to_owned());
         report.run = name.clone();
         report.rejects_file = rejects.publish(store, &format!("_taskloom/rejects/{name}.ndjson"))?;
         check_rejects(self.config, &report)?;
         check_count(&report, &parts, tail.as_deref())?;
-        let counts = counts(&report, &parts);
-        if would_empty(self.parent, &parts) {
+        let replaces_all = self.config.is_overwrite || self.parent.parts.is_empty();
+        if replaces_all && would_empty(self.parent, &parts) {
             if let Some(tail) = tail {
                 // Who went on with it would only come here again.
                 put_away(tail, store, &name)?;
@@ -168,33 +183,90 @@ impl Run<'_> {
                 rejected: report.rejected,
             });
         }
-        parts.extend(writer.write_empty()?);
-        report.count_files(&parts);
         self.progress.enter(Stage::Committing);
-        let change = Change {
-            operation: self.config.source.operation(),
-            author: self.config.author.clone(),
-            source: Some(self.config.source.words()),
-            layout: self.config.layout,
-            opts: self.config.source.opts(),
-            counts,
-            remove: self.parent.parts.values().map(RemovedPart::of).collect(),
-            add: parts,
-            spool: tail.as_ref().and_then(|tail| tail.receipt()),
-            ..Change::default()
-        };
-        let last_word = || self.progress.check();
-        match self.lake.commit(self.parent, self.running, change, last_word)? {
-            CommitOutcome::Committed(version) => report.version = version,
-            CommitOutcome::Conflict(version) => return Ok(Outcome::Conflict { version }),
-            CommitOutcome::Unknown { version, cause } => return Err(Error::unknown(version, cause)),
+        if replaces_all {
+            parts.extend(writer.write_empty()?);
+        }
+        let ended = self.put(&parts, &mut report, writer, tail.as_deref())?;
+        if let Put::Conflict(version) = ended {
+            return Ok(Outcome::Conflict { version });
         }
         if let Some(tail) = tail {
             report.fetch = Some(tail.report(self.progress));
             report.raw_file = put_away(tail, store, &name).map_err(|cause| Error::committed(report.version, cause))?;
         }
-        Ok(Outcome::Committed(Box::new(report)))
+        let report = Box::new(report);
+        Ok(if matches!(ended, Put::Nothing) { Outcome::NothingNew(report) } else { Outcome::Committed(report) })
     }
+
+    /// Commits what the run's parts make of the lake, planned anew behind whatever other runs commit meanwhile.
+    fn put(
+        &mut self,
+        parts: &[PartEntry],
+        report: &mut Report,
+        writer: &PartWriter,
+        tail: Option<&dyn Tail>,
+    ) -> Result<Put> {
+        let config = self.config;
+        let mut parent = self.parent.clone();
+        for attempt in 0.. {
+            let (remove, add) = if config.is_overwrite || parent.parts.is_empty() {
+                (parent.parts.values().map(RemovedPart::of).collect(), parts.to_vec())
+            } else {
+                // The lake has files without rows already.
+                let own = parts.iter().filter(|part| part.has_rows()).cloned().collect::<Vec<_>>();
+                let (store, parent) = (&**self.lake.store(), &parent);
+                let plan = writer.install(|| merge::plan(store, parent, &own, config.rewrites_unchanged))?;
+                report.merged = Some(plan.merged());
+                writer.install(|| plan.carry_out(parent, &own, writer, attempt))?
+            };
+            if add.is_empty() && remove.is_empty() {
+                (report.outcome, report.version) = (Ended::NothingNew, parent.version);
+                return Ok(Put::Nothing);
+            }
+            let kept = add.iter().flat_map(|part| part.files.keys().map(|table| part.path(table))).collect();
+            report.count_files(&add);
+            report.is_first_replacement = !remove.is_empty() && !parent.has_replaced;
+            let change = Change {
+                operation: config.source.operation(),
+                author: config.author.clone(),
+                source: Some(config.source.words()),
+                layout: config.layout,
+                opts: config.source.opts(),
+                counts: counts(report, parts),
+                remove,
+                add,
+                spool: tail.and_then(Tail::receipt),
+                ..Change::default()
+            };
+            let last_word = || self.progress.check();
+            match self.lake.commit(&parent, self.running, change, last_word)? {
+                CommitOutcome::Committed(version) => {
+                    report.version = version;
+                    writer.ledger().keep_only(&**self.lake.store(), &kept);
+                    return Ok(Put::Committed);
+                }
+                CommitOutcome::Unknown { version, cause } => return Err(Error::unknown(version, cause)),
+                CommitOutcome::Conflict { version, is_ended } => {
+                    if config.is_overwrite || is_ended || attempt >= config.conflict_retries {
+                        return Ok(Put::Conflict(version));
+                    }
+                    parent = self.lake.state()?;
+                    if check_parent(config, &parent).is_err() {
+                        return Ok(Put::Conflict(version));
+                    }
+                }
+            }
+        }
+        Err(Error::Bug { place: "pipeline", found: "no attempt to commit".to_owned() })
+    }
+}
+
+/// How putting what a run made ended.
+enum Put {
+    Committed,
+    Nothing,
+    Conflict(u64),
 }
 
 /// What was received is of no use any more, unless it is to be kept.
@@ -203,11 +275,15 @@ fn put_away(tail: Box<dyn Tail>, store: &dyn Store, name: &str) -> Result<Option
 }
 
 fn counts(report: &Report, parts: &[PartEntry]) -> Counts {
+    let tasks = parts.iter().map(|part| part.rows(tasks::TABLE.name)).sum();
     Counts {
         tasks_read: report.tasks_read,
-        tasks: parts.iter().map(|part| part.rows(tasks::TABLE.name)).sum(),
+        tasks,
         rejected: report.rejected,
         superseded: report.superseded,
+        added: report.merged.map_or(tasks, |merged| merged.tasks_added),
+        replaced: report.merged.map_or(0, |merged| merged.tasks_replaced),
+        unchanged: report.merged.map_or(0, |merged| merged.tasks_unchanged),
     }
 }
 

@@ -23,19 +23,24 @@ fn failed(mut command: assert_cmd::Command, status: i32, words: &[&str]) {
 }
 
 #[test]
-fn a_second_run_needs_overwrite_and_touches_only_its_own_files() {
+fn a_second_run_merges_or_replaces_and_touches_only_its_own_files() {
     let folder = tempfile::tempdir().unwrap();
     let (input, lake) = (folder.path().join("in.json"), folder.path().join("lake"));
     std::fs::write(&input, TASK).unwrap();
     flatten(&input, &lake).assert().success();
     let foreign = lake.join("tasks/project=p/notes.txt");
     std::fs::write(&foreign, "mine").unwrap();
-    failed(flatten(&input, &lake), 1, &["is a lake already", "--overwrite"]);
+    // Another task comes beside the first.
+    std::fs::write(&input, TASK.replace("\"t\"", "\"t2\"")).unwrap();
+    flatten(&input, &lake).assert().success();
+    let restored = taskloom().arg("restore").arg(&lake).assert().success();
+    assert_eq!(String::from_utf8_lossy(&restored.get_output().stdout).lines().count(), 2);
     std::fs::write(&input, TASK.replace("\"p\"", "\"q\"")).unwrap();
     flatten(&input, &lake).arg("--overwrite").assert().success();
     assert_eq!(std::fs::read_to_string(&foreign).unwrap(), "mine");
     assert!(lake.join("tasks/project=p/batch=b").exists(), "replaced files stay for who reads them");
-    assert_eq!(visible_files(&lake).keys().filter(|path| path.starts_with("tasks/project=p")).count(), 1);
+    let files = walkdir::WalkDir::new(lake.join("tasks/project=p")).into_iter().map(|entry| entry.unwrap().into_path());
+    assert_eq!(files.filter(|path| path.extension().is_some_and(|ending| ending == "parquet")).count(), 2);
     assert!(lake.join("tasks/project=q/batch=b/date=2025-01-01").exists());
 }
 

@@ -215,7 +215,7 @@ fn a_living_run_is_not_swept_and_keeps_others_out_and_a_dead_one_does_not() {
     let living = lake.begin(&lake.state().unwrap(), &Author::default()).unwrap();
     let file = format!("tasks/project=p/batch=b/date=2025-01-01/{}000000.parquet", living.prefix());
     store.put(&file, b"half a file").unwrap();
-    let refused = run_on(lake.store(), &input, false).unwrap_err();
+    let refused = run_on(lake.store(), &input, true).unwrap_err();
     assert!(matches!(refused, Error::LakeBusy { .. }), "{refused}");
     assert_eq!(lake.recover(&Author::default()).unwrap(), Default::default());
     assert!(store.get(&file).unwrap().is_some());

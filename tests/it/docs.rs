@@ -179,6 +179,7 @@ fn every_field_of_the_report_is_explained() {
     let (mut report, _) = crate::lakes::flatten_text(task.to_string(), folder.path());
     report.fetch = Some(FetchReport::default());
     report.raw_file = Some(PathBuf::new());
+    report.merged = Some(Default::default());
     let mut names = BTreeSet::new();
     fields(&serde_json::to_value(report).unwrap(), &mut names);
     for rare in ["rows", "began_at", "expected", "raw_file"] {

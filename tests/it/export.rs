@@ -201,7 +201,7 @@ pub fn interrupted(api: ApiConfig, out: &Path, pages: u64) -> Result<Report> {
     let progress = Arc::new(Progress::default());
     let run = std::thread::spawn({
         let (config, progress) = (config(api, out), Arc::clone(&progress));
-        move || pipeline::run(config, &progress).and_then(Outcome::committed)
+        move || pipeline::run(config, &progress).and_then(Outcome::report)
     });
     while progress.counts().pages < pages && !run.is_finished() {
         std::thread::yield_now();

@@ -24,6 +24,8 @@ pub fn config(input: &Path, out: &Path) -> RunConfig {
         // So that it goes with the lake.
         work_dir: Some(out.join("_taskloom/work")),
         is_overwrite: false,
+        rewrites_unchanged: false,
+        conflict_retries: 10,
         layout: Layout::default(),
         threads: 2,
         memory: Memory { limit_bytes: 64 << 20 },
@@ -35,7 +37,7 @@ pub fn config(input: &Path, out: &Path) -> RunConfig {
 
 /// Runs to a committed version.
 pub fn run(config: RunConfig) -> Result<Report> {
-    pipeline::run(config, &Default::default())?.committed()
+    pipeline::run(config, &Default::default())?.report()
 }
 
 /// Flattens lines of text into a new lake below `folder`, which must be whole then.

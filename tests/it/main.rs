@@ -11,6 +11,7 @@ mod faults;
 mod golden;
 mod inputs;
 mod lakes;
+mod merges;
 mod processes;
 mod rejects;
 mod restore;

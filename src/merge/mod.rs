@@ -1,0 +1,219 @@
+//! What a run's objects replace in a lake: which of its parts hold an object that comes again, and what is left of each.
+//!
+//! Old homes are found by the bounds of ids in the records, then by the bloom filters of the files, and then by reading nothing but what
+//! tells objects apart. A part that holds one that has changed is written anew without it; nothing else is touched.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::error::Result;
+use crate::file::Objects;
+use crate::lake::{RemovedPart, State};
+use crate::part::{PartEntry, PartWriter};
+use crate::shuffle::identity;
+use crate::store::Store;
+use crate::table::{Dataset, Table};
+
+/// Objects of a run that are held in memory at a time while their old homes are looked for: some 100 bytes each.
+const HELD_OBJECTS: u64 = 1 << 19;
+
+/// What a merge looked at, and what it does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Merged {
+    /// Tasks that the lake did not have.
+    pub tasks_added: u64,
+    /// Tasks that took the place of an older copy.
+    pub tasks_replaced: u64,
+    /// Tasks that the lake has with the same content: they were left as they are.
+    pub tasks_unchanged: u64,
+    /// Parts of the lake in whose bounds an id of the run lies.
+    pub parts_looked_at: u64,
+    /// Those whose ids were read.
+    pub parts_opened: u64,
+    /// Those that were written anew, or removed.
+    pub parts_replaced: u64,
+}
+
+/// Which objects go from which part.
+#[derive(Debug, Default)]
+pub struct Plan {
+    /// Of the lake's parts: a new copy replaces them.
+    replaced: BTreeMap<String, HashSet<u128>>,
+    /// Of the run's own parts: the lake has the same.
+    unchanged: BTreeMap<String, HashSet<u128>>,
+    merged: Merged,
+}
+
+/// An object of the run.
+struct Coming {
+    /// Its part.
+    part: usize,
+    fingerprint: u128,
+}
+
+/// An object of the run that the lake has.
+struct Met {
+    identity: u128,
+    part: usize,
+    is_same: bool,
+}
+
+/// Finds where the lake has objects of these parts. `rewrites_unchanged`: those of equal content are replaced too.
+pub fn plan(store: &dyn Store, lake: &State, own: &[PartEntry], rewrites_unchanged: bool) -> Result<Plan> {
+    let mut plan = Plan::default();
+    for (dataset, table) in objects_tables() {
+        let has_rows = |part: &&PartEntry| part.key.dataset == dataset && part.rows(table.name) > 0;
+        let own = own.iter().filter(has_rows).collect::<Vec<_>>();
+        let homes = lake.parts.values().filter(has_rows).collect::<Vec<_>>();
+        for some in chunks(&own, table) {
+            let coming = Arrivals::read(store, table, some)?;
+            let looked = homes.par_iter().map(|home| coming.look_for_in(store, table, home));
+            for (home, looked) in homes.iter().zip(looked.collect::<Result<Vec<_>>>()?) {
+                plan.take(home, some, &looked, rewrites_unchanged);
+            }
+            if dataset == Dataset::Tasks {
+                plan.merged.tasks_added += coming.by_identity.len() as u64;
+            }
+        }
+    }
+    let merged = &mut plan.merged;
+    merged.tasks_added -= merged.tasks_replaced + merged.tasks_unchanged;
+    merged.parts_replaced = plan.replaced.len() as u64;
+    Ok(plan)
+}
+
+/// The tables that have a row an object.
+fn objects_tables() -> impl Iterator<Item = (Dataset, &'static Table)> {
+    let datasets =
+        [Dataset::Tasks, Dataset::Projects, Dataset::Batches, Dataset::Deliveries, Dataset::DeliveryTasks].into_iter();
+    datasets.filter_map(|dataset| Some((dataset, dataset.tables().next()?)))
+}
+
+/// The parts in groups that are not too large to be held.
+fn chunks<'p, 'a>(parts: &'p [&'a PartEntry], table: &Table) -> Vec<&'p [&'a PartEntry]> {
+    let (mut chunks, mut start, mut rows) = (Vec::new(), 0, 0);
+    for (index, part) in parts.iter().enumerate() {
+        rows += part.rows(table.name);
+        if rows >= HELD_OBJECTS || index + 1 == parts.len() {
+            chunks.push(parts.get(start..=index).unwrap_or_default());
+            (start, rows) = (index + 1, 0);
+        }
+    }
+    chunks
+}
+
+/// What a look at one of the lake's parts gave.
+#[derive(Default)]
+struct Looked {
+    is_in_bounds: bool,
+    is_opened: bool,
+    met: Vec<Met>,
+}
+
+/// Objects of the run.
+struct Arrivals {
+    by_identity: HashMap<u128, Coming>,
+    /// Values of the first column, sorted.
+    ids: Vec<String>,
+}
+
+impl Arrivals {
+    fn read(store: &dyn Store, table: &'static Table, parts: &[&PartEntry]) -> Result<Arrivals> {
+        let read = |(number, part): (usize, &&PartEntry)| {
+            let mut objects = Vec::new();
+            Objects::open(table, store, &part.path(table.name))?.read(|object| {
+                let coming = Coming { part: number, fingerprint: object.fingerprint };
+                objects.push((identity(object.identity), coming, object.id.to_owned()));
+                Ok(())
+            })?;
+            Ok(objects)
+        };
+        let read = parts.par_iter().enumerate().map(read).collect::<Result<Vec<_>>>()?;
+        let mut arrivals = Arrivals { by_identity: HashMap::new(), ids: Vec::new() };
+        for (identity, coming, id) in read.into_iter().flatten() {
+            arrivals.by_identity.insert(identity, coming);
+            arrivals.ids.push(id);
+        }
+        arrivals.ids.sort_unstable();
+        arrivals.ids.dedup();
+        Ok(arrivals)
+    }
+
+    /// The ids that lie in the bounds of a part.
+    fn within(&self, part: &PartEntry) -> &[String] {
+        let from = part.least_id.as_ref().map_or(0, |least| self.ids.partition_point(|id| id < least));
+        let greatest = part.greatest_id.as_ref();
+        let to = greatest.map_or(self.ids.len(), |greatest| self.ids.partition_point(|id| id <= greatest));
+        self.ids.get(from..to).unwrap_or_default()
+    }
+
+    fn look_for_in(&self, store: &dyn Store, table: &'static Table, home: &PartEntry) -> Result<Looked> {
+        let mut looked = Looked::default();
+        let ids = self.within(home);
+        if ids.is_empty() {
+            return Ok(looked);
+        }
+        looked.is_in_bounds = true;
+        let objects = Objects::open(table, store, &home.path(table.name))?;
+        if !objects.may_hold(ids.iter().map(String::as_str))? {
+            return Ok(looked);
+        }
+        looked.is_opened = true;
+        objects.read(|object| {
+            let identity = identity(object.identity);
+            if let Some(Coming { part, fingerprint }) = self.by_identity.get(&identity) {
+                looked.met.push(Met { identity, part: *part, is_same: *fingerprint == object.fingerprint });
+            }
+            Ok(())
+        })?;
+        Ok(looked)
+    }
+}
+
+impl Plan {
+    fn take(&mut self, home: &PartEntry, own: &[&PartEntry], looked: &Looked, rewrites_unchanged: bool) {
+        self.merged.parts_looked_at += u64::from(looked.is_in_bounds);
+        self.merged.parts_opened += u64::from(looked.is_opened);
+        let is_of_tasks = home.key.dataset == Dataset::Tasks;
+        for Met { identity, part, is_same } in &looked.met {
+            if *is_same && !rewrites_unchanged {
+                self.merged.tasks_unchanged += u64::from(is_of_tasks);
+                let part = own.get(*part).map(|part| part.part.clone());
+                self.unchanged.entry(part.unwrap_or_default()).or_default().insert(*identity);
+            } else {
+                self.merged.tasks_replaced += u64::from(is_of_tasks);
+                self.replaced.entry(home.part.clone()).or_default().insert(*identity);
+            }
+        }
+    }
+
+    /// What was looked at, and what it comes to.
+    pub fn merged(&self) -> Merged {
+        self.merged
+    }
+
+    /// Writes anew what has to be, under names of this attempt: the parts that go from the lake, and those that come to it.
+    pub fn carry_out(
+        &self,
+        lake: &State,
+        own: &[PartEntry],
+        writer: &PartWriter,
+        attempt: u32,
+    ) -> Result<(Vec<RemovedPart>, Vec<PartEntry>)> {
+        let touched = self.replaced.iter().filter_map(|(name, gone)| Some((lake.parts.get(name)?, gone)));
+        let touched = touched.enumerate().collect::<Vec<_>>();
+        let survivors = touched
+            .par_iter()
+            .map(|(number, (part, gone))| writer.without(part, &format!("merge{attempt}-{number:06}"), gone));
+        let survivors = survivors.collect::<Result<Vec<_>>>()?;
+        let own = own.par_iter().enumerate().map(|(number, part)| match self.unchanged.get(&part.part) {
+            Some(gone) => writer.without(part, &format!("new{attempt}-{number:06}"), gone),
+            None => Ok(Some(part.clone())),
+        });
+        let own = own.collect::<Result<Vec<_>>>()?;
+        let removed = touched.iter().map(|(_, (part, _))| RemovedPart::of(part)).collect();
+        Ok((removed, own.into_iter().chain(survivors).flatten().collect()))
+    }
+}

@@ -1,0 +1,273 @@
+//! A lake that is fed run after run holds what a single run over the final state would hold.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::AsArray;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use taskloom::internals::config::RunConfig;
+use taskloom::internals::error::{Error, Result};
+use taskloom::internals::lake::{Lake, State};
+use taskloom::internals::report::{Ended, Report};
+use taskloom::internals::restore::restore_state;
+use taskloom::internals::store::{MemoryStore, Store};
+
+use crate::lakes::{by_id, config, findings, run};
+use crate::restore::canonical_task;
+use crate::stores::lake_in;
+
+/// A run into what is there.
+fn merge(lake: &Lake, text: &str) -> Result<Report> {
+    let folder = tempfile::tempdir().unwrap();
+    let input = folder.path().join("input.ndjson");
+    std::fs::write(&input, text).unwrap();
+    run(RunConfig { lake: lake.clone(), work_dir: None, ..config(&input, folder.path()) })
+}
+
+fn lines(values: impl IntoIterator<Item = Value>) -> String {
+    values.into_iter().map(|value| format!("{value}\n")).collect()
+}
+
+/// A task of so many threads, as one of its versions has it.
+fn task(id: u8, home: u8, content: u8) -> Value {
+    let message = json!({"role": "user", "content": {"text": format!("text {content}")}, "annotations": [
+        {"key": "quality", "type": "integer", "value": content}
+    ]});
+    let thread =
+        |number: u8| json!({"id": format!("thread {number}"), "turns": [{"id": "turn", "messages": [message]}]});
+    json!({
+        "task_id": format!("task-{id}"),
+        "project": format!("p/{}", home % 2),
+        "batch": format!("batch {}", home % 3),
+        "status": "completed",
+        "created_at": "2025-01-01T00:00:00Z",
+        "completed_at": format!("2025-01-0{}T00:00:00Z", 1 + home % 4),
+        "threads": (0..content % 3).map(thread).collect::<Vec<_>>(),
+    })
+}
+
+fn at(lake: &Lake, state: &State) -> BTreeMap<String, Value> {
+    let mut out = Vec::new();
+    restore_state(lake, state, &mut out).unwrap();
+    by_id(&out).into_iter().map(|(id, task)| (id, canonical_task(&task))).collect()
+}
+
+/// What stands in a column of a table, with how often.
+fn values(lake: &Lake, state: &State, table: &str, column: &str) -> BTreeMap<String, usize> {
+    let mut found = BTreeMap::new();
+    for part in state.parts.values().filter(|part| part.rows(table) > 0) {
+        for batch in taskloom::internals::file::open(&**lake.store(), &part.path(table)).unwrap() {
+            let batch = batch.unwrap();
+            for value in batch.column_by_name(column).unwrap().as_string::<i32>().iter().flatten() {
+                *found.entry(value.to_owned()).or_default() += 1;
+            }
+        }
+    }
+    found
+}
+
+/// What a run brings.
+#[derive(Clone, Debug)]
+enum Brought {
+    Task(u8, u8, u8),
+    /// A copy that can't be read: the task keeps what it has.
+    Broken(u8),
+    /// With its delivery and its project as objects.
+    Delivered(u8, u8, u8, u8),
+}
+
+fn brought() -> impl Strategy<Value = Brought> {
+    let of_task = (0..12u8, 0..6u8, 0..5u8);
+    prop_oneof![
+        8 => of_task.clone().prop_map(|(id, home, content)| Brought::Task(id, home, content)),
+        1 => (0..12u8).prop_map(Brought::Broken),
+        2 => (of_task, 0..3u8).prop_map(|((id, home, content), name)| Brought::Delivered(id, home, content, name)),
+    ]
+}
+
+impl Brought {
+    fn line(&self) -> Value {
+        match *self {
+            Brought::Task(id, home, content) => task(id, home, content),
+            Brought::Broken(id) => json!({"task_id": format!("task-{id}"), "threads": "none"}),
+            Brought::Delivered(id, home, content, name) => {
+                let mut task = task(id, home, content);
+                task["project"] = json!({"id": format!("p/{}", home % 2), "name": format!("project {name}")});
+                json!({"delivery": {"id": format!("d{}", id % 2), "name": format!("delivery {name}")}, "tasks": [task]})
+            }
+        }
+    }
+}
+
+/// What must be in the lake: tasks, deliveries' names by their ids, and which task came with which delivery.
+#[derive(Clone, Debug, Default)]
+struct Model {
+    tasks: BTreeMap<String, Value>,
+    deliveries: BTreeMap<String, String>,
+    memberships: BTreeSet<String>,
+}
+
+impl Model {
+    fn take(&mut self, brought: &Brought) {
+        let line = brought.line();
+        let task = match line.get("tasks") {
+            Some(tasks) => {
+                let text = |value: &Value| value.as_str().unwrap().to_owned();
+                self.deliveries.insert(text(&line["delivery"]["id"]), text(&line["delivery"]["name"]));
+                self.memberships.insert(text(&tasks[0]["task_id"]));
+                &tasks[0]
+            }
+            None => &line,
+        };
+        if task["threads"].is_array() {
+            self.tasks.insert(task["task_id"].as_str().unwrap().to_owned(), canonical_task(task));
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: cases(), ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_sequence_of_runs_holds_what_one_run_over_the_final_state_holds(
+        runs in prop::collection::vec(prop::collection::vec(brought(), 0..12), 1..6)
+    ) {
+        let store = MemoryStore::named("memory");
+        let lake = lake_in(&store);
+        let mut model = Model::default();
+        let mut versions = vec![Model::default()];
+        for brought in &runs {
+            let before = lake.state().unwrap();
+            let report = merge(&lake, &lines(brought.iter().map(Brought::line))).unwrap();
+            brought.iter().for_each(|brought| model.take(brought));
+            let state = lake.state().unwrap();
+            prop_assert_eq!(findings(&lake), []);
+            prop_assert_eq!(&at(&lake, &state), &model.tasks);
+            let names = values(&lake, &state, "deliveries", "name").into_keys().collect::<BTreeSet<_>>();
+            prop_assert_eq!(names, model.deliveries.values().cloned().collect());
+            let members = values(&lake, &state, "delivery_tasks", "task_id").into_keys().collect::<BTreeSet<_>>();
+            prop_assert_eq!(members, model.memberships.clone());
+            match report.outcome {
+                Ended::Committed => versions.push(model.clone()),
+                Ended::NothingNew => prop_assert_eq!(&state, &before),
+            }
+            prop_assert_eq!(report.version, state.version);
+            // Once more, and nothing is new.
+            let again = merge(&lake, &lines(brought.iter().map(Brought::line))).unwrap();
+            prop_assert_eq!(again.outcome, Ended::NothingNew);
+            prop_assert_eq!(lake.state().unwrap(), state);
+        }
+        for (version, model) in versions.iter().enumerate().skip(1) {
+            prop_assert_eq!(&at(&lake, &lake.state_at(version as u64).unwrap()), &model.tasks);
+        }
+    }
+}
+
+/// As many as `PROPTEST_CASES` says, for a longer search.
+fn cases() -> u32 {
+    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(32)
+}
+
+#[test]
+fn only_the_parts_that_hold_a_changed_task_are_written_anew() {
+    let store = MemoryStore::named("memory");
+    let lake = lake_in(&store);
+    let all = (0..40).map(|id| task(id, id, 1)).collect::<Vec<_>>();
+    merge(&lake, &lines(all.clone())).unwrap();
+    let before = lake.state().unwrap();
+    let mut changed = task(7, 7, 2);
+    changed["metadata"] = json!({"changed": true});
+    let report = merge(&lake, &lines([all[3].clone(), changed, task(99, 1, 1)])).unwrap();
+    let merged = report.merged.unwrap();
+    assert_eq!((merged.tasks_added, merged.tasks_replaced, merged.tasks_unchanged), (1, 1, 1));
+    assert_eq!(merged.parts_replaced, 1);
+    let after = lake.state().unwrap();
+    let gone = before.parts.keys().filter(|part| !after.parts.contains_key(*part)).collect::<Vec<_>>();
+    assert_eq!(gone.len(), 1, "{gone:?}");
+    assert_eq!(findings(&lake), []);
+    // Where it lay and where it came to, in the record too.
+    let history = lake.history().unwrap();
+    let counts = history.last().unwrap().counts;
+    assert_eq!((counts.added, counts.replaced, counts.unchanged), (1, 1, 1));
+}
+
+#[test]
+fn what_is_unchanged_is_written_anew_if_asked_to() {
+    let store = MemoryStore::named("memory");
+    let lake = lake_in(&store);
+    let text = lines([task(1, 1, 1), task(2, 1, 1)]);
+    merge(&lake, &text).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let input = folder.path().join("input.ndjson");
+    std::fs::write(&input, lines([task(1, 1, 1)])).unwrap();
+    let config = RunConfig { lake: lake.clone(), work_dir: None, ..config(&input, folder.path()) };
+    let report = run(RunConfig { rewrites_unchanged: true, ..config }).unwrap();
+    assert_eq!((report.outcome, report.merged.unwrap().tasks_replaced), (Ended::Committed, 1));
+    assert_eq!(findings(&lake), []);
+    assert_eq!(at(&lake, &lake.state().unwrap()).len(), 2);
+}
+
+#[test]
+fn a_run_of_another_layout_is_refused() {
+    use taskloom::internals::partition::{DateGrain, Layout};
+    let store = MemoryStore::named("memory");
+    let lake = lake_in(&store);
+    merge(&lake, &lines([task(1, 1, 1)])).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let input = folder.path().join("input.ndjson");
+    std::fs::write(&input, lines([task(2, 1, 1)])).unwrap();
+    let layout = Layout { date_grain: DateGrain::Month, ..Layout::default() };
+    let config = RunConfig { lake: lake.clone(), layout, work_dir: None, ..config(&input, folder.path()) };
+    assert!(matches!(run(config), Err(Error::Layout { .. })));
+}
+
+#[test]
+fn a_run_that_finds_another_committed_merges_anew_behind_it() {
+    let store = MemoryStore::named("memory");
+    let lake = lake_in(&store);
+    merge(&lake, &lines([task(1, 1, 1), task(2, 1, 1), task(3, 2, 1)])).unwrap();
+    // At the moment when the one is about to put its record, the other commits.
+    let (other, has_come) = (store.clone(), std::sync::atomic::AtomicBool::new(false));
+    let hook = move |name: &'static str, path: &str| {
+        let is_record = name == "put_if_absent" && path.contains("_taskloom/commits");
+        if is_record && !has_come.swap(true, std::sync::atomic::Ordering::SeqCst) {
+            merge(&lake_in(&other), &lines([task(2, 1, 3), task(4, 1, 1)])).unwrap();
+        }
+        taskloom::internals::store::Fault::None
+    };
+    let disturbed: Arc<dyn Store> = Arc::new(taskloom::internals::store::Faulty::new(&store, hook));
+    let report = merge(&Lake::on(disturbed), &lines([task(2, 1, 2), task(3, 3, 2), task(5, 1, 1)])).unwrap();
+    assert_eq!(report.version, 3);
+    let expected = [task(1, 1, 1), task(2, 1, 2), task(3, 3, 2), task(4, 1, 1), task(5, 1, 1)];
+    let found = at(&lake, &lake.state().unwrap()).into_values().collect::<Vec<_>>();
+    assert_eq!(found, expected.iter().map(canonical_task).collect::<Vec<_>>());
+    assert_eq!(findings(&lake), []);
+}
+
+#[test]
+fn the_program_says_that_nothing_is_new() {
+    let folder = tempfile::tempdir().unwrap();
+    let (input, lake) = (folder.path().join("tasks.ndjson"), folder.path().join("lake"));
+    let flatten = |tasks: Vec<Value>, flags: &[&str]| {
+        std::fs::write(&input, lines(tasks)).unwrap();
+        let mut command = crate::lakes::taskloom();
+        command.arg("flatten").arg(&input).arg("--out").arg(&lake).args(flags);
+        String::from_utf8(command.assert().success().get_output().stdout.clone()).unwrap()
+    };
+    flatten(vec![task(1, 1, 1), task(2, 1, 1)], &[]);
+    let told = flatten(vec![task(1, 1, 1)], &[]);
+    assert!(told.contains("nothing new") && told.contains("1 unchanged"), "{told}");
+    let report: Value = serde_json::from_str(&flatten(vec![task(1, 1, 1)], &["--json"])).unwrap();
+    assert_eq!((&report["outcome"], &report["version"]), (&"nothing_new".into(), &1.into()));
+    let told = flatten(vec![task(1, 1, 2)], &[]);
+    assert!(told.contains("1 replaced") && told.contains("checkout"), "{told}");
+    let told = flatten(vec![task(1, 1, 3)], &[]);
+    assert!(told.contains("1 replaced") && !told.contains("checkout"), "only the first time: {told}");
+    assert_eq!(files(&lake), []);
+}
+
+fn files(lake: &Path) -> Vec<taskloom::internals::lake::Finding> {
+    findings(&Lake::open(lake).unwrap())
+}
