@@ -29,9 +29,9 @@ use crate::time::read_instant;
 #[command(group = ArgGroup::new("source").required(true).multiple(true))]
 #[command(after_help = "\
 Examples:
-  taskloom export --all-projects --out lake --overwrite
+  taskloom export --all-projects --out lake
+  taskloom export --all-projects --completed-after '2 days ago' --out lake
   taskloom export --project-name 'Chat 7' --status completed --out chat_7
-  taskloom export --project-id p1 --completed-after '2 days ago' --out recent
   taskloom export --delivery-id d1 --api-key-file key.txt --out delivery
   taskloom export --task-id t1 --task-id t2 --out lake --dry-run
 

@@ -11,6 +11,8 @@ use crate::source::{self, Source};
 
 /// Flatten files of tasks into a lake of Parquet tables.
 ///
+/// Into a lake that is there it merges: a task that comes again takes the place of its old rows, and one that has not changed is left.
+///
 /// Reads NDJSON, JSON (one object, an array, or saved pages of the API) and reject files of an earlier run, plain or compressed
 /// with gzip or zstd. What can't be read is set aside in _taskloom/rejects, and the exit status is 3.
 #[derive(Debug, Args)]

@@ -24,7 +24,7 @@ use crate::source::Source;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "The lake")]
 pub(super) struct LakeArgs {
-    /// Folder of the lake
+    /// Folder of the lake: a new one, or one to merge into
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     /// Folder for what doesn't fit into memory, and for what an export has received until it is committed [default: taskloom in your

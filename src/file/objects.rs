@@ -1,6 +1,7 @@
 //! Which objects a file holds, and what tells whether one of them is still the same.
 
-use arrow::array::{AsArray, RecordBatch, StringArray};
+use arrow::array::{Array, AsArray, RecordBatch, StringArray};
+use arrow::datatypes::TimestampMicrosecondType;
 use arrow::error::ArrowError;
 use arrow::row::{RowConverter, SortField};
 use xxhash_rust::xxh3::xxh3_128;
@@ -20,6 +21,8 @@ pub struct Object<'a> {
     pub id: &'a str,
     /// Equal for equal content.
     pub fingerprint: u128,
+    /// When it was completed, in microseconds, where it tells.
+    pub completed_at: Option<i64>,
 }
 
 /// A file of the first table of a dataset, which has a row an object.
@@ -46,7 +49,7 @@ impl Objects {
         let Objects { table, path, opened } = self;
         let failed = |source| Error::Batch { table: table.name, source };
         let is_hashed = table.name == catalog::tasks::TABLE.name;
-        let columns = if is_hashed { &["task_id", HASH][..] } else { &[] };
+        let columns = if is_hashed { &["task_id", COMPLETED_AT, HASH][..] } else { &[] };
         for batch in opened.read(columns)? {
             let batch = batch.map_err(failed)?;
             let fingerprints = match is_hashed {
@@ -56,8 +59,12 @@ impl Objects {
             let ids = identities(table, &batch, &path)?;
             let firsts = batch.columns().first().and_then(|column| column.as_string_opt::<i32>());
             let firsts = firsts.ok_or_else(|| failed(ArrowError::SchemaError("no column of ids".to_owned())))?;
-            for ((identity, id), fingerprint) in ids.iter().zip(firsts.iter().flatten()).zip(fingerprints) {
-                each(Object { identity, id, fingerprint })?;
+            let completed = batch.column_by_name(COMPLETED_AT);
+            let completed = completed.and_then(|column| column.as_primitive_opt::<TimestampMicrosecondType>());
+            let rows = ids.iter().zip(firsts.iter().flatten()).zip(fingerprints).enumerate();
+            for (row, ((identity, id), fingerprint)) in rows {
+                let completed_at = completed.filter(|column| column.is_valid(row)).map(|column| column.value(row));
+                each(Object { identity, id, fingerprint, completed_at })?;
             }
         }
         Ok(())
@@ -66,6 +73,7 @@ impl Objects {
 
 /// The column of tasks that tells whether one is the same.
 const HASH: &str = "content_hash";
+const COMPLETED_AT: &str = "completed_at";
 
 fn hashes(batch: &RecordBatch) -> Result<Vec<u128>, ArrowError> {
     let column = batch.column_by_name(HASH).and_then(|column| column.as_string_opt::<i32>());

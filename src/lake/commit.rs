@@ -1,5 +1,7 @@
 //! From files that lie in place to a version of all tables: one record, put only if nobody was faster.
 
+use std::collections::HashMap;
+
 use super::record::{Author, Counts, FORMAT, Record, RemovedPart, seal};
 use super::running::{self, Running};
 use super::state::State;
@@ -29,6 +31,8 @@ pub struct Change {
     pub remove: Vec<RemovedPart>,
     /// Parts that come. Their files lie in place.
     pub add: Vec<PartEntry>,
+    /// When its fetch began for the first time.
+    pub fetch_began_at: Option<String>,
     /// The spool whose pages are in it.
     pub spool: Option<String>,
     /// The oldest version whose files are kept, if that changes.
@@ -68,6 +72,9 @@ enum Behind {
     End,
 }
 
+/// What a record of an export says that it did.
+pub const EXPORT: &str = "export";
+
 /// How often a record is put whose fate is not known.
 const ATTEMPTS: usize = 3;
 
@@ -105,6 +112,18 @@ impl Lake {
             behind().map_err(|cause| Error::committed(version, cause))?;
         }
         Ok(outcome)
+    }
+
+    /// The parts that exports committed after a version, each with when its fetch began.
+    pub fn exported_since(&self, version: u64) -> Result<HashMap<String, Option<String>>> {
+        let mut exported = HashMap::new();
+        for version in self.versions()?.range(version + 1..) {
+            let (record, _) = self.record(*version)?;
+            if record.operation == EXPORT {
+                exported.extend(record.add.into_iter().map(|part| (part.part, record.fetch_began_at.clone())));
+            }
+        }
+        Ok(exported)
     }
 
     /// Commits what needs no file: there is nothing to take back. Tried again on top of whatever another run commits meanwhile.
@@ -149,6 +168,7 @@ impl Lake {
             counts: change.counts,
             remove: change.remove,
             add: change.add,
+            fetch_began_at: change.fetch_began_at,
             spool: change.spool,
             checkpoints: Default::default(),
             ended: Vec::new(),

@@ -28,7 +28,7 @@ use std::sync::Arc;
 
 pub use audit::{Fault, Finding, Scope};
 pub use checkout::CheckedOut;
-pub use commit::{Change, CommitOutcome};
+pub use commit::{Change, CommitOutcome, EXPORT};
 pub use history::Version;
 pub use record::{Author, Counts, Record, RemovedPart};
 pub use recover::Recovered;

@@ -58,6 +58,9 @@ pub struct Record {
     pub remove: Vec<RemovedPart>,
     /// Parts that come. One that went before may come again.
     pub add: Vec<PartEntry>,
+    /// When its fetch began for the first time; of an export.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub fetch_began_at: Option<String>,
     /// The spool whose pages are in it; of an export.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub spool: Option<String>,

@@ -28,6 +28,8 @@ pub struct Merged {
     pub tasks_replaced: u64,
     /// Tasks that the lake has with the same content: they were left as they are.
     pub tasks_unchanged: u64,
+    /// Tasks of which another export, that committed while this one ran, brought a newer copy.
+    pub tasks_outdated: u64,
     /// Parts of the lake in whose bounds an id of the run lies.
     pub parts_looked_at: u64,
     /// Those whose ids were read.
@@ -46,11 +48,33 @@ pub struct Plan {
     merged: Merged,
 }
 
+/// What other exports committed while this one ran. Of two copies of a task the one counts that was completed later; where that can't be
+/// told, that of the export whose fetch began later.
+#[derive(Debug, Default)]
+pub struct Contest {
+    /// When this run's fetch began; `None` where it is no export, whose copies count.
+    pub began_at: Option<i64>,
+    /// When the fetches of the others began, by part.
+    pub others: HashMap<String, Option<i64>>,
+}
+
+impl Contest {
+    /// Whether of two copies the other's counts, which lies in this part.
+    fn is_lost(&self, part: &str, own: Option<i64>, other: Option<i64>) -> bool {
+        let (Some(began_at), Some(other_began_at)) = (self.began_at, self.others.get(part)) else { return false };
+        match own.zip(other) {
+            Some((own, other)) if own != other => other > own,
+            _ => other_began_at.is_some_and(|other| other > began_at),
+        }
+    }
+}
+
 /// An object of the run.
 struct Coming {
     /// Its part.
     part: usize,
     fingerprint: u128,
+    completed_at: Option<i64>,
 }
 
 /// An object of the run that the lake has.
@@ -58,10 +82,18 @@ struct Met {
     identity: u128,
     part: usize,
     is_same: bool,
+    /// Of its own copy, and of the lake's.
+    completed_at: [Option<i64>; 2],
 }
 
 /// Finds where the lake has objects of these parts. `rewrites_unchanged`: those of equal content are replaced too.
-pub fn plan(store: &dyn Store, lake: &State, own: &[PartEntry], rewrites_unchanged: bool) -> Result<Plan> {
+pub fn plan(
+    store: &dyn Store,
+    lake: &State,
+    own: &[PartEntry],
+    contest: &Contest,
+    rewrites_unchanged: bool,
+) -> Result<Plan> {
     let mut plan = Plan::default();
     for (dataset, table) in objects_tables() {
         let has_rows = |part: &&PartEntry| part.key.dataset == dataset && part.rows(table.name) > 0;
@@ -71,7 +103,7 @@ pub fn plan(store: &dyn Store, lake: &State, own: &[PartEntry], rewrites_unchang
             let coming = Arrivals::read(store, table, some)?;
             let looked = homes.par_iter().map(|home| coming.look_for_in(store, table, home));
             for (home, looked) in homes.iter().zip(looked.collect::<Result<Vec<_>>>()?) {
-                plan.take(home, some, &looked, rewrites_unchanged);
+                plan.take(home, some, &looked, contest, rewrites_unchanged);
             }
             if dataset == Dataset::Tasks {
                 plan.merged.tasks_added += coming.by_identity.len() as u64;
@@ -79,7 +111,7 @@ pub fn plan(store: &dyn Store, lake: &State, own: &[PartEntry], rewrites_unchang
         }
     }
     let merged = &mut plan.merged;
-    merged.tasks_added -= merged.tasks_replaced + merged.tasks_unchanged;
+    merged.tasks_added -= merged.tasks_replaced + merged.tasks_unchanged + merged.tasks_outdated;
     merged.parts_replaced = plan.replaced.len() as u64;
     Ok(plan)
 }
@@ -124,7 +156,8 @@ impl Arrivals {
         let read = |(number, part): (usize, &&PartEntry)| {
             let mut objects = Vec::new();
             Objects::open(table, store, &part.path(table.name))?.read(|object| {
-                let coming = Coming { part: number, fingerprint: object.fingerprint };
+                let (fingerprint, completed_at) = (object.fingerprint, object.completed_at);
+                let coming = Coming { part: number, fingerprint, completed_at };
                 objects.push((identity(object.identity), coming, object.id.to_owned()));
                 Ok(())
             })?;
@@ -163,8 +196,10 @@ impl Arrivals {
         looked.is_opened = true;
         objects.read(|object| {
             let identity = identity(object.identity);
-            if let Some(Coming { part, fingerprint }) = self.by_identity.get(&identity) {
-                looked.met.push(Met { identity, part: *part, is_same: *fingerprint == object.fingerprint });
+            if let Some(own) = self.by_identity.get(&identity) {
+                let (is_same, completed_at) =
+                    (own.fingerprint == object.fingerprint, [own.completed_at, object.completed_at]);
+                looked.met.push(Met { identity, part: own.part, is_same, completed_at });
             }
             Ok(())
         })?;
@@ -173,13 +208,22 @@ impl Arrivals {
 }
 
 impl Plan {
-    fn take(&mut self, home: &PartEntry, own: &[&PartEntry], looked: &Looked, rewrites_unchanged: bool) {
+    fn take(
+        &mut self,
+        home: &PartEntry,
+        own: &[&PartEntry],
+        looked: &Looked,
+        contest: &Contest,
+        rewrites_unchanged: bool,
+    ) {
         self.merged.parts_looked_at += u64::from(looked.is_in_bounds);
         self.merged.parts_opened += u64::from(looked.is_opened);
         let is_of_tasks = home.key.dataset == Dataset::Tasks;
-        for Met { identity, part, is_same } in &looked.met {
-            if *is_same && !rewrites_unchanged {
-                self.merged.tasks_unchanged += u64::from(is_of_tasks);
+        for Met { identity, part, is_same, completed_at: [own_at, other_at] } in &looked.met {
+            let is_lost = !is_same && contest.is_lost(&home.part, *own_at, *other_at);
+            if is_lost || *is_same && !rewrites_unchanged {
+                let count = if is_lost { &mut self.merged.tasks_outdated } else { &mut self.merged.tasks_unchanged };
+                *count += u64::from(is_of_tasks);
                 let part = own.get(*part).map(|part| part.part.clone());
                 self.unchanged.entry(part.unwrap_or_default()).or_default().insert(*identity);
             } else {

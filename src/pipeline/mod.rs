@@ -14,14 +14,15 @@ use std::time::Instant;
 use crate::config::RunConfig;
 use crate::error::{Error, Result};
 use crate::file::Encoding;
-use crate::lake::{Change, CommitOutcome, Counts, Lake, RemovedPart, Running, State};
-use crate::merge;
+use crate::lake::{Change, CommitOutcome, Counts, EXPORT, Lake, RemovedPart, Running, State};
+use crate::merge::{self, Contest};
 use crate::part::{PartEntry, PartWriter};
 use crate::progress::{Progress, Stage};
 use crate::report::{Ended, Report};
 use crate::source::{Opening, Tail};
 use crate::store::Store;
 use crate::table::catalog::{delivery_tasks, tasks};
+use crate::time::read_instant;
 
 use coordinator::{Coordinator, Produced, Tools};
 use scratch::Scratch;
@@ -216,7 +217,8 @@ impl Run<'_> {
                 // The lake has files without rows already.
                 let own = parts.iter().filter(|part| part.has_rows()).cloned().collect::<Vec<_>>();
                 let (store, parent) = (&**self.lake.store(), &parent);
-                let plan = writer.install(|| merge::plan(store, parent, &own, config.rewrites_unchanged))?;
+                let contest = self.contest(tail)?;
+                let plan = writer.install(|| merge::plan(store, parent, &own, &contest, config.rewrites_unchanged))?;
                 report.merged = Some(plan.merged());
                 writer.install(|| plan.carry_out(parent, &own, writer, attempt))?
             };
@@ -236,6 +238,7 @@ impl Run<'_> {
                 counts: counts(report, parts),
                 remove,
                 add,
+                fetch_began_at: tail.and_then(|tail| tail.report(self.progress).began_at),
                 spool: tail.and_then(Tail::receipt),
                 ..Change::default()
             };
@@ -259,6 +262,20 @@ impl Run<'_> {
             }
         }
         Err(Error::Bug { place: "pipeline", found: "no attempt to commit".to_owned() })
+    }
+}
+
+impl Run<'_> {
+    /// What other exports committed since this run began, if it is one too.
+    fn contest(&self, tail: Option<&dyn Tail>) -> Result<Contest> {
+        if self.config.source.operation() != EXPORT {
+            return Ok(Contest::default());
+        }
+        let began_at = tail.and_then(|tail| tail.report(self.progress).began_at);
+        let instant = |at: Option<String>| at.as_deref().and_then(read_instant);
+        let others = self.lake.exported_since(self.parent.version)?;
+        let others = others.into_iter().map(|(part, began_at)| (part, instant(began_at))).collect();
+        Ok(Contest { began_at: instant(began_at), others })
     }
 }
 

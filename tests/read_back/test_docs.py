@@ -43,10 +43,11 @@ WALKS = {
     ("docs/questions.md", "Questions"): ["lake", "queries"],
     ("docs/exporting.md", "Without a key"): [],
     ("docs/inputs.md", "Inputs"): [],
-    ("docs/inputs.md", "How to mend rejects"): ["lake", "exports", "mended.ndjson"],
+    ("docs/inputs.md", "How to mend rejects"): ["lake", "mended.ndjson"],
     ("docs/reports.md", "The report of a run"): [],
     ("docs/reports.md", "Drift"): ["lake"],
     ("docs/guarantees.md", "Nothing is lost"): [],
+    ("docs/guarantees.md", "Run after run"): [],
     ("docs/guarantees.md", "The same bytes"): [],
 }
 
