@@ -271,3 +271,62 @@ fn the_program_says_that_nothing_is_new() {
 fn files(lake: &Path) -> Vec<taskloom::internals::lake::Finding> {
     findings(&Lake::open(lake).unwrap())
 }
+
+#[test]
+fn of_two_exports_that_meet_the_copy_counts_that_was_completed_later() {
+    use taskloom::internals::simulate::{SimulateOptions, Simulator, Store as Served};
+    use taskloom::internals::source::api::{Moving, Plan, Selector};
+
+    use crate::export::{KEY, api, config, query};
+    let served = |who: &str, completed: [Option<&str>; 4]| {
+        let task = |(number, at): (usize, Option<&str>)| {
+            json!({
+                "task_id": format!("t{number}"), "project": "p", "created_at": "2025-01-01T00:00:00Z",
+                "status": if at.is_some() { "completed" } else { "pending" }, "completed_at": at, "metadata": {"of": who}
+            })
+        };
+        let tasks = completed.into_iter().enumerate().map(task).collect();
+        let options = SimulateOptions { token: Some(KEY.to_owned()), ..SimulateOptions::default() };
+        Simulator::start(Arc::new(Served::from_tasks(tasks)), options, "127.0.0.1:0".parse().unwrap()).unwrap()
+    };
+    let day = |day: u8| format!("2025-01-0{day}T00:00:00Z");
+    let [second, third, fourth, fifth] = [2, 3, 4, 5].map(day);
+    let one = served("one", [Some(&second), Some(&fifth), None, Some(&second)]);
+    let other = served("other", [Some(&third), Some(&fourth), None, Some(&second)]);
+    // Later, earlier, and the same: when the fetch of the one began before or behind that of the other.
+    for (one_began, other_began, expected) in
+        [(1, 2, ["other", "one", "other", "other"]), (2, 1, ["other", "one", "one", "one"])]
+    {
+        let folder = tempfile::tempdir().unwrap();
+        let export = |simulator: &Simulator, lake: Lake, began_at: i64| {
+            let query = query(vec![Selector::AllProjects]);
+            let mut api = api(&simulator.url(), query.clone(), 1);
+            api.plan = Plan::new((query, Moving::default()), began_at * 1_000_000, 6, 1);
+            run(RunConfig { lake, work_dir: None, ..config(api, folder.path()) }).unwrap()
+        };
+        let store = MemoryStore::named("memory");
+        merge(&lake_in(&store), &lines([json!({"task_id": "t0", "project": "elsewhere"})])).unwrap();
+        let has_come = std::sync::atomic::AtomicBool::new(false);
+        let (url, behind) = (other.url(), store.clone());
+        let hook = move |name: &'static str, path: &str| {
+            let is_record = name == "put_if_absent" && path.contains("_taskloom/commits");
+            if is_record && !has_come.swap(true, std::sync::atomic::Ordering::SeqCst) {
+                let query = query(vec![Selector::AllProjects]);
+                let mut api = api(&url, query.clone(), 1);
+                api.plan = Plan::new((query, Moving::default()), other_began * 1_000_000, 6, 1);
+                let folder = tempfile::tempdir().unwrap();
+                run(RunConfig { lake: lake_in(&behind), work_dir: None, ..config(api, folder.path()) }).unwrap();
+            }
+            taskloom::internals::store::Fault::None
+        };
+        let disturbed: Arc<dyn Store> = Arc::new(taskloom::internals::store::Faulty::new(&store, hook));
+        let report = export(&one, Lake::on(disturbed), one_began);
+        let lake = lake_in(&store);
+        assert_eq!(findings(&lake), []);
+        let found = at(&lake, &lake.state().unwrap());
+        let found = found.values().map(|task| task["metadata"]["of"].as_str().unwrap()).collect::<Vec<_>>();
+        assert_eq!(found, expected);
+        let outdated = expected.iter().filter(|who| **who == "other").count() as u64;
+        assert_eq!(report.merged.unwrap().tasks_outdated, outdated);
+    }
+}
