@@ -52,7 +52,7 @@ fn published(store: &MemoryStore) -> u64 {
 }
 
 /// What must hold of a lake behind whatever happened: its newest version is whole and published, and nothing else is there.
-fn check_whole(store: &MemoryStore) -> u64 {
+pub fn check_whole(store: &MemoryStore) -> u64 {
     let lake = lake_in(store);
     let state = lake.state().unwrap();
     assert_eq!(published(store), state.version);
@@ -90,17 +90,17 @@ fn removed_by(store: &MemoryStore, version: u64) -> Vec<String> {
 
 /// How a run is disturbed.
 #[derive(Clone, Copy, Debug)]
-struct Disturbance {
+pub struct Disturbance {
     /// At which of its operations, from 0.
-    at: usize,
-    fault: Fault,
+    pub at: usize,
+    pub fault: Fault,
     /// Whether nothing works any more from then on.
-    is_end: bool,
+    pub is_end: bool,
 }
 
 /// A store in which the operation is disturbed; and how many operations there were. At each step that readers could see something
 /// of, one looks.
-fn disturbed(store: &MemoryStore, disturbance: Option<Disturbance>) -> (Faulty, Arc<AtomicUsize>) {
+pub fn disturbed(store: &MemoryStore, disturbance: Option<Disturbance>) -> (Faulty, Arc<AtomicUsize>) {
     let operations = Arc::new(AtomicUsize::new(0));
     let (counted, seen) = (Arc::clone(&operations), store.clone());
     let faulty = Faulty::new(store, move |_, path| {
@@ -115,6 +115,15 @@ fn disturbed(store: &MemoryStore, disturbance: Option<Disturbance>) -> (Faulty, 
         }
     });
     (faulty, operations)
+}
+
+/// Loses some of what was not flushed.
+pub fn cut_the_power(faulty: &Faulty, seed: u64) {
+    let mut bits = (seed + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    faulty.lose(|| {
+        bits = bits.rotate_left(7).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        bits >> 63 == 1
+    });
 }
 
 /// Disturbs a run at each of its operations in each way; then the next run must make good whatever is left.
@@ -137,11 +146,7 @@ fn disturb_everywhere(before: &MemoryStore, first: &Path, is_overwrite: bool, se
                 let (faulty, _) = disturbed(&store, Some(disturbance));
                 let ended = run_on(&(Arc::new(faulty.clone()) as Arc<dyn Store>), first, is_overwrite);
                 if is_end {
-                    let mut bits = (at as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-                    faulty.lose(|| {
-                        bits = bits.rotate_left(7).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-                        bits >> 63 == 1
-                    });
+                    cut_the_power(&faulty, at as u64);
                 }
                 if at % 2 == 0 {
                     faulty.land();

@@ -12,11 +12,12 @@ use taskloom::internals::error::{Error, Result};
 use taskloom::internals::lake::{Lake, State};
 use taskloom::internals::report::{Ended, Report};
 use taskloom::internals::restore::restore_state;
-use taskloom::internals::store::{MemoryStore, Store};
+use taskloom::internals::store::{Fault, Faulty, MemoryStore, Store};
 
+use crate::crashes::{Disturbance, check_whole, cut_the_power, disturbed};
 use crate::lakes::{by_id, config, findings, run};
 use crate::restore::canonical_task;
-use crate::stores::lake_in;
+use crate::stores::{copy, lake_in};
 
 /// A run into what is there.
 fn merge(lake: &Lake, text: &str) -> Result<Report> {
@@ -235,9 +236,9 @@ fn a_run_that_finds_another_committed_merges_anew_behind_it() {
         if is_record && !has_come.swap(true, std::sync::atomic::Ordering::SeqCst) {
             merge(&lake_in(&other), &lines([task(2, 1, 3), task(4, 1, 1)])).unwrap();
         }
-        taskloom::internals::store::Fault::None
+        Fault::None
     };
-    let disturbed: Arc<dyn Store> = Arc::new(taskloom::internals::store::Faulty::new(&store, hook));
+    let disturbed: Arc<dyn Store> = Arc::new(Faulty::new(&store, hook));
     let report = merge(&Lake::on(disturbed), &lines([task(2, 1, 2), task(3, 3, 2), task(5, 1, 1)])).unwrap();
     assert_eq!(report.version, 3);
     let expected = [task(1, 1, 1), task(2, 1, 2), task(3, 3, 2), task(4, 1, 1), task(5, 1, 1)];
@@ -317,9 +318,9 @@ fn of_two_exports_that_meet_the_copy_counts_that_was_completed_later() {
                 let folder = tempfile::tempdir().unwrap();
                 run(RunConfig { lake: lake_in(&behind), work_dir: None, ..config(api, folder.path()) }).unwrap();
             }
-            taskloom::internals::store::Fault::None
+            Fault::None
         };
-        let disturbed: Arc<dyn Store> = Arc::new(taskloom::internals::store::Faulty::new(&store, hook));
+        let disturbed: Arc<dyn Store> = Arc::new(Faulty::new(&store, hook));
         let report = export(&one, Lake::on(disturbed), one_began);
         let lake = lake_in(&store);
         assert_eq!(findings(&lake), []);
@@ -328,5 +329,66 @@ fn of_two_exports_that_meet_the_copy_counts_that_was_completed_later() {
         assert_eq!(found, expected);
         let outdated = expected.iter().filter(|who| **who == "other").count() as u64;
         assert_eq!(report.merged.unwrap().tasks_outdated, outdated);
+    }
+}
+
+/// Merges by one thread, so that its operations come in the same order each time.
+fn merge_in_order(store: Arc<dyn Store>, input: &Path) -> Result<Report> {
+    crate::stores::run_on(&store, input, false)
+}
+
+#[test]
+fn a_merge_that_is_disturbed_at_any_operation_is_made_good() {
+    let folder = tempfile::tempdir().unwrap();
+    let written = |name: &str, tasks: &[Value]| {
+        let input = folder.path().join(name);
+        std::fs::write(&input, lines(tasks.to_vec())).unwrap();
+        input
+    };
+    let old = written("old.ndjson", &[task(1, 1, 1), task(2, 1, 1), task(3, 2, 1), task(4, 2, 2)]);
+    // It changes one, moves one, adds one, and brings one as it is.
+    let first = written("first.ndjson", &[task(1, 1, 2), task(2, 2, 1), task(5, 1, 1), task(4, 2, 2)]);
+    let second = written("second.ndjson", &[task(3, 3, 2), task(5, 1, 2), task(6, 1, 1)]);
+    let held = |runs: &[&Path]| {
+        let store = MemoryStore::named("undisturbed");
+        runs.iter().for_each(|input| drop(merge_in_order(Arc::new(store.clone()), input).unwrap()));
+        at(&lake_in(&store), &lake_in(&store).state().unwrap())
+    };
+    let now = |store: &MemoryStore| at(&lake_in(store), &lake_in(store).state().unwrap());
+    let (as_old, with_first) = (held(&[&old]), held(&[&old, &first]));
+    let (without_first, with_both) = (held(&[&old, &second]), held(&[&old, &first, &second]));
+    let before = MemoryStore::named("before");
+    merge_in_order(Arc::new(before.clone()), &old).unwrap();
+    let (faulty, operations) = disturbed(&copy(&before), None);
+    merge_in_order(Arc::new(faulty), &first).unwrap();
+    let operations = operations.load(std::sync::atomic::Ordering::SeqCst);
+    assert!(operations > 80, "{operations}");
+    for at in 0..operations {
+        for (fault, is_end) in [(Fault::Failed, true), (Fault::Unheard, false), (Fault::Late, true)] {
+            let disturbance = Disturbance { at, fault, is_end };
+            let store = copy(&before);
+            let (faulty, _) = disturbed(&store, Some(disturbance));
+            let ended = merge_in_order(Arc::new(faulty.clone()), &first);
+            if is_end {
+                cut_the_power(&faulty, at as u64);
+            }
+            let found = now(&store);
+            assert!(found == as_old || found == with_first, "{disturbance:?}");
+            assert!(ended.is_err() || found == with_first, "{disturbance:?}");
+            // What was late comes to be while the next run is about to commit.
+            let late = faulty.clone();
+            let next = Faulty::new(&store, move |name, path| {
+                if name == "put_if_absent" && path.contains("commits") {
+                    late.land();
+                }
+                Fault::None
+            });
+            merge_in_order(Arc::new(next), &second).unwrap();
+            faulty.land();
+            check_whole(&store);
+            assert_eq!(findings(&lake_in(&store)), [], "{disturbance:?}");
+            let found = now(&store);
+            assert!(found == with_both || ended.is_err() && found == without_first, "{disturbance:?}");
+        }
     }
 }
