@@ -61,7 +61,8 @@ lint:
 # shapes come back. About 20 minutes.
 soak:
 	TASKLOOM_KILLS=1000 TASKLOOM_SCHEDULES=3000 PROPTEST_CASES=2000 cargo test --test it -- \
-		processes::a_process_that_is_killed schedules::whoever_meets restore::restore_gives_back
+		processes::a_process_that_is_killed schedules::whoever_meets schedules::merges_that_meet \
+		restore::restore_gives_back merges::any_sequence
 
 # How fast each room is, the peak memory of whole runs, and whole runs against DuckDB and Polars, with a chart; exports against
 # Scale's client. Takes about 20 minutes, half of them to build, and 4 GB of memory for its files.

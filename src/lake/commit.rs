@@ -47,12 +47,7 @@ pub enum CommitOutcome {
     /// It is this version.
     Committed(u64),
     /// Another run committed the version that it would have been. Nothing of this one is data.
-    Conflict {
-        /// That version.
-        version: u64,
-        /// Whether a record ended this run, so that its files may be gone: it can't be tried again.
-        is_ended: bool,
-    },
+    Conflict(u64),
     /// Nobody can tell. Its files must stay where they are: the next run finds out.
     Unknown {
         /// The version that it may have become.
@@ -60,16 +55,6 @@ pub enum CommitOutcome {
         /// Why the record could not be put.
         cause: Error,
     },
-}
-
-/// What others committed that a record has to go behind.
-enum Behind {
-    /// Nothing that has to do with its parts.
-    Words,
-    /// Other parts.
-    Parts,
-    /// The end of its run.
-    End,
 }
 
 /// What a record of an export says that it did.
@@ -94,15 +79,8 @@ impl Lake {
         self.store().flush()?;
         last_word()?;
         let mut outcome = self.put_record(&record)?;
-        while let CommitOutcome::Conflict { is_ended, .. } = &mut outcome {
-            match self.go_behind(&mut record)? {
-                Behind::Words => outcome = self.put_record(&record)?,
-                Behind::Parts => break,
-                Behind::End => {
-                    *is_ended = true;
-                    break;
-                }
-            }
+        while matches!(outcome, CommitOutcome::Conflict(_)) && self.go_behind_words(&mut record)? {
+            outcome = self.put_record(&record)?;
         }
         if let CommitOutcome::Committed(version) = outcome {
             let mut behind = || -> Result<()> {
@@ -141,7 +119,7 @@ impl Lake {
                     self.publish_up_to(version).map_err(|cause| Error::committed(version, cause))?;
                     return Ok(version);
                 }
-                CommitOutcome::Conflict { .. } => {}
+                CommitOutcome::Conflict(_) => {}
                 CommitOutcome::Unknown { version, cause } => return Err(Error::unknown(version, cause)),
             }
         }
@@ -178,21 +156,27 @@ impl Lake {
         }
     }
 
-    /// Puts a record that met others behind them, as long as these changed no part and did not end its run.
-    fn go_behind(&self, record: &mut Record) -> Result<Behind> {
-        let mut behind = Behind::Words;
+    /// Puts a record that met others behind them, if these changed no part and did not end its run; false if they did.
+    fn go_behind_words(&self, record: &mut Record) -> Result<bool> {
         for version in self.versions()?.range(record.version..) {
             let (other, checksum) = self.record(*version)?;
-            if other.ended.contains(&record.run) {
-                return Ok(Behind::End);
-            }
-            if !other.add.is_empty() || !other.remove.is_empty() {
-                behind = Behind::Parts;
+            if !other.add.is_empty() || !other.remove.is_empty() || other.ended.contains(&record.run) {
+                return Ok(false);
             }
             (record.version, record.parent, record.lake_id) = (version + 1, checksum, other.lake_id);
             record.created_at = now_after(&other.created_at);
         }
-        Ok(behind)
+        Ok(true)
+    }
+
+    /// Whether a record behind a version ended a run: what that wrote may be gone.
+    pub fn has_ended(&self, run: &str, version: u64) -> Result<bool> {
+        for version in self.versions()?.range(version + 1..) {
+            if self.record(*version)?.0.ended.iter().any(|ended| ended == run) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Puts a record. Whatever goes wrong with that, what then stands in its place decides.
@@ -212,7 +196,7 @@ impl Lake {
             }
             match self.store().get(&path) {
                 Ok(Some(found)) if found == bytes => return Ok(CommitOutcome::Committed(version)),
-                Ok(Some(_)) => return Ok(CommitOutcome::Conflict { version, is_ended: false }),
+                Ok(Some(_)) => return Ok(CommitOutcome::Conflict(version)),
                 Ok(None) => {}
                 Err(error) => cause = Some(error),
             }

@@ -1,5 +1,6 @@
 //! Puts the rooms together: a source in, a committed version out. Behind the source, the only place that knows of threads and queues.
 
+mod commit;
 mod coordinator;
 mod gathered;
 mod group;
@@ -14,16 +15,15 @@ use std::time::Instant;
 use crate::config::RunConfig;
 use crate::error::{Error, Result};
 use crate::file::Encoding;
-use crate::lake::{Change, CommitOutcome, Counts, EXPORT, Lake, RemovedPart, Running, State};
-use crate::merge::{self, Contest};
+use crate::lake::{Counts, Lake, Running, State};
 use crate::part::{PartEntry, PartWriter};
 use crate::progress::{Progress, Stage};
-use crate::report::{Ended, Report};
+use crate::report::Report;
 use crate::source::{Opening, Tail};
 use crate::store::Store;
 use crate::table::catalog::{delivery_tasks, tasks};
-use crate::time::read_instant;
 
+use commit::Put;
 use coordinator::{Coordinator, Produced, Tools};
 use scratch::Scratch;
 use workers::Workers;
@@ -199,91 +199,6 @@ impl Run<'_> {
         let report = Box::new(report);
         Ok(if matches!(ended, Put::Nothing) { Outcome::NothingNew(report) } else { Outcome::Committed(report) })
     }
-
-    /// Commits what the run's parts make of the lake, planned anew behind whatever other runs commit meanwhile.
-    fn put(
-        &mut self,
-        parts: &[PartEntry],
-        report: &mut Report,
-        writer: &PartWriter,
-        tail: Option<&dyn Tail>,
-    ) -> Result<Put> {
-        let config = self.config;
-        let mut parent = self.parent.clone();
-        for attempt in 0.. {
-            let (remove, add) = if config.is_overwrite || parent.parts.is_empty() {
-                (parent.parts.values().map(RemovedPart::of).collect(), parts.to_vec())
-            } else {
-                // The lake has files without rows already.
-                let own = parts.iter().filter(|part| part.has_rows()).cloned().collect::<Vec<_>>();
-                let (store, parent) = (&**self.lake.store(), &parent);
-                let contest = self.contest(tail)?;
-                let plan = writer.install(|| merge::plan(store, parent, &own, &contest, config.rewrites_unchanged))?;
-                report.merged = Some(plan.merged());
-                writer.install(|| plan.carry_out(parent, &own, writer, attempt))?
-            };
-            if add.is_empty() && remove.is_empty() {
-                (report.outcome, report.version) = (Ended::NothingNew, parent.version);
-                return Ok(Put::Nothing);
-            }
-            let kept = add.iter().flat_map(|part| part.files.keys().map(|table| part.path(table))).collect();
-            report.count_files(&add);
-            report.is_first_replacement = !remove.is_empty() && !parent.has_replaced;
-            let change = Change {
-                operation: config.source.operation(),
-                author: config.author.clone(),
-                source: Some(config.source.words()),
-                layout: config.layout,
-                opts: config.source.opts(),
-                counts: counts(report, parts),
-                remove,
-                add,
-                fetch_began_at: tail.and_then(|tail| tail.report(self.progress).began_at),
-                spool: tail.and_then(Tail::receipt),
-                ..Change::default()
-            };
-            let last_word = || self.progress.check();
-            match self.lake.commit(&parent, self.running, change, last_word)? {
-                CommitOutcome::Committed(version) => {
-                    report.version = version;
-                    writer.ledger().keep_only(&**self.lake.store(), &kept);
-                    return Ok(Put::Committed);
-                }
-                CommitOutcome::Unknown { version, cause } => return Err(Error::unknown(version, cause)),
-                CommitOutcome::Conflict { version, is_ended } => {
-                    if config.is_overwrite || is_ended || attempt >= config.conflict_retries {
-                        return Ok(Put::Conflict(version));
-                    }
-                    parent = self.lake.state()?;
-                    if check_parent(config, &parent).is_err() {
-                        return Ok(Put::Conflict(version));
-                    }
-                }
-            }
-        }
-        Err(Error::Bug { place: "pipeline", found: "no attempt to commit".to_owned() })
-    }
-}
-
-impl Run<'_> {
-    /// What other exports committed since this run began, if it is one too.
-    fn contest(&self, tail: Option<&dyn Tail>) -> Result<Contest> {
-        if self.config.source.operation() != EXPORT {
-            return Ok(Contest::default());
-        }
-        let began_at = tail.and_then(|tail| tail.report(self.progress).began_at);
-        let instant = |at: Option<String>| at.as_deref().and_then(read_instant);
-        let others = self.lake.exported_since(self.parent.version)?;
-        let others = others.into_iter().map(|(part, began_at)| (part, instant(began_at))).collect();
-        Ok(Contest { began_at: instant(began_at), others })
-    }
-}
-
-/// How putting what a run made ended.
-enum Put {
-    Committed,
-    Nothing,
-    Conflict(u64),
 }
 
 /// What was received is of no use any more, unless it is to be kept.

@@ -32,7 +32,7 @@ fn lines(values: impl IntoIterator<Item = Value>) -> String {
 }
 
 /// A task of so many threads, as one of its versions has it.
-fn task(id: u8, home: u8, content: u8) -> Value {
+pub fn task(id: u8, home: u8, content: u8) -> Value {
     let message = json!({"role": "user", "content": {"text": format!("text {content}")}, "annotations": [
         {"key": "quality", "type": "integer", "value": content}
     ]});

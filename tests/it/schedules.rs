@@ -1,5 +1,6 @@
 //! Runs that meet each other in one lake, at every step: a scheduler says who does the next operation on the store.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
@@ -8,7 +9,7 @@ use taskloom::internals::error::{Error, Result};
 use taskloom::internals::lake::{Author, Fault as Wrong, Lake, VacuumOptions};
 use taskloom::internals::store::{Fault, Faulty, MemoryStore, Store};
 
-use crate::lakes::{restored, shallow};
+use crate::lakes::{by_id, restored, shallow};
 use crate::stores::{copy, input, lake_in, run_on};
 
 /// What one of those who meet does.
@@ -16,6 +17,10 @@ use crate::stores::{copy, input, lake_in, run_on};
 enum Actor {
     /// Flattens this file over what is there.
     Writes(PathBuf),
+    /// Flattens this file into what is there.
+    Merges(PathBuf),
+    /// The same, and dies after so many of its steps.
+    MergesAndDies(PathBuf, usize),
     /// Finishes what others left, as it thinks.
     Recovers,
     /// Removes every old version.
@@ -38,6 +43,9 @@ impl Actor {
         let lake = Lake::on(Arc::clone(&store));
         match self {
             Actor::Writes(input) | Actor::Dies(input, _) => run_on(&store, input, true).map(|_| End::Committed),
+            Actor::Merges(input) | Actor::MergesAndDies(input, _) => {
+                run_on(&store, input, false).map(|_| End::Committed)
+            }
             Actor::Recovers => lake.recover(&Author::default()).map(|_| End::Done),
             Actor::Vacuums => {
                 let all = VacuumOptions { kept_since: chrono::Utc::now(), is_dry_run: false };
@@ -136,7 +144,7 @@ fn meet(
                 stage.end(number);
                 match (end, actor) {
                     (Ok(end), _) => end,
-                    (Err(_), Actor::Dies(..)) => End::Died,
+                    (Err(_), Actor::Dies(..) | Actor::MergesAndDies(..)) => End::Died,
                     (Err(Error::Conflict { .. } | Error::LakeBusy { .. }), _) => End::Conflict,
                     // Somebody thought that it was dead, and removed what it was about to read or write.
                     (Err(error), _) => panic!("{error}: {:?}", std::error::Error::source(&error)),
@@ -147,7 +155,8 @@ fn meet(
         while let Some(ready) = stage.ready() {
             let next = choose(&ready, &steps);
             steps[next] += 1;
-            if matches!(&actors[next], Actor::Dies(_, after) if steps[next] > *after) {
+            let dies = |after: &usize| steps[next] > *after;
+            if matches!(&actors[next], Actor::Dies(_, after) | Actor::MergesAndDies(_, after) if dies(after)) {
                 dead.lock().unwrap()[next] = true;
             }
             stage.give(next);
@@ -287,6 +296,17 @@ fn a_version_whose_run_died_is_published_before_the_next_one() {
     }
 }
 
+/// Numbers below a bound that look like chance, the same for the same seed.
+fn dice(seed: u64) -> impl FnMut(usize) -> usize {
+    let mut bits = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(1);
+    move |bound| {
+        bits ^= bits << 13;
+        bits ^= bits >> 7;
+        bits ^= bits << 17;
+        (bits % bound as u64) as usize
+    }
+}
+
 /// How many schedules are drawn: more in `make soak`.
 fn schedules() -> u64 {
     std::env::var("TASKLOOM_SCHEDULES").map_or(100, |schedules| schedules.parse().unwrap())
@@ -298,13 +318,7 @@ fn whoever_meets_in_whatever_order_the_lake_stays_whole() {
     let [one, two, three] = inputs(folder.path());
     let before = lake_of(&three);
     for seed in 0..schedules() {
-        let mut bits = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(1);
-        let mut draw = move |bound: usize| {
-            bits ^= bits << 13;
-            bits ^= bits >> 7;
-            bits ^= bits << 17;
-            (bits % bound as u64) as usize
-        };
+        let mut draw = dice(seed);
         let dies = Actor::Dies(three.clone(), draw(60));
         let actors = [Actor::Writes(one.clone()), Actor::Writes(two.clone()), Actor::Recovers, Actor::Vacuums, dies];
         let mut now = 0;
@@ -318,5 +332,63 @@ fn whoever_meets_in_whatever_order_the_lake_stays_whole() {
         let store = copy(&before);
         let (ends, _) = meet(&store, &actors, seed % 2 == 0, choose);
         check(&store, 1, &actors, &ends, &format!("seed {seed}"));
+    }
+}
+
+#[test]
+fn merges_that_meet_come_one_behind_the_other_and_none_is_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let written = |name: &str, tasks: &[(u8, u8)]| {
+        let input = folder.path().join(name);
+        let task = |(id, content): &(u8, u8)| format!("{}\n", crate::merges::task(*id, *content, *content));
+        fs::write(&input, tasks.iter().map(task).collect::<String>()).unwrap();
+        input
+    };
+    let old = written("old", &[(1, 1), (2, 1), (3, 1), (4, 1)]);
+    let inputs = [
+        written("one", &[(1, 2), (2, 2)]),
+        written("two", &[(2, 3), (3, 3), (5, 3)]),
+        written("dies", &[(2, 4), (4, 4)]),
+    ];
+    let tasks_of = |input: &Path| by_id(&fs::read(input).unwrap());
+    let before = lake_of(&old);
+    for seed in 0..schedules() {
+        let mut draw = dice(seed);
+        let [one, two, dies] = inputs.clone();
+        let actors = [
+            Actor::Merges(one),
+            Actor::Merges(two),
+            Actor::MergesAndDies(dies, draw(60)),
+            if draw(2) == 0 { Actor::Vacuums } else { Actor::Recovers },
+        ];
+        let mut now = 0;
+        let choose = move |ready: &[usize], _: &[usize]| {
+            if draw(6) == 0 || !ready.contains(&now) {
+                now = ready[draw(ready.len())];
+            }
+            now
+        };
+        let holds_are_trusted = seed % 2 == 0;
+        let store = copy(&before);
+        let (ends, _) = meet(&store, &actors, holds_are_trusted, choose);
+        let lake = lake_in(&store);
+        // The later commit counts, task by task.
+        let history = lake.history().unwrap();
+        let mut expected = tasks_of(&old);
+        let runs = history.iter().filter(|version| version.version > 1 && version.operation == "flatten");
+        for run in runs.clone() {
+            expected.extend(tasks_of(Path::new(run.source.as_ref().unwrap())));
+        }
+        assert_eq!(restored(&lake), expected, "seed {seed}: {ends:?}");
+        let committed = ends.iter().filter(|end| matches!(end, End::Committed)).count();
+        let has_died = ends.iter().any(|end| matches!(end, End::Died));
+        assert!(runs.count() == committed || has_died, "seed {seed}: {ends:?}");
+        if holds_are_trusted {
+            assert!(matches!(ends[..2], [End::Committed, End::Committed]), "seed {seed}: none is lost: {ends:?}");
+        }
+        lake.recover(&Author::default()).unwrap();
+        lake.vacuum(&VacuumOptions { kept_since: chrono::Utc::now(), is_dry_run: false }, &Author::default()).unwrap();
+        assert_eq!(shallow(&lake), [], "seed {seed}: {ends:?}");
+        assert_eq!(restored(&lake), expected, "seed {seed}: {ends:?}");
     }
 }
