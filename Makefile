@@ -28,7 +28,7 @@ test: announce $(STAMP) $(DELTA_STAMP)
 	cargo test
 	$(PYTHON) -m pytest -q -p no:cacheprovider tests/read_back
 	TASKLOOM_VIA=delta $(DELTA_VENV)/bin/python -m pytest -q -p no:cacheprovider tests/read_back/test_engines.py \
-		tests/read_back/test_versions.py
+		tests/read_back/test_versions.py tests/read_back/test_merges.py
 	cargo test --lib --manifest-path tests/delta_kernel/Cargo.toml
 
 announce:
