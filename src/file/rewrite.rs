@@ -78,6 +78,23 @@ mod tests {
     }
 
     #[test]
+    fn a_file_of_an_earlier_schema_gets_the_columns_that_it_lacks() {
+        let store = file_of(Arc::new(StringArray::from(vec!["a", "b"])));
+        let table = Table::named("deliveries").unwrap();
+        let renamed = |batch: RecordBatch| {
+            let field = Field::new("delivery_id", DataType::Utf8, false);
+            RecordBatch::try_new(Arc::new(Schema::new(vec![field])), batch.columns().to_vec()).unwrap()
+        };
+        let batch = renamed(open(&store, "file.parquet").unwrap().next().unwrap().unwrap());
+        let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), None).unwrap();
+        writer.write(&batch).unwrap();
+        store.put("file.parquet", &writer.into_inner().unwrap()).unwrap();
+        let kept = without(table, &store, "file.parquet", |id| id == b"a").unwrap();
+        assert_eq!((kept.len(), kept[0].num_rows(), kept[0].schema()), (1, 1, table.arrow_schema()));
+        assert!(kept[0].columns()[1..].iter().all(|column| column.null_count() == 1));
+    }
+
+    #[test]
     fn ids_that_cannot_be_told_are_an_error_and_no_reason_to_drop_rows() {
         let table = Table::named("tasks").unwrap();
         let numbers: ArrayRef = Arc::new(Int64Array::from(vec![1, 2]));

@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 use crate::error::{Error, Result};
 use crate::part::{PartEntry, checksum};
 use crate::partition::Layout;
+use crate::table::SCHEMA_VERSION;
 
 /// The version of this file's shape.
 pub const FORMAT: u32 = 2;
@@ -155,6 +156,22 @@ struct Shape {
     #[serde(default)]
     requires: Vec<String>,
     version: u64,
+    #[serde(default)]
+    schema_version: u32,
+}
+
+impl Shape {
+    /// What it needs that this release does not know.
+    fn unknown(&self) -> Option<String> {
+        let feature = self.requires.iter().find(|feature| !FEATURES.contains(&feature.as_str()));
+        let newer = |what: &str, number: u32, known: u32| (number > known).then(|| format!("{what} {number}"));
+        newer("format", self.format, FORMAT).or(feature.map(|feature| format!("`{feature}`"))).or(newer(
+            "version",
+            self.schema_version,
+            SCHEMA_VERSION,
+        )
+        .map(|version| format!("{version} of the tables")))
+    }
 }
 
 /// Something of this format as a file, with its checksum; and the checksum.
@@ -181,10 +198,8 @@ pub(super) fn unseal<T: DeserializeOwned>(bytes: &[u8], version: u64, path: &Pat
     if shape.format < FORMAT {
         return Err(Error::OldLake { path: path.to_owned() });
     }
-    let unknown = shape.requires.iter().find(|feature| !FEATURES.contains(&feature.as_str()));
-    if shape.format > FORMAT || unknown.is_some() {
-        let unknown = unknown.map_or_else(|| format!("format {}", shape.format), |feature| format!("`{feature}`"));
-        return Err(Error::NewLake { path: path.to_owned(), needs: unknown });
+    if let Some(needs) = shape.unknown() {
+        return Err(Error::NewLake { path: path.to_owned(), needs });
     }
     if shape.version != version {
         return Err(damaged(format!("expected version {version}, found {}", shape.version)));
@@ -228,5 +243,8 @@ mod tests {
         assert!(matches!(read(serde_json::json!({"format": 3, "version": 1})), Error::NewLake { .. }));
         let needy = read(serde_json::json!({"format": 2, "version": 1, "requires": ["time travel"]}));
         assert!(needy.to_string().contains("`time travel`"), "{needy}");
+        let newer = SCHEMA_VERSION + 1;
+        let wide = read(serde_json::json!({"format": 2, "version": 1, "schema_version": newer}));
+        assert!(wide.to_string().contains(&format!("version {newer} of the tables")), "{wide}");
     }
 }

@@ -25,6 +25,9 @@ pub struct State {
     pub created_at: String,
     /// When the lake's first record was made.
     pub began_at: String,
+    /// The newest version of the table schemas that its files were written by.
+    #[serde(default = "first_schema")]
+    pub schema_version: u32,
     /// How its tasks became partitions.
     pub layout: Layout,
     /// The API's options that its tasks were asked for with, as the newest record has them that has any.
@@ -79,6 +82,7 @@ impl State {
             self.began_at = record.created_at.clone();
         }
         (self.created_at, self.layout) = (record.created_at, record.layout);
+        self.schema_version = self.schema_version.max(record.schema_version);
     }
 
     /// Whether the files of a version are kept.
@@ -100,6 +104,10 @@ impl State {
         });
         parts
     }
+}
+
+fn first_schema() -> u32 {
+    1
 }
 
 /// Parts as a list: their names stand in them.
