@@ -71,7 +71,10 @@ fn told(verification: &Verification) -> String {
     for advice in advice(findings.iter().map(|finding| finding.fault)) {
         let _ = writeln!(text, "to do: {advice}");
     }
-    let version = version.map_or_else(|| "no version".to_owned(), |version| format!("version {version}"));
+    let version = match version {
+        Some(version) => format!("version {version}"),
+        None => "what stands behind the damaged record can't be told".to_owned(),
+    };
     let how = if *is_deep { "read whole" } else { "present, footers read" };
     let [records, logs, files, rows] = [records, logs, files, rows].map(|number| grouped(*number));
     let bytes = ByteSize(*bytes);

@@ -337,7 +337,7 @@ fn is_own(listed: &Listed, newest: u64) -> bool {
 
 fn of_record(error: &Error) -> String {
     match error {
-        Error::Record { reason, .. } => reason.clone(),
+        Error::Record { reason, .. } => format!("a damaged one: {reason}"),
         Error::NoFile { .. } => "none".to_owned(),
         other => other.to_string(),
     }
