@@ -1,6 +1,5 @@
 //! `taskloom checkout`.
 
-use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -9,7 +8,7 @@ use clap::Args;
 
 use super::lake::AtArgs;
 use super::summary::grouped;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::lake::Lake;
 use crate::progress::Progress;
 
@@ -43,13 +42,12 @@ pub(super) fn run(args: &CheckoutArgs) -> Result<u8> {
     super::signals::watch(&progress);
     let done = lake.checkout(&args.at.state_of(&lake)?, &args.folder, &progress)?;
     let text = if args.json {
-        let json = serde_json::to_string_pretty(&done);
-        format!("{}\n", json.map_err(|source| Error::Json { action: "write what was made", source })?)
+        super::as_json(&done)?
     } else {
         let copies = if done.copies > 0 { format!(", {} of them copies", grouped(done.copies)) } else { String::new() };
         let (files, bytes) = (grouped(done.files), ByteSize(done.bytes));
         format!("version {}: {files} files with {bytes}{copies}\n", done.version)
     };
-    std::io::stdout().write_all(text.as_bytes()).map_err(Error::Output)?;
+    super::print(&text)?;
     Ok(0)
 }

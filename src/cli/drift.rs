@@ -1,6 +1,5 @@
 //! `taskloom drift`.
 
-use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -8,7 +7,7 @@ use clap::Args;
 use super::lake::AtArgs;
 use super::printable;
 use super::summary::Summary;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::inspect;
 use crate::lake::Lake;
 use crate::report::DriftReport;
@@ -39,6 +38,6 @@ pub(super) fn run(args: &DriftArgs) -> Result<u8> {
     let report = DriftReport::of(inspect::drift_of_state(&lake, &args.at.state_of(&lake)?)?);
     let text =
         if args.json { format!("{}\n", printable::json(&report.to_json()?)) } else { Summary(&report).to_string() };
-    std::io::stdout().write_all(text.as_bytes()).map_err(Error::Output)?;
+    super::print(&text)?;
     Ok(0)
 }

@@ -1,7 +1,6 @@
 //! `taskloom history` and `taskloom tag`: what was done to a lake, and names for its versions.
 
 use std::fmt::Write as _;
-use std::io::Write;
 use std::path::PathBuf;
 
 use bytesize::ByteSize;
@@ -10,7 +9,7 @@ use clap::Args;
 use super::lake;
 use super::printable;
 use super::summary::grouped;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::lake::{Lake, Version};
 
 /// List the versions of a lake, the newest first: when, what, by whom, from what, and what it changed.
@@ -58,14 +57,9 @@ pub(super) fn history(args: &HistoryArgs) -> Result<u8> {
     let mut versions = Lake::open(&args.lake)?.history()?;
     versions.reverse();
     versions.truncate(args.limit.unwrap_or(usize::MAX));
-    let text = if args.json {
-        let json = serde_json::to_string_pretty(&versions);
-        let json = json.map_err(|source| Error::Json { action: "write the history", source })?;
-        format!("{}\n", printable::json(&json))
-    } else {
-        versions.iter().map(told).collect::<Vec<_>>().join("\n")
-    };
-    std::io::stdout().write_all(text.as_bytes()).map_err(Error::Output)?;
+    let text =
+        if args.json { super::as_json(&versions)? } else { versions.iter().map(told).collect::<Vec<_>>().join("\n") };
+    super::print(&text)?;
     Ok(0)
 }
 
@@ -78,7 +72,7 @@ pub(super) fn tag(args: &TagArgs) -> Result<u8> {
         let at = args.at.as_deref().map(|at| lake.version_of(at)).transpose()?;
         format!("version {} is called {name}\n", lake.tag(name, at, &author)?)
     };
-    std::io::stdout().write_all(text.as_bytes()).map_err(Error::Output)?;
+    super::print(&text)?;
     Ok(0)
 }
 

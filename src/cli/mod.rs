@@ -130,6 +130,17 @@ fn end_on_panic(voice: Voice) {
     }));
 }
 
+/// A result for programs.
+fn as_json(result: &impl serde::Serialize) -> Result<String> {
+    let json = serde_json::to_string_pretty(result).map_err(|source| Error::Json { action: "write JSON", source })?;
+    Ok(format!("{}\n", printable::json(&json)))
+}
+
+/// Prints a result.
+fn print(text: &str) -> Result<()> {
+    io::stdout().write_all(text.as_bytes()).map_err(Error::Output)
+}
+
 /// Hands out standard output, or a file that takes its name only when it is whole and on the disk.
 fn write_whole(path: Option<&Path>, write: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
     let Some(path) = path else { return write_to(io::stdout().lock(), write) };

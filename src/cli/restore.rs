@@ -1,12 +1,11 @@
 //! `taskloom restore` and `taskloom recover`.
 
-use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
 
 use super::lake::{self, AtArgs};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::lake::{Lake, Recovered};
 use crate::restore::restore_state;
 
@@ -56,6 +55,6 @@ pub(super) fn recover(args: &RecoverArgs) -> Result<u8> {
         "{published_versions} versions published, {mended_logs} logs mended, {swept_runs} abandoned runs removed; the lake is at \
          version {version}\n"
     );
-    std::io::stdout().write_all(text.as_bytes()).map_err(Error::Output)?;
+    super::print(&text)?;
     Ok(0)
 }

@@ -1,6 +1,5 @@
 //! `taskloom schema` and `taskloom sql`.
 
-use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -71,7 +70,7 @@ pub(super) fn schema(args: &SchemaArgs) -> Result<u8> {
         (None, format) => dialect::schema(format, TABLES)?,
         (Some(name), format) => dialect::schema(format, &named(std::slice::from_ref(name)))?,
     };
-    std::io::stdout().write_all(text.as_bytes()).map_err(Error::Output)?;
+    super::print(&text)?;
     Ok(0)
 }
 
@@ -86,7 +85,7 @@ pub(super) fn sql(args: &SqlArgs, voice: Voice) -> Result<u8> {
     let at = args.at.as_deref().map(version_of).transpose()?;
     let reading = Reading { lake, tables: &named(&args.tables), at };
     let code = dialect::reading_code(args.engine, args.via.unwrap_or_else(|| usual_via(args)), &reading);
-    std::io::stdout().write_all(code.as_bytes()).map_err(Error::Output)?;
+    super::print(&code)?;
     if !args.lake.join("_taskloom/commits").is_dir() {
         voice.warn(&format!("{lake} is no lake yet: the code will read one that is made there"));
     }

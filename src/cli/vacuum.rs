@@ -1,7 +1,6 @@
 //! `taskloom vacuum`.
 
 use std::fmt::Write as _;
-use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -12,7 +11,7 @@ use clap::Args;
 use super::lake;
 use super::printable;
 use super::summary::grouped;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::lake::{Lake, VacuumOptions, Vacuumed};
 
 /// Remove the files of old versions, and what runs left that can't commit any more.
@@ -47,14 +46,8 @@ pub(super) fn run(args: &VacuumArgs) -> Result<u8> {
     let options =
         VacuumOptions { kept_since: kept_since.unwrap_or(DateTime::<Utc>::MIN_UTC), is_dry_run: args.dry_run };
     let vacuumed = lake.vacuum(&options, &lake::author())?;
-    let text = if args.json {
-        let json = serde_json::to_string_pretty(&vacuumed);
-        let json = json.map_err(|source| Error::Json { action: "write what was removed", source })?;
-        format!("{}\n", printable::json(&json))
-    } else {
-        told(&vacuumed)
-    };
-    std::io::stdout().write_all(text.as_bytes()).map_err(Error::Output)?;
+    let text = if args.json { super::as_json(&vacuumed)? } else { told(&vacuumed) };
+    super::print(&text)?;
     Ok(0)
 }
 

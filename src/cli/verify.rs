@@ -1,7 +1,6 @@
 //! `taskloom verify`.
 
 use std::fmt::Write as _;
-use std::io::Write;
 use std::path::PathBuf;
 
 use bytesize::ByteSize;
@@ -9,7 +8,7 @@ use clap::Args;
 
 use super::printable;
 use super::summary::grouped;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::lake::{Fault, Lake, Scope};
 use crate::verify::{Verification, VerifyOptions, verify};
 
@@ -51,14 +50,8 @@ pub(super) fn run(args: &VerifyArgs) -> Result<u8> {
     let version_of = |word: &Option<String>| word.as_deref().map(|word| lake.version_of(word)).transpose();
     let scope = Scope { at: version_of(&args.at)?, since: version_of(&args.since)? };
     let verification = verify(&lake, &VerifyOptions { scope, is_deep: args.deep })?;
-    let text = if args.json {
-        let json = serde_json::to_string_pretty(&verification);
-        let json = json.map_err(|source| Error::Json { action: "write what was found", source })?;
-        format!("{}\n", printable::json(&json))
-    } else {
-        told(&verification)
-    };
-    std::io::stdout().write_all(text.as_bytes()).map_err(Error::Output)?;
+    let text = if args.json { super::as_json(&verification)? } else { told(&verification) };
+    super::print(&text)?;
     Ok(if verification.findings.is_empty() { 0 } else { STATUS_WRONG })
 }
 
