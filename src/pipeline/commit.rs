@@ -62,8 +62,12 @@ impl Run<'_> {
         if config.is_overwrite || is_ended || attempt >= config.conflict_retries {
             return Ok(None);
         }
-        let newer = self.lake.state()?;
-        Ok(Some(newer).filter(|newer| check_parent(config, newer).is_ok()))
+        match self.lake.state() {
+            Ok(newer) => Ok(Some(newer).filter(|newer| check_parent(config, newer).is_ok())),
+            // A newer release has made it its own meanwhile.
+            Err(Error::NewLake { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// What the run's parts make of a version: all of it, or what they merge to.

@@ -392,3 +392,47 @@ fn a_merge_that_is_disturbed_at_any_operation_is_made_good() {
         }
     }
 }
+
+#[test]
+fn an_export_with_other_options_is_refused_before_it_and_while_it_runs() {
+    use taskloom::internals::simulate::{SimulateOptions, Simulator, Store as Served};
+    use taskloom::internals::source::api::{Query, Selector};
+
+    use crate::export::{KEY, api, config, query};
+    let served = Served::from_tasks(vec![json!({"task_id": "t", "project": "p", "status": "pending"})]);
+    let options = SimulateOptions { token: Some(KEY.to_owned()), ..SimulateOptions::default() };
+    let simulator = Simulator::start(Arc::new(served), options, "127.0.0.1:0".parse().unwrap()).unwrap();
+    let url = simulator.url();
+    let export = move |store: Arc<dyn Store>, opts: &[&str], is_overwrite: bool| {
+        let folder = tempfile::tempdir().unwrap();
+        let opts = opts.iter().map(|word| (*word).to_owned()).collect();
+        let query = Query { opts, ..query(vec![Selector::AllProjects]) };
+        let config = config(api(&url, query, 1), folder.path());
+        run(RunConfig { lake: Lake::on(store), work_dir: None, is_overwrite, ..config })
+    };
+    let store = MemoryStore::named("memory");
+    let lake = lake_in(&store);
+    export(Arc::new(store.clone()), &["annotation_details"], false).unwrap();
+    let before = lake.state().unwrap();
+    let refused = export(Arc::new(store.clone()), &[], false).unwrap_err();
+    assert!(matches!(refused, Error::Opts { .. }), "{refused}");
+    assert_eq!(lake.state().unwrap(), before);
+    // Files tell nothing of options, and may come to it.
+    merge(&lake, &lines([task(1, 1, 1)])).unwrap();
+    // One that was begun with the lake's options, and finds others when it is about to commit.
+    merge(&lake, &lines([json!({"task_id": "t", "project": "p", "status": "other"})])).unwrap();
+    let (other, has_come, exports) = (store.clone(), std::sync::atomic::AtomicBool::new(false), export.clone());
+    let hook = move |name: &'static str, path: &str| {
+        let is_record = name == "put_if_absent" && path.contains("_taskloom/commits");
+        if is_record && !has_come.swap(true, std::sync::atomic::Ordering::SeqCst) {
+            // Who replaces all would see that another is there.
+            other.list("_taskloom/running").unwrap().iter().for_each(|entry| other.delete(&entry.path).unwrap());
+            exports(Arc::new(other.clone()), &[], true).unwrap();
+        }
+        Fault::None
+    };
+    let conflict = export(Arc::new(Faulty::new(&store, hook)), &["annotation_details"], false).unwrap_err();
+    assert!(matches!(conflict, Error::Conflict { .. }), "{conflict}");
+    assert_eq!(findings(&lake), []);
+    assert_eq!(lake.state().unwrap().opts, Some(Vec::new()));
+}

@@ -134,6 +134,27 @@ fn ids(input: &Path) -> Vec<String> {
     crate::lakes::by_id(&fs::read(input).unwrap()).into_keys().collect()
 }
 
+#[test]
+fn processes_that_merge_at_once_are_all_in() {
+    let folder = tempfile::tempdir().unwrap();
+    let inputs = (20..25).map(|seed| input(folder.path(), seed, 10)).collect::<Vec<_>>();
+    let lake = folder.path().join("lake");
+    // The first two know nothing of each other: one of them makes the lake, the others come to it.
+    let mut waiting = inputs.iter().map(|input| (begun(&lake, false), input)).collect::<Vec<_>>();
+    let fed = waiting.drain(..).map(|(process, input)| {
+        let input = input.clone();
+        std::thread::spawn(move || fed(process, &input))
+    });
+    for thread in fed.collect::<Vec<_>>() {
+        assert_eq!(thread.join().unwrap(), 0);
+    }
+    let now = Lake::open(&lake).unwrap();
+    assert_eq!(findings(&now), []);
+    assert_eq!(now.history().unwrap().len(), inputs.len());
+    let expected = inputs.iter().flat_map(|input| ids(input)).collect::<BTreeSet<_>>();
+    assert_eq!(restored(&now).into_keys().collect::<BTreeSet<_>>(), expected);
+}
+
 /// Files of a lake's data.
 fn data_files(lake: &Path) -> usize {
     let files = walkdir::WalkDir::new(lake.join("tasks")).into_iter().filter_map(Result::ok);
