@@ -122,7 +122,8 @@ SET VARIABLE lake_files = (
         SELECT unnest(json_keys(part.files)) AS \"table\", '/' || part.folder || '/' || name AS path
         FROM added LEFT JOIN removed USING (name) WHERE removed.at IS NULL OR added.at >= removed.at
     ), by_table AS (
-        SELECT \"table\", list(getvariable('lake_pattern') || '/' || \"table\" || path) AS paths FROM files GROUP BY ALL
+        SELECT \"table\", list(getvariable('lake_pattern') || '/' || \"table\" || path ORDER BY path) AS paths
+        FROM files GROUP BY ALL
     )
     SELECT CASE
         WHEN EXISTS (FROM records WHERE format <> 2 OR len(requires) > 0)

@@ -194,7 +194,9 @@ def test_a_filter_on_partitions_opens_only_their_files(engine, hand_written, tmp
     lake = tmp_path / "lake"
     shutil.copytree(hand_written.root, lake)
     record = json.loads((lake / "_taskloom/commits/00000000000000000001.json").read_bytes())["record"]
-    first = "tasks/{folder}/{part}".format(**record["add"][0])
+    paths = ["tasks/{folder}/{part}".format(**part) for part in record["add"] if "tasks" in part["files"]]
+    # DuckDB is given them in the order of their paths, the others in that of the record.
+    first = min(paths) if engine == "duckdb" else paths[0]
     for file in lake.glob("tasks/**/*.parquet"):
         if "project=0012" not in file.parts and file != lake / first:
             file.write_bytes(b"damaged")
