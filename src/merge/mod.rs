@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::file::Objects;
 use crate::lake::{RemovedPart, State};
 use crate::part::{PartEntry, PartWriter};
@@ -103,7 +103,7 @@ pub fn plan(
             let coming = Arrivals::read(store, table, some)?;
             let looked = homes.par_iter().map(|home| coming.look_for_in(store, table, home));
             for (home, looked) in homes.iter().zip(looked.collect::<Result<Vec<_>>>()?) {
-                plan.take(home, some, &looked, contest, rewrites_unchanged);
+                plan.take(home, some, &looked, contest, rewrites_unchanged)?;
             }
             if dataset == Dataset::Tasks {
                 plan.merged.tasks_added += coming.by_identity.len() as u64;
@@ -111,7 +111,8 @@ pub fn plan(
         }
     }
     let merged = &mut plan.merged;
-    merged.tasks_added -= merged.tasks_replaced + merged.tasks_unchanged + merged.tasks_outdated;
+    let met = merged.tasks_replaced + merged.tasks_unchanged + merged.tasks_outdated;
+    merged.tasks_added = merged.tasks_added.saturating_sub(met);
     merged.parts_replaced = plan.replaced.len() as u64;
     Ok(plan)
 }
@@ -215,22 +216,25 @@ impl Plan {
         looked: &Looked,
         contest: &Contest,
         rewrites_unchanged: bool,
-    ) {
+    ) -> Result<()> {
         self.merged.parts_looked_at += u64::from(looked.is_in_bounds);
         self.merged.parts_opened += u64::from(looked.is_opened);
         let is_of_tasks = home.key.dataset == Dataset::Tasks;
         for Met { identity, part, is_same, completed_at: [own_at, other_at] } in &looked.met {
+            let own = own.get(*part).ok_or_else(|| bug(format!("an object in part {part} of {}", own.len())))?;
+            // What a membership says does not tell where it lies.
+            let is_same = *is_same && own.key == home.key;
             let is_lost = !is_same && contest.is_lost(&home.part, *own_at, *other_at);
-            if is_lost || *is_same && !rewrites_unchanged {
+            if is_lost || is_same && !rewrites_unchanged {
                 let count = if is_lost { &mut self.merged.tasks_outdated } else { &mut self.merged.tasks_unchanged };
                 *count += u64::from(is_of_tasks);
-                let part = own.get(*part).map(|part| part.part.clone());
-                self.unchanged.entry(part.unwrap_or_default()).or_default().insert(*identity);
+                self.unchanged.entry(own.part.clone()).or_default().insert(*identity);
             } else {
                 self.merged.tasks_replaced += u64::from(is_of_tasks);
                 self.replaced.entry(home.part.clone()).or_default().insert(*identity);
             }
         }
+        Ok(())
     }
 
     /// What was looked at, and what it comes to.
@@ -246,8 +250,12 @@ impl Plan {
         writer: &PartWriter,
         attempt: u32,
     ) -> Result<(Vec<RemovedPart>, Vec<PartEntry>)> {
-        let touched = self.replaced.iter().filter_map(|(name, gone)| Some((lake.parts.get(name)?, gone)));
-        let touched = touched.enumerate().collect::<Vec<_>>();
+        let touched = self.replaced.iter().enumerate().map(|(number, (name, gone))| {
+            let part =
+                lake.parts.get(name).ok_or_else(|| bug(format!("the part {name}, which the lake does not have")))?;
+            Ok((number, (part, gone)))
+        });
+        let touched = touched.collect::<Result<Vec<_>>>()?;
         let survivors = touched
             .par_iter()
             .map(|(number, (part, gone))| writer.without(part, &format!("merge{attempt}-{number:06}"), gone));
@@ -259,5 +267,41 @@ impl Plan {
         let own = own.collect::<Result<Vec<_>>>()?;
         let removed = touched.iter().map(|(_, (part, _))| RemovedPart::of(part)).collect();
         Ok((removed, own.into_iter().chain(survivors).flatten().collect()))
+    }
+}
+
+fn bug(found: String) -> Error {
+    Error::Bug { place: "merge", found }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_two_copies_that_of_the_later_completion_counts_then_that_of_the_later_fetch() {
+        let contest = |began_at| Contest {
+            began_at,
+            others: HashMap::from([
+                ("earlier".to_owned(), Some(1)),
+                ("later".to_owned(), Some(9)),
+                ("no".to_owned(), None),
+            ]),
+        };
+        let export = contest(Some(5));
+        for (part, own, other, is_lost) in [
+            ("earlier", Some(1), Some(2), true),
+            ("later", Some(2), Some(1), false),
+            ("earlier", Some(1), Some(1), false),
+            ("later", Some(1), Some(1), true),
+            ("later", None, Some(1), true),
+            ("earlier", None, None, false),
+            ("no", Some(1), None, false),
+            // What was there before this run began is replaced.
+            ("old", Some(1), Some(2), false),
+        ] {
+            assert_eq!(export.is_lost(part, own, other), is_lost, "{part} {own:?} {other:?}");
+            assert!(!contest(None).is_lost(part, own, other), "files replace");
+        }
     }
 }
