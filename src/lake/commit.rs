@@ -74,6 +74,10 @@ impl Lake {
         change: Change,
         last_word: impl FnOnce() -> Result<()>,
     ) -> Result<CommitOutcome> {
+        // Behind the parent a record in the way tells; up to it, only a look does.
+        if running.is_ended(self)? {
+            return Ok(CommitOutcome::Conflict(parent.version + 1));
+        }
         let mut record = self.record_of(parent, running.name(), change);
         record.ended = running.to_end();
         self.store().flush()?;
@@ -167,16 +171,6 @@ impl Lake {
             record.created_at = now_after(&other.created_at);
         }
         Ok(true)
-    }
-
-    /// Whether a record behind a version ended a run: what that wrote may be gone.
-    pub fn has_ended(&self, run: &str, version: u64) -> Result<bool> {
-        for version in self.versions()?.range(version + 1..) {
-            if self.record(*version)?.0.ended.iter().any(|ended| ended == run) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
     }
 
     /// Puts a record. Whatever goes wrong with that, what then stands in its place decides.

@@ -33,6 +33,8 @@ struct Entry {
 #[derive(Debug)]
 pub struct Running {
     name: String,
+    /// The lake's version before it: no record up to that one can have ended it.
+    began_on: u64,
     _hold: Hold,
     dead: Vec<Dead>,
     /// Those that live and began earlier, in words.
@@ -85,7 +87,7 @@ impl Running {
         let json =
             serde_json::to_vec(&entry).map_err(|source| Error::Json { action: "write who is running", source })?;
         let hold = lake.store().hold(&path_of(&name), &json)?;
-        let mut running = Running { name, _hold: hold, dead: Vec::new(), earlier: Vec::new() };
+        let mut running = Running { name, began_on: version, _hold: hold, dead: Vec::new(), earlier: Vec::new() };
         let store = &**lake.store();
         for other in names(store)?.into_iter().filter(|other| *other != running.name) {
             match Dead::find(store, &other)? {
@@ -101,6 +103,16 @@ impl Running {
     /// The run's name.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Whether a record ended this run, because somebody took it for dead: what it wrote may be gone.
+    pub fn is_ended(&self, lake: &Lake) -> Result<bool> {
+        for version in lake.versions()?.range(self.began_on + 1..) {
+            if lake.record(*version)?.0.ended.contains(&self.name) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// What the names of its files begin with.

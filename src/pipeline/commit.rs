@@ -58,8 +58,7 @@ impl Run<'_> {
     /// The version to go behind after a conflict; `None` where this run can't.
     fn next_parent(&self, attempt: u32) -> Result<Option<State>> {
         let config = self.config;
-        let is_ended = self.lake.has_ended(self.running.name(), self.parent.version)?;
-        if config.is_overwrite || is_ended || attempt >= config.conflict_retries {
+        if config.is_overwrite || attempt >= config.conflict_retries || self.running.is_ended(self.lake)? {
             return Ok(None);
         }
         match self.lake.state() {

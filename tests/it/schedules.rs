@@ -336,6 +336,27 @@ fn whoever_meets_in_whatever_order_the_lake_stays_whole() {
 }
 
 #[test]
+fn a_run_that_was_ended_commits_no_more_whatever_it_builds_on() {
+    use taskloom::internals::lake::{Change, CommitOutcome};
+    let folder = tempfile::tempdir().unwrap();
+    let [one, two, _] = inputs(folder.path());
+    let store = lake_of(&one);
+    let lake = lake_in(&store);
+    let mut sleeper = lake.begin(&lake.state().unwrap(), &Author::default()).unwrap();
+    let file = format!("tasks/project=p/batch=b/date=2025-01-01/{}000000.parquet", sleeper.prefix());
+    store.put(&file, b"what it wrote").unwrap();
+    // Another takes it for dead, ends it and removes what it wrote.
+    let untrusting: Arc<dyn Store> = Arc::new(Faulty::new(&store, |_, _| Fault::None).without_holds());
+    run_on(&untrusting, &two, false).unwrap();
+    assert!(store.get(&file).unwrap().is_none());
+    // It knows of the other's version, and builds on it.
+    let newest = lake.state().unwrap();
+    let outcome = lake.commit(&newest, &mut sleeper, Change::default(), || Ok(())).unwrap();
+    assert!(matches!(outcome, CommitOutcome::Conflict(_)), "{outcome:?}");
+    assert_eq!(lake.state().unwrap(), newest);
+}
+
+#[test]
 fn merges_that_meet_come_one_behind_the_other_and_none_is_lost() {
     let folder = tempfile::tempdir().unwrap();
     let written = |name: &str, tasks: &[(u8, u8)]| {
