@@ -43,8 +43,8 @@ impl Run<'_> {
                     CommitOutcome::Unknown { version, cause } => return Err(Error::unknown(version, cause)),
                     CommitOutcome::Conflict(version) => version,
                 },
-                // Behind another's commit it may be gone: the version that needed it is not the newest any more, or this run was ended.
-                Err(Error::NoFile { .. }) if self.lake.state()?.version > parent.version => parent.version + 1,
+                // Gone behind another's commit: the version that needed it is not the newest any more, or this run was ended.
+                Err(Error::NoFile { .. }) if self.is_overtaken(&parent)? => parent.version + 1,
                 Err(error) => return Err(error),
             };
             match self.next_parent(attempt)? {
@@ -53,6 +53,10 @@ impl Run<'_> {
             }
         }
         Err(Error::Bug { place: "pipeline::commit", found: "no attempt to commit".to_owned() })
+    }
+
+    fn is_overtaken(&self, parent: &State) -> Result<bool> {
+        Ok(self.lake.state()?.version > parent.version || self.running.is_ended(self.lake)?)
     }
 
     /// The version to go behind after a conflict; `None` where this run can't.
