@@ -138,7 +138,7 @@ fn disturb_everywhere(before: &MemoryStore, first: &Path, is_overwrite: bool, se
         run_on(&store, input, false).unwrap();
         restored(&Lake::on(store))
     });
-    let both: BTreeMap<_, _> = expected.iter().cloned().flatten().collect();
+    let both: BTreeMap<_, _> = expected.iter().flatten().map(|(id, task)| (id.clone(), task.clone())).collect();
     for at in 0..operations {
         for (fault, lands_early) in
             [(Fault::Failed, false), (Fault::Unheard, false), (Fault::Late, false), (Fault::Late, true)]
