@@ -15,6 +15,8 @@ pub enum Stage {
     Reading,
     /// All is read: the rest is being built.
     Building,
+    /// Looking for what the lake has of it, and writing anew the parts that it changes.
+    Merging,
     /// Bringing the files onto the disk and into place.
     Committing,
 }
@@ -28,6 +30,8 @@ pub struct Progress {
     buffered_bytes: AtomicU64,
     built_bytes: AtomicU64,
     tasks: AtomicU64,
+    parts: AtomicU64,
+    done_parts: AtomicU64,
     api: Arc<ApiCounts>,
     /// The signal that asked to stop; 0 for none.
     signal: AtomicI32,
@@ -76,6 +80,10 @@ pub struct Counts {
     pub built_bytes: u64,
     /// Tasks read.
     pub tasks: u64,
+    /// Parts that a merge looks into or writes, as far as they are known.
+    pub parts: u64,
+    /// How many of them are done.
+    pub done_parts: u64,
     /// Requests to the API.
     pub requests: u64,
     /// Pages that came of them.
@@ -101,6 +109,8 @@ impl Default for Progress {
             buffered_bytes: zero(),
             built_bytes: zero(),
             tasks: zero(),
+            parts: zero(),
+            done_parts: zero(),
             api: Arc::default(),
             signal: AtomicI32::new(0),
             wake,
@@ -115,6 +125,7 @@ impl Progress {
         let stage = match self.stage.load(Relaxed) {
             0 => Stage::Reading,
             1 => Stage::Building,
+            2 => Stage::Merging,
             _ => Stage::Committing,
         };
         Counts {
@@ -124,6 +135,8 @@ impl Progress {
             buffered_bytes: self.buffered_bytes.load(Relaxed),
             built_bytes: self.built_bytes.load(Relaxed),
             tasks: self.tasks.load(Relaxed),
+            parts: self.parts.load(Relaxed),
+            done_parts: self.done_parts.load(Relaxed),
             requests: self.api.requests.load(Relaxed),
             pages: self.api.all_pages(),
             chains: self.api.chains.load(Relaxed),
@@ -168,6 +181,19 @@ impl Progress {
     pub(crate) fn buffered(&self, bytes: u64, tasks: u64) {
         self.buffered_bytes.fetch_add(bytes, Relaxed);
         self.tasks.fetch_add(tasks, Relaxed);
+    }
+
+    /// A merge has these parts before it, too.
+    pub(crate) fn expect_parts(&self, parts: usize) {
+        self.parts.fetch_add(parts as u64, Relaxed);
+    }
+
+    /// Does something with a part of a merge, unless the run was asked to stop.
+    pub(crate) fn part<T>(&self, act: impl FnOnce() -> Result<T>) -> Result<T> {
+        self.check()?;
+        let done = act()?;
+        self.done_parts.fetch_add(1, Relaxed);
+        Ok(done)
     }
 
     pub(crate) fn built(&self, bytes: u64) {

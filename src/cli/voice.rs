@@ -167,11 +167,15 @@ fn draw(bar: &ProgressBar, counts: Counts, elapsed: Duration) {
     bar.set_prefix(match counts.stage {
         Stage::Reading => "reading",
         Stage::Building => "building",
+        Stage::Merging => "merging",
         Stage::Committing => "committing",
     });
     let read = ByteSize(counts.read_bytes).display().iec();
     let speed = grouped((counts.tasks as f64 / elapsed.as_secs_f64()) as u64);
     bar.set_message(match counts.total_bytes {
+        _ if counts.stage == Stage::Merging => {
+            format!("{}/{} parts", grouped(counts.done_parts), grouped(counts.parts))
+        }
         None if counts.requests > 0 => fetching(counts, elapsed),
         Some(total) => format!("{read}/{}  {speed} tasks/s", ByteSize(total).display().iec()),
         None => format!("{read}  {} tasks  {speed} tasks/s", grouped(counts.tasks)),
@@ -200,9 +204,12 @@ fn fetching(counts: Counts, elapsed: Duration) -> String {
     parts.join("  ")
 }
 
-/// How much of a run is done, from 0 to 1: reading is one half, building the other.
+/// How much of a run is done, from 0 to 1: reading is one half, building the other. A merge begins anew.
 fn done(counts: Counts) -> f64 {
     let share = |part: u64, whole: u64| if whole == 0 { 0.0 } else { (part as f64 / whole as f64).min(1.0) };
+    if counts.stage == Stage::Merging {
+        return share(counts.done_parts, counts.parts);
+    }
     let read = share(counts.read_bytes, counts.total_bytes.unwrap_or(0));
     (read + read * share(counts.built_bytes, counts.buffered_bytes)) / 2.0
 }

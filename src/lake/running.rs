@@ -91,6 +91,8 @@ impl Running {
         let store = &**lake.store();
         for other in names(store)?.into_iter().filter(|other| *other != running.name) {
             match Dead::find(store, &other)? {
+                // No record of this run's is needed, which may have nothing to commit.
+                Some(dead) if fate(lake, &dead)?.is_some() => drop(sweep(lake, vec![dead])?),
                 Some(dead) => running.dead.push(dead),
                 // Of two that see each other, one goes on.
                 None if other < running.name => running.earlier.extend(words(store, &other)?),

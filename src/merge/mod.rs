@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::file::Objects;
 use crate::lake::{RemovedPart, State};
 use crate::part::{PartEntry, PartWriter};
+use crate::progress::Progress;
 use crate::shuffle::identity;
 use crate::store::Store;
 use crate::table::{Dataset, Table};
@@ -86,13 +87,15 @@ struct Met {
     completed_at: [Option<i64>; 2],
 }
 
-/// Finds where the lake has objects of these parts. `rewrites_unchanged`: those of equal content are replaced too.
+/// Finds where the lake has objects of these parts. `rewrites_unchanged`: those of equal content are replaced too. Ends early, with
+/// [`Error::Interrupted`], once `progress` was asked to stop.
 pub fn plan(
     store: &dyn Store,
     lake: &State,
     own: &[PartEntry],
     contest: &Contest,
     rewrites_unchanged: bool,
+    progress: &Progress,
 ) -> Result<Plan> {
     let mut plan = Plan::default();
     for (dataset, table) in objects_tables() {
@@ -101,7 +104,8 @@ pub fn plan(
         let homes = lake.parts.values().filter(has_rows).collect::<Vec<_>>();
         for some in chunks(&own, table) {
             let coming = Arrivals::read(store, table, some)?;
-            let looked = homes.par_iter().map(|home| coming.look_for_in(store, table, home));
+            progress.expect_parts(homes.len());
+            let looked = homes.par_iter().map(|home| progress.part(|| coming.look_for_in(store, table, home)));
             for (home, looked) in homes.iter().zip(looked.collect::<Result<Vec<_>>>()?) {
                 plan.take(home, some, &looked, contest, rewrites_unchanged)?;
             }
@@ -249,19 +253,21 @@ impl Plan {
         own: &[PartEntry],
         writer: &PartWriter,
         attempt: u32,
+        progress: &Progress,
     ) -> Result<(Vec<RemovedPart>, Vec<PartEntry>)> {
+        progress.expect_parts(self.replaced.len() + self.unchanged.len());
         let touched = self.replaced.iter().enumerate().map(|(number, (name, gone))| {
             let part =
                 lake.parts.get(name).ok_or_else(|| bug(format!("the part {name}, which the lake does not have")))?;
             Ok((number, (part, gone)))
         });
         let touched = touched.collect::<Result<Vec<_>>>()?;
-        let survivors = touched
-            .par_iter()
-            .map(|(number, (part, gone))| writer.without(part, &format!("merge{attempt}-{number:06}"), gone));
+        let survivors = touched.par_iter().map(|(number, (part, gone))| {
+            progress.part(|| writer.without(part, &format!("merge{attempt}-{number:06}"), gone))
+        });
         let survivors = survivors.collect::<Result<Vec<_>>>()?;
         let own = own.par_iter().enumerate().map(|(number, part)| match self.unchanged.get(&part.part) {
-            Some(gone) => writer.without(part, &format!("new{attempt}-{number:06}"), gone),
+            Some(gone) => progress.part(|| writer.without(part, &format!("new{attempt}-{number:06}"), gone)),
             None => Ok(Some(part.clone())),
         });
         let own = own.collect::<Result<Vec<_>>>()?;

@@ -41,7 +41,7 @@ impl Ledger {
         written
     }
 
-    /// Removes all that was written, once no write is under way any more, and lets nothing more be written.
+    /// Removes all that was written and is no data, once no write is under way any more, and lets nothing more be written.
     pub fn take_back(&self, store: &dyn Store) -> Result<()> {
         let mut state = self.state();
         state.is_closed = true;
@@ -54,12 +54,9 @@ impl Ledger {
         paths.iter().map(|path| store.delete(path)).fold(Ok(()), Result::and)
     }
 
-    /// Removes what was written but for these paths, which have become data. What can't be removed is swept by a later run.
-    pub fn keep_only(&self, store: &dyn Store, kept: &HashSet<String>) {
-        let paths = std::mem::take(&mut self.state().paths);
-        for path in paths.iter().filter(|path| !kept.contains(*path)) {
-            let _ = store.delete(path);
-        }
+    /// These have become data: they can't be taken back any more.
+    pub fn keep(&self, data: &HashSet<String>) {
+        self.state().paths.retain(|path| !data.contains(path));
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

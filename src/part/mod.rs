@@ -8,5 +8,6 @@ mod statistics;
 mod writer;
 
 pub use entry::{FileEntry, Instants, PartEntry, checksum, path_of};
+pub use ledger::Ledger;
 pub use statistics::{bounds, instants};
 pub use writer::{PartWriter, Written};

@@ -52,15 +52,16 @@ pub struct Written {
 }
 
 impl PartWriter {
-    /// Will write into this store, with the threads of this pool.
-    pub fn new(store: &Arc<dyn Store>, prefix: &str, encoding: Encoding, pool: &Arc<rayon::ThreadPool>) -> PartWriter {
-        let (store, prefix, pool) = (Arc::clone(store), prefix.to_owned(), Arc::clone(pool));
-        PartWriter { store, prefix, encoding, pool, ledger: Ledger::default() }
-    }
-
-    /// What was written so far.
-    pub fn ledger(&self) -> &Ledger {
-        &self.ledger
+    /// Will write into this store, with the threads of this pool, and note it here.
+    pub fn new(
+        store: &Arc<dyn Store>,
+        prefix: String,
+        encoding: Encoding,
+        pool: &Arc<rayon::ThreadPool>,
+        ledger: &Ledger,
+    ) -> PartWriter {
+        let (store, pool, ledger) = (Arc::clone(store), Arc::clone(pool), ledger.clone());
+        PartWriter { store, prefix, encoding, pool, ledger }
     }
 
     /// Does something with the threads that write.

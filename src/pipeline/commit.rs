@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 use crate::lake::{Change, CommitOutcome, EXPORT, RemovedPart, State};
 use crate::merge::{self, Contest};
 use crate::part::{PartEntry, PartWriter};
+use crate::progress::Stage;
 use crate::report::{Ended, Report};
 use crate::source::Tail;
 use crate::time::read_instant;
@@ -38,7 +39,7 @@ impl Run<'_> {
                     (report.outcome, report.version) = (Ended::NothingNew, parent.version);
                     return Ok(Put::Nothing);
                 }
-                Ok(made) => match self.put_made(&parent, made, parts, report, writer, tail)? {
+                Ok(made) => match self.put_made(&parent, made, parts, report, tail)? {
                     CommitOutcome::Committed(_) => return Ok(Put::Committed),
                     CommitOutcome::Unknown { version, cause } => return Err(Error::unknown(version, cause)),
                     CommitOutcome::Conflict(version) => version,
@@ -86,11 +87,13 @@ impl Run<'_> {
         }
         // The lake has files without rows already.
         let own = parts.iter().filter(|part| part.has_rows()).cloned().collect::<Vec<_>>();
-        let (store, contest) = (&**self.lake.store(), self.contest(tail)?);
+        self.progress.enter(Stage::Merging);
+        let (store, contest, progress) = (&**self.lake.store(), self.contest(tail)?, self.progress);
         let rewrites_unchanged = self.config.rewrites_unchanged;
-        let plan = writer.install(|| merge::plan(store, parent, &own, &contest, rewrites_unchanged))?;
+        let plan = writer.install(|| merge::plan(store, parent, &own, &contest, rewrites_unchanged, progress))?;
         report.merged = Some(plan.merged());
-        let (remove, add) = writer.install(|| plan.carry_out(parent, &own, writer, attempt))?;
+        let (remove, add) = writer.install(|| plan.carry_out(parent, &own, writer, attempt, progress))?;
+        progress.enter(Stage::Committing);
         Ok(Made { remove, add })
     }
 
@@ -100,7 +103,6 @@ impl Run<'_> {
         Made { remove, add }: Made,
         parts: &[PartEntry],
         report: &mut Report,
-        writer: &PartWriter,
         tail: Option<&dyn Tail>,
     ) -> Result<CommitOutcome> {
         let config = self.config;
@@ -123,7 +125,7 @@ impl Run<'_> {
         let outcome = self.lake.commit(parent, self.running, change, || self.progress.check())?;
         if let CommitOutcome::Committed(version) = outcome {
             report.version = version;
-            writer.ledger().keep_only(&**self.lake.store(), &kept);
+            self.ledger.keep(&kept);
         }
         Ok(outcome)
     }

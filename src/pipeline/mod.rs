@@ -16,7 +16,7 @@ use crate::config::RunConfig;
 use crate::error::{Error, Result};
 use crate::file::Encoding;
 use crate::lake::{Counts, Lake, Running, State};
-use crate::part::{PartEntry, PartWriter};
+use crate::part::{Ledger, PartEntry, PartWriter};
 use crate::progress::{Progress, Stage};
 use crate::report::Report;
 use crate::source::{Opening, Tail};
@@ -58,6 +58,7 @@ struct Run<'r> {
     lake: &'r Lake,
     parent: &'r State,
     running: &'r mut Running,
+    ledger: &'r Ledger,
     progress: &'r Arc<Progress>,
 }
 
@@ -76,10 +77,12 @@ pub fn run(config: RunConfig, progress: &Arc<Progress>) -> Result<Outcome> {
     let mut running = lake.begin(&parent, &config.author)?;
     let name = running.name().to_owned();
     tracing::info!(run = name, lake = %lake.place().display(), threads = config.threads, "starting");
-    let run = Run { config: &config, lake, parent: &parent, running: &mut running, progress };
+    let ledger = Ledger::default();
+    let run = Run { config: &config, lake, parent: &parent, running: &mut running, ledger: &ledger, progress };
     let ended = run.execute();
-    if !matches!(&ended, Err(Error::Unknown { .. } | Error::Committed { .. })) {
-        // An entry that can't be removed is looked after by the next run.
+    let is_over = !matches!(&ended, Err(Error::Unknown { .. } | Error::Committed { .. }));
+    if is_over && ledger.take_back(&**lake.store()).is_ok() {
+        // An entry that can't be removed, or has to stay because a file can't, is looked after by the next run.
         let _ = running.end(lake);
     }
     let mut ended = ended?;
@@ -139,14 +142,9 @@ impl Run<'_> {
         }
         let workers = Workers::start(self.config.threads)?;
         let encoding = Encoding { compression_level: self.config.compression_level };
-        let writer = PartWriter::new(self.lake.store(), &self.running.prefix(), encoding, workers.pool());
-        let (lake, ledger) = (self.lake, writer.ledger().clone());
-        let ended = self.write(&workers, writer);
-        if !matches!(&ended, Ok(Outcome::Committed(_)) | Err(Error::Unknown { .. } | Error::Committed { .. })) {
-            // What can't be removed now is swept by the next run.
-            let _ = ledger.take_back(&**lake.store());
-        }
-        ended
+        let (store, prefix) = (self.lake.store(), self.running.prefix());
+        let writer = PartWriter::new(store, prefix, encoding, workers.pool(), self.ledger);
+        self.write(&workers, writer)
     }
 
     fn write(self, workers: &Workers, writer: PartWriter) -> Result<Outcome> {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use arrow::array::AsArray;
 use proptest::prelude::*;
@@ -10,6 +11,8 @@ use serde_json::{Value, json};
 use taskloom::internals::config::RunConfig;
 use taskloom::internals::error::{Error, Result};
 use taskloom::internals::lake::{Lake, State};
+use taskloom::internals::pipeline::{self, Outcome};
+use taskloom::internals::progress::{Progress, Stage};
 use taskloom::internals::report::{Ended, Report};
 use taskloom::internals::restore::restore_state;
 use taskloom::internals::store::{Fault, Faulty, MemoryStore, Store};
@@ -364,10 +367,11 @@ fn a_merge_that_is_disturbed_at_any_operation_is_made_good() {
     merge_in_order(Arc::new(before.clone()), &old).unwrap();
     let (faulty, operations) = disturbed(&copy(&before), None);
     merge_in_order(Arc::new(faulty), &first).unwrap();
-    let operations = operations.load(std::sync::atomic::Ordering::SeqCst);
+    let operations = operations.load(SeqCst);
     assert!(operations > 80, "{operations}");
     for at in 0..operations {
-        for (fault, is_end) in [(Fault::Failed, true), (Fault::Unheard, false), (Fault::Late, true)] {
+        let faults = [Fault::Failed, Fault::Unheard, Fault::Late];
+        for (fault, is_end) in faults.into_iter().flat_map(|fault| [(fault, true), (fault, false)]) {
             let disturbance = Disturbance { at, fault, is_end };
             let store = copy(&before);
             let (faulty, _) = disturbed(&store, Some(disturbance));
@@ -394,6 +398,43 @@ fn a_merge_that_is_disturbed_at_any_operation_is_made_good() {
             assert!(found == with_both || ended.is_err() && found == without_first, "{disturbance:?}");
         }
     }
+}
+
+#[test]
+fn a_merge_that_is_asked_to_stop_at_any_operation_is_in_wholly_or_not_at_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let input = folder.path().join("input.ndjson");
+    std::fs::write(&input, lines((2..8).map(|id| task(id, id + 1, 2)))).unwrap();
+    let before = MemoryStore::named("before");
+    merge(&lake_in(&before), &lines((0..6).map(|id| task(id, id, 1)))).unwrap();
+    let [mut stopped, mut merging] = [0; 2];
+    for stop_at in 0.. {
+        let (store, progress) = (copy(&before), Arc::new(Progress::default()));
+        let (counted, asked) = (AtomicUsize::new(0), Arc::clone(&progress));
+        let hook = move |_: &'static str, _: &str| {
+            if counted.fetch_add(1, SeqCst) == stop_at {
+                asked.stop(2);
+            }
+            Fault::None
+        };
+        let lake = Lake::on(Arc::new(Faulty::new(&store, hook)));
+        let config = RunConfig { lake, threads: 1, work_dir: None, ..config(&input, folder.path()) };
+        let ended = pipeline::run(config, &progress).and_then(Outcome::report);
+        let stage = progress.counts().stage;
+        let tasks = at(&lake_in(&store), &lake_in(&store).state().unwrap()).len();
+        match ended {
+            Ok(report) => assert_eq!((report.version, tasks), (2, 8), "{stop_at}"),
+            Err(Error::Interrupted { signal: 2 }) => assert_eq!(tasks, 6, "{stop_at}"),
+            Err(error) => panic!("{stop_at}: {error}"),
+        }
+        check_whole(&store);
+        stopped += u32::from(tasks == 6);
+        merging += u32::from(stage == Stage::Merging);
+        if progress.check().is_ok() {
+            break;
+        }
+    }
+    assert!(stopped > 30 && merging > 10, "{stopped} {merging}");
 }
 
 #[test]

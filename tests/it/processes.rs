@@ -12,6 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use taskloom::internals::lake::Lake;
 
 use crate::lakes::{findings, restored, restored_or_none, running, taskloom};
+use crate::merges::task;
 use crate::stores::input;
 
 /// How often a run is killed: more in `make soak`.
@@ -62,6 +63,51 @@ fn a_process_that_is_killed_at_any_instant_shows_all_or_nothing() {
         assert_eq!(running(&lake), 0);
         std::fs::remove_dir_all(&lake).unwrap();
     }
+}
+
+#[test]
+fn a_merge_that_is_killed_at_any_instant_leaves_the_old_version_or_the_new_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let written = |name: &str, ids: std::ops::Range<u8>, content: u8| {
+        let input = folder.path().join(name);
+        let tasks = ids.map(|id| format!("{}\n", task(id, id % 6, content)));
+        fs::write(&input, tasks.collect::<String>()).unwrap();
+        input
+    };
+    let (old, new) = (written("old.ndjson", 0..60, 1), written("new.ndjson", 30..90, 2));
+    let flatten = |input: &Path, lake: &Path| {
+        let mut command = Command::new(assert_cmd::cargo::cargo_bin("taskloom"));
+        command.arg("flatten").arg(input).arg("--out").arg(lake).stdout(Stdio::null()).stderr(Stdio::null());
+        command
+    };
+    let usual = folder.path().join("usual");
+    assert!(flatten(&old, &usual).status().unwrap().success());
+    let before = restored(&Lake::open(&usual).unwrap());
+    let started = std::time::Instant::now();
+    assert!(flatten(&new, &usual).status().unwrap().success());
+    let duration = started.elapsed();
+    let merged = restored(&Lake::open(&usual).unwrap());
+    assert_eq!((before.len(), merged.len()), (60, 90));
+    let mut interrupted = 0;
+    for kill in 0..kills() / 2 {
+        let lake = folder.path().join(format!("lake{kill}"));
+        assert!(flatten(&old, &lake).status().unwrap().success());
+        let mut process = flatten(&new, &lake).spawn().unwrap();
+        std::thread::sleep(duration.mul_f64(f64::from(kill as u32 * 37 % 100) / 100.0));
+        process.kill().unwrap();
+        process.wait().unwrap();
+        let now = restored(&Lake::open(&lake).unwrap());
+        assert!(now == before || now == merged, "kill {kill}");
+        interrupted += u32::from(now == before);
+        assert!(flatten(&new, &lake).status().unwrap().success());
+        // Behind one that committed there is nothing new; its traces go all the same.
+        let lake = Lake::open(&lake).unwrap();
+        assert_eq!(restored(&lake), merged, "kill {kill}");
+        assert_eq!(findings(&lake), [], "kill {kill}");
+        assert_eq!(running(lake.place()), 0);
+        fs::remove_dir_all(lake.place()).unwrap();
+    }
+    assert!(interrupted > 0);
 }
 
 /// A run of the program that waits for its input, once it says in the lake that it is there.
