@@ -136,6 +136,11 @@ impl Memory {
         self.limit_bytes / 16
     }
 
+    /// Files on their way into a bucket.
+    pub fn upload_bytes(self) -> usize {
+        self.limit_bytes / 8
+    }
+
     /// Buffers, before they go to disk.
     pub fn spill_bytes(self) -> usize {
         self.limit_bytes / 4

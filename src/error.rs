@@ -1,11 +1,13 @@
 //! Everything that can end a run, a variant a room, each with what is needed to mend it.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 mod kind;
 
 pub use kind::ErrorKind;
+
+use crate::store::StoreFailure;
 
 /// A result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -48,12 +50,24 @@ pub enum Error {
         found: &'static str,
     },
     /// An address where a folder or a file could stand.
-    #[error("expected a path, found the address {address}: {scheme}:// is not supported yet")]
+    #[error("expected {expected}, found the address {address}")]
     Address {
         /// The address.
         address: String,
         /// Its scheme.
         scheme: String,
+        /// What could stand there.
+        expected: &'static str,
+    },
+    /// A store beyond this machine did not do what it was asked.
+    #[error("can't {action} {path}")]
+    Store {
+        /// What was tried.
+        action: &'static str,
+        /// The file or the place.
+        path: PathBuf,
+        /// What it said.
+        source: StoreFailure,
     },
     /// The thread that reads ended before its inputs did.
     #[error("the thread that reads the inputs ended early: nothing was committed")]
@@ -398,24 +412,6 @@ impl Error {
         move |source| Error::File { action, path, source }
     }
 
-    /// An error if a path is an address, such as `s3://bucket/lake`: it would be the name of a folder on this disk.
-    pub fn if_address(path: &Path) -> Result<()> {
-        let text = path.to_string_lossy();
-        let is_of_scheme = |character: char| character.is_ascii_alphanumeric() || "+-.".contains(character);
-        match text.split_once("://") {
-            Some((scheme, _)) if scheme.len() > 1 && scheme.chars().all(is_of_scheme) => {
-                // What stands behind may hold a secret: a name and a password, or a signature.
-                let address = text.split(['?', '#']).next().unwrap_or_default();
-                let address = match address.rsplit_once('@') {
-                    Some((_, host)) => format!("{scheme}://…@{host}"),
-                    None => address.to_owned(),
-                };
-                Err(Error::Address { address, scheme: scheme.to_owned() })
-            }
-            _ => Ok(()),
-        }
-    }
-
     /// A commit of which nobody can tell how it ended.
     pub fn unknown(version: u64, cause: Error) -> Error {
         Error::Unknown { version, cause: Box::new(cause) }
@@ -424,24 +420,5 @@ impl Error {
     /// A failure behind the commit of a version.
     pub fn committed(version: u64, cause: Error) -> Error {
         Error::Committed { version, cause: Box::new(cause) }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn addresses_are_told_from_paths() {
-        for address in
-            ["s3://bucket/lake", "gs://b", "abfss://c@a.dfs.core.windows.net/x", "https://x/y?sig=1", "file:///tmp"]
-        {
-            let refused = Error::if_address(Path::new(address)).unwrap_err();
-            assert_eq!(refused.kind(), ErrorKind::Usage);
-            assert!(!refused.to_string().contains("sig"), "{refused}");
-        }
-        for path in ["lake", "a:b", "s3:", "/a/b://c", "C://lake", "é://x", "./s3://bucket"] {
-            assert!(Error::if_address(Path::new(path)).is_ok(), "{path}");
-        }
     }
 }

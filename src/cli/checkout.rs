@@ -7,9 +7,9 @@ use bytesize::ByteSize;
 use clap::Args;
 
 use super::lake::AtArgs;
+use super::place::PlaceArgs;
 use super::summary::grouped;
 use crate::error::Result;
-use crate::lake::Lake;
 use crate::progress::Progress;
 
 /// Make a plain folder of exactly one version, for tools that know nothing but folders of Parquet files.
@@ -23,9 +23,8 @@ Examples:
   taskloom checkout lake paper --at paper-2026
   duckdb -c \"SELECT count(*) FROM 'today/messages/**/*.parquet'\"")]
 pub(super) struct CheckoutArgs {
-    /// Folder of the lake
-    #[arg(value_name = "LAKE")]
-    lake: PathBuf,
+    #[command(flatten)]
+    place: PlaceArgs,
     /// Folder to make
     #[arg(value_name = "DIR")]
     folder: PathBuf,
@@ -37,7 +36,7 @@ pub(super) struct CheckoutArgs {
 }
 
 pub(super) fn run(args: &CheckoutArgs) -> Result<u8> {
-    let lake = Lake::open(&args.lake)?;
+    let lake = args.place.open()?;
     let progress = Arc::new(Progress::default());
     super::signals::watch(&progress);
     let done = lake.checkout(&args.at.state_of(&lake)?, &args.folder, &progress)?;

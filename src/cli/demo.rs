@@ -19,6 +19,7 @@ use crate::simulate::{Fault, Faults, SimulateOptions, Simulator, Store};
 use crate::source::Source;
 use crate::source::api::query::{EXPANDABLE, OPTS};
 use crate::source::api::{ApiConfig, Key, Moving, Patience, Plan, Query, Selector};
+use crate::store::address::check_path;
 
 /// Show it all: export from a simulated API, then ask.
 ///
@@ -41,6 +42,7 @@ pub(super) struct DemoArgs {
 const KEY: &str = "test_demo";
 
 pub(super) fn run(args: DemoArgs, voice: Voice) -> Result<u8> {
+    check_path(&args.out)?;
     let store = Store::generated(args.tasks, 0)?;
     let projects = store.project_ids().len();
     let simulator = Simulator::start(Arc::new(store), options(), SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;

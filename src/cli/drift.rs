@@ -1,15 +1,13 @@
 //! `taskloom drift`.
 
-use std::path::PathBuf;
-
 use clap::Args;
 
 use super::lake::AtArgs;
+use super::place::PlaceArgs;
 use super::printable;
 use super::summary::Summary;
 use crate::error::Result;
 use crate::inspect;
-use crate::lake::Lake;
 use crate::report::DriftReport;
 
 /// List what a lake holds that the schema does not know.
@@ -23,9 +21,8 @@ Examples:
   taskloom drift lake
   taskloom drift lake --json | jq -r '.findings[] | [.table, .path] | @tsv'")]
 pub(super) struct DriftArgs {
-    /// Folder of the lake
-    #[arg(value_name = "DIR")]
-    lake: PathBuf,
+    #[command(flatten)]
+    place: PlaceArgs,
     #[command(flatten)]
     at: AtArgs,
     /// Print the findings as JSON
@@ -34,7 +31,7 @@ pub(super) struct DriftArgs {
 }
 
 pub(super) fn run(args: &DriftArgs) -> Result<u8> {
-    let lake = Lake::open(&args.lake)?;
+    let lake = args.place.open()?;
     let report = DriftReport::of(inspect::drift_of_state(&lake, &args.at.state_of(&lake)?)?);
     let text =
         if args.json { format!("{}\n", printable::json(&report.to_json()?)) } else { Summary(&report).to_string() };

@@ -1,6 +1,7 @@
 //! What to do about an error, in the words of the command line.
 
 use crate::error::{Error, ErrorKind};
+use crate::store::FailureKind;
 
 /// The exit status of a command that ended so.
 pub(super) fn exit_status(error: &Error) -> u8 {
@@ -32,7 +33,6 @@ pub(super) fn hint(error: &Error) -> Option<String> {
             return Some(format!("`taskloom recover {}` finishes what a killed run left", path.display()));
         }
         Error::Address { scheme, .. } if scheme == "file" => "give the path behind file://",
-        Error::Address { .. } => "give a path, and copy it to its place with the tools of the store",
         Error::Layout { has_by, has_grain, .. } => {
             return Some(format!("give --date-by {has_by} --date-grain {has_grain}, or another folder to --out"));
         }
@@ -49,10 +49,34 @@ pub(super) fn hint(error: &Error) -> Option<String> {
         Error::GaveUp { .. } => "the same command goes on from here",
         Error::Circle { .. } => "`--restart --concurrency 1` walks the query as one chain",
         Error::Listen { .. } => "give a free port to --port, or 0 for any",
+        Error::Store { source, .. } => of_failure(source.kind)?,
         Error::Api { status, .. } => of_status(*status)?,
         _ => return None,
     };
     Some(words.to_owned())
+}
+
+/// What to do about a failure of a store.
+fn of_failure(kind: FailureKind) -> Option<&'static str> {
+    Some(match kind {
+        FailureKind::Credentials => {
+            "on AWS set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or log in (`aws sso login`); elsewhere see \
+             docs/buckets.md"
+        }
+        FailureKind::Denied => {
+            "the policy must allow s3:ListBucket on the bucket, and s3:GetObject, s3:PutObject and s3:DeleteObject on what is in it; \
+             docs/buckets.md has one"
+        }
+        FailureKind::Region => "set AWS_REGION to the region that the bucket is in",
+        FailureKind::NoBucket => "look at the name; taskloom makes no buckets",
+        FailureKind::Clock => "set the clock of this machine right",
+        FailureKind::PlainHttp => {
+            "for a store on this machine or a network of your own set AWS_ALLOW_HTTP=true, or AZURE_ALLOW_HTTP=true"
+        }
+        FailureKind::Unconditional => "use a store that knows them, or an address that leads to it directly",
+        FailureKind::Unreachable => "look at the endpoint and the network; the same command can be run again",
+        FailureKind::Other => return None,
+    })
 }
 
 /// What to do about a status of the API.

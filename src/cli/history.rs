@@ -1,16 +1,16 @@
 //! `taskloom history` and `taskloom tag`: what was done to a lake, and names for its versions.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
 
 use bytesize::ByteSize;
 use clap::Args;
 
 use super::lake;
+use super::place::PlaceArgs;
 use super::printable;
 use super::summary::grouped;
 use crate::error::Result;
-use crate::lake::{Lake, Version};
+use crate::lake::Version;
 
 /// List the versions of a lake, the newest first: when, what, by whom, from what, and what it changed.
 #[derive(Debug, Args)]
@@ -20,9 +20,8 @@ Examples:
   taskloom history lake --limit 5
   taskloom history lake --json | jq -r '.[] | [.version, .created_at, .operation] | @tsv'")]
 pub(super) struct HistoryArgs {
-    /// Folder of the lake
-    #[arg(value_name = "DIR")]
-    lake: PathBuf,
+    #[command(flatten)]
+    place: PlaceArgs,
     /// No more versions than this
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
@@ -39,9 +38,8 @@ Examples:
   taskloom tag lake before-relabeling --at 41
   taskloom tag lake paper-2026 --remove")]
 pub(super) struct TagArgs {
-    /// Folder of the lake
-    #[arg(value_name = "DIR")]
-    lake: PathBuf,
+    #[command(flatten)]
+    place: PlaceArgs,
     /// The name: letters, digits, `.`, `_` and `-`
     #[arg(value_name = "NAME")]
     name: String,
@@ -54,7 +52,7 @@ pub(super) struct TagArgs {
 }
 
 pub(super) fn history(args: &HistoryArgs) -> Result<u8> {
-    let mut versions = Lake::open(&args.lake)?.history()?;
+    let mut versions = args.place.open()?.history()?;
     versions.reverse();
     versions.truncate(args.limit.unwrap_or(usize::MAX));
     let text =
@@ -64,7 +62,7 @@ pub(super) fn history(args: &HistoryArgs) -> Result<u8> {
 }
 
 pub(super) fn tag(args: &TagArgs) -> Result<u8> {
-    let lake = Lake::open(&args.lake)?;
+    let lake = args.place.open()?;
     let (name, author) = (&args.name, lake::author());
     let text = if args.remove {
         format!("version {} is not called {name} any more\n", lake.untag(name, &author)?)

@@ -8,6 +8,7 @@ use bytesize::ByteSize;
 use clap::Args;
 use parquet::basic::ZstdLevel;
 
+use super::place::StoreArgs;
 use super::printable;
 use super::summary::Summary;
 use super::voice::Voice;
@@ -19,13 +20,15 @@ use crate::pipeline::{self, Outcome};
 use crate::progress::Progress;
 use crate::report::{LeftOut, Report};
 use crate::source::Source;
+use crate::store::StoreOptions;
+use crate::store::address::check_path;
 
 /// How a lake is made, whatever it is made from.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "The lake")]
 pub(super) struct LakeArgs {
-    /// Folder of the lake: a new one, or one to merge into
-    #[arg(long, value_name = "DIR")]
+    /// Folder of the lake, or its address in a bucket such as s3://bucket/path: a new one, or one to merge into
+    #[arg(long, value_name = "LAKE")]
     out: PathBuf,
     /// Folder for what doesn't fit into memory, and for what an export has received until it is committed [default: taskloom in your
     /// cache folder, such as ~/.cache/taskloom]
@@ -64,6 +67,8 @@ pub(super) struct LakeArgs {
     /// Print the report as JSON
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    store: StoreArgs,
 }
 
 /// Which version of a lake is meant.
@@ -112,16 +117,19 @@ impl LakeArgs {
     }
 
     fn config(self, source: Source) -> Result<RunConfig> {
+        self.work_dir.as_deref().map_or(Ok(()), check_path)?;
+        let memory = memory(self.memory_limit)?;
+        let options = StoreOptions { held_bytes: memory.upload_bytes(), ..self.store.options() };
         Ok(RunConfig {
             source,
-            lake: Lake::at(&self.out)?,
+            lake: Lake::with(&self.out, &options)?,
             work_dir: self.work_dir.or_else(default_work_dir),
             is_overwrite: self.overwrite,
             rewrites_unchanged: self.rewrite_unchanged,
             conflict_retries: self.conflict_retries,
             layout: Layout { date_by: self.date_by, date_grain: self.date_grain },
             threads: self.threads.map_or_else(config::all_cores, usize::from),
-            memory: memory(self.memory_limit)?,
+            memory,
             compression_level: ZstdLevel::try_new(self.compression_level).unwrap_or_default(),
             max_rejects: self.max_rejects,
             author: author(),
@@ -147,9 +155,21 @@ pub(super) fn make(config: RunConfig, is_json: bool, voice: Voice) -> Result<Rep
 /// Who runs this command. Keys are no flags; whatever an address may carry beside its host stays out.
 pub(super) fn author() -> Author {
     let program = std::iter::once("taskloom".to_owned());
-    let words = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
-    let command = program.chain(words.map(|word| without_secrets(&word))).collect::<Vec<_>>().join(" ");
+    let words = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>();
+    let command =
+        program.chain(without_settings(&words).map(|word| without_secrets(&word))).collect::<Vec<_>>().join(" ");
     Author { command: Some(command), ..Author::here() }
+}
+
+/// The words of a command line, but for the values of a store's settings.
+fn without_settings(words: &[String]) -> impl Iterator<Item = String> + '_ {
+    const FLAG: &str = "--store-option";
+    let before = std::iter::once("").chain(words.iter().map(String::as_str));
+    words.iter().zip(before).map(|(word, before)| {
+        let is_setting = before == FLAG || word.strip_prefix(FLAG).is_some_and(|rest| rest.starts_with('='));
+        let key = if before == FLAG { word.split('=').next() } else { word.rsplitn(2, '=').last() };
+        if is_setting { format!("{}=…", key.unwrap_or_default()) } else { word.clone() }
+    })
 }
 
 /// A word of the command line, but for names, passwords, queries and fragments of addresses.

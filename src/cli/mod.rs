@@ -13,6 +13,7 @@ mod hint;
 mod history;
 mod lake;
 mod manual;
+mod place;
 mod printable;
 mod restore;
 mod schema;
@@ -35,6 +36,7 @@ use clap::{Parser, Subcommand};
 
 use crate::error::{Error, Result};
 use crate::progress::Progress;
+use crate::store::address::check_path;
 use voice::Voice;
 
 /// Turns Scale GenAI tasks into columnar tables that DuckDB, Spark and Polars read at full speed.
@@ -144,7 +146,7 @@ fn print(text: &str) -> Result<()> {
 /// Hands out standard output, or a file that takes its name only when it is whole and on the disk.
 fn write_whole(path: Option<&Path>, write: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
     let Some(path) = path else { return write_to(io::stdout().lock(), write) };
-    Error::if_address(path)?;
+    check_path(path)?;
     // A pipe, a device or a link is written to, not replaced.
     if path.symlink_metadata().is_ok_and(|metadata| !metadata.is_file()) {
         return write_to(File::options().write(true).open(path).map_err(Error::file("open", path))?, write);

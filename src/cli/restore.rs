@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::lake::{self, AtArgs};
+use super::place::PlaceArgs;
 use crate::error::Result;
-use crate::lake::{Lake, Recovered};
+use crate::lake::Recovered;
 use crate::restore::restore_state;
 
 /// Rebuild the tasks' JSON from the tables alone, as NDJSON.
@@ -17,9 +18,8 @@ Examples:
   taskloom restore lake --out tasks.ndjson     whole or not at all
   taskloom restore lake --at 7                 as it was at version 7")]
 pub(super) struct RestoreArgs {
-    /// Folder of the lake
-    #[arg(value_name = "DIR")]
-    lake: PathBuf,
+    #[command(flatten)]
+    place: PlaceArgs,
     /// File to write [default: standard output]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -35,20 +35,19 @@ pub(super) struct RestoreArgs {
 Examples:
   taskloom recover lake")]
 pub(super) struct RecoverArgs {
-    /// Folder of the lake
-    #[arg(value_name = "DIR")]
-    lake: PathBuf,
+    #[command(flatten)]
+    place: PlaceArgs,
 }
 
 pub(super) fn restore(args: &RestoreArgs) -> Result<u8> {
-    let lake = Lake::open(&args.lake)?;
+    let lake = args.place.open()?;
     let state = args.at.state_of(&lake)?;
     super::write_whole(args.out.as_deref(), |out| restore_state(&lake, &state, out).map(|_| ()))?;
     Ok(0)
 }
 
 pub(super) fn recover(args: &RecoverArgs) -> Result<u8> {
-    let lake = Lake::open(&args.lake)?;
+    let lake = args.place.open()?;
     let Recovered { published_versions, mended_logs, swept_runs } = lake.recover(&lake::author())?;
     let version = lake.state()?.version;
     let text = format!(

@@ -1,14 +1,13 @@
 //! `taskloom schema` and `taskloom sql`.
 
-use std::path::PathBuf;
-
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 
+use super::place::PlaceArgs;
 use super::voice::Voice;
 use crate::dialect::{self, Engine, Format, Reading, Via};
-use crate::error::{Error, Result};
-use crate::lake::Lake;
+use crate::error::{Error, ErrorKind, Result};
+use crate::store::address::absolute;
 use crate::table::{TABLES, Table};
 
 /// Print the tables and their columns.
@@ -46,9 +45,8 @@ pub(super) struct SqlArgs {
     /// Who reads
     #[arg(long, value_enum)]
     engine: Engine,
-    /// Folder of the lake
-    #[arg(value_name = "DIR")]
-    lake: PathBuf,
+    #[command(flatten)]
+    place: PlaceArgs,
     /// By what the files are found: logs of Delta Lake, or the lake's own records [default: delta; records for spark, and where the path of the lake is one that readers of Delta Lake have trouble with]
     #[arg(long, value_enum, value_name = "WHAT")]
     via: Option<Via>,
@@ -75,18 +73,26 @@ pub(super) fn schema(args: &SchemaArgs) -> Result<u8> {
 }
 
 pub(super) fn sql(args: &SqlArgs, voice: Voice) -> Result<u8> {
-    Error::if_address(&args.lake)?;
-    let Some(lake) = args.lake.to_str() else {
-        let (expected, found) = ("a path in UTF-8".to_owned(), args.lake.display().to_string());
+    let place = args.place.path();
+    let Some(lake) = place.to_str() else {
+        let (expected, found) = ("a path in UTF-8".to_owned(), place.display().to_string());
         return Err(Error::Usage { setting: "DIR", expected, found });
     };
     let lake = lake.strip_suffix('/').filter(|lake| !lake.is_empty()).unwrap_or(lake);
-    let version_of = |at| Ok::<_, Error>(Lake::open(&args.lake)?.state_of(Some(at))?.version);
-    let at = args.at.as_deref().map(version_of).transpose()?;
+    let opened = match args.place.open() {
+        Err(error) if error.kind() == ErrorKind::Usage => return Err(error),
+        // What can't be looked at from here may be there for who runs the code.
+        opened => opened,
+    };
+    let is_there = !matches!(opened, Err(Error::NoLake { .. }));
+    let at = match &args.at {
+        Some(at) => Some(opened?.state_of(Some(at))?.version),
+        None => None,
+    };
     let reading = Reading { lake, tables: &named(&args.tables), at };
     let code = dialect::reading_code(args.engine, args.via.unwrap_or_else(|| usual_via(args)), &reading);
     super::print(&code)?;
-    if !args.lake.join("_taskloom/commits").is_dir() {
+    if !is_there {
         voice.warn(&format!("{lake} is no lake yet: the code will read one that is made there"));
     }
     Ok(0)
@@ -96,7 +102,7 @@ pub(super) fn sql(args: &SqlArgs, voice: Voice) -> Result<u8> {
 /// would escape.
 fn usual_via(args: &SqlArgs) -> Via {
     let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/._-+,@~:".contains(byte);
-    let path = args.lake.canonicalize().or_else(|_| std::path::absolute(&args.lake)).unwrap_or_default();
+    let path = absolute(args.place.path()).unwrap_or_default();
     if path.as_os_str().as_encoded_bytes().iter().all(is_plain) { args.engine.via() } else { Via::Records }
 }
 

@@ -1,7 +1,6 @@
 //! `taskloom vacuum`.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use bytesize::ByteSize;
@@ -9,10 +8,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 use clap::Args;
 
 use super::lake;
+use super::place::PlaceArgs;
 use super::printable;
 use super::summary::grouped;
 use crate::error::Result;
-use crate::lake::{Lake, VacuumOptions, Vacuumed};
+use crate::lake::{VacuumOptions, Vacuumed};
 
 /// Remove the files of old versions, and what runs left that can't commit any more.
 ///
@@ -25,9 +25,8 @@ Examples:
   taskloom vacuum lake --retain 12h --dry-run     what would go?
   taskloom vacuum lake --retain 0s                keep nothing but the newest version and those with names")]
 pub(super) struct VacuumArgs {
-    /// Folder of the lake
-    #[arg(value_name = "DIR")]
-    lake: PathBuf,
+    #[command(flatten)]
+    place: PlaceArgs,
     /// How long what was replaced can still be read
     #[arg(long, value_name = "SPAN", default_value = "7d", value_parser = humantime::parse_duration)]
     retain: Duration,
@@ -40,7 +39,7 @@ pub(super) struct VacuumArgs {
 }
 
 pub(super) fn run(args: &VacuumArgs) -> Result<u8> {
-    let lake = Lake::open(&args.lake)?;
+    let lake = args.place.open()?;
     // Who asks for more than there was keeps all.
     let kept_since = TimeDelta::from_std(args.retain).ok().and_then(|retain| Utc::now().checked_sub_signed(retain));
     let options =

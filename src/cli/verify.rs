@@ -1,15 +1,15 @@
 //! `taskloom verify`.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
 
 use bytesize::ByteSize;
 use clap::Args;
 
+use super::place::PlaceArgs;
 use super::printable;
 use super::summary::grouped;
 use crate::error::Result;
-use crate::lake::{Fault, Lake, Scope};
+use crate::lake::{Fault, Scope};
 use crate::verify::{Verification, VerifyOptions, verify};
 
 /// Prove that a lake is whole: compare what its records say with what lies there.
@@ -25,9 +25,8 @@ Examples:
   taskloom verify lake --deep --since 41       after a nightly run on version 41
   taskloom verify lake --json | jq -r '.findings[] | [.fault, .path] | @tsv'")]
 pub(super) struct VerifyArgs {
-    /// Folder of the lake
-    #[arg(value_name = "DIR")]
-    lake: PathBuf,
+    #[command(flatten)]
+    place: PlaceArgs,
     /// Read every byte and every row
     #[arg(long)]
     deep: bool,
@@ -46,7 +45,7 @@ pub(super) struct VerifyArgs {
 const STATUS_WRONG: u8 = 1;
 
 pub(super) fn run(args: &VerifyArgs) -> Result<u8> {
-    let lake = Lake::open(&args.lake)?;
+    let lake = args.place.open()?;
     let version_of = |word: &Option<String>| word.as_deref().map(|word| lake.version_of(word)).transpose();
     let scope = Scope { at: version_of(&args.at)?, since: version_of(&args.since)? };
     let verification = verify(&lake, &VerifyOptions { scope, is_deep: args.deep })?;

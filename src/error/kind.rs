@@ -1,6 +1,7 @@
 //! What a caller decides by.
 
 use super::Error;
+use crate::store::FailureKind;
 
 /// What kind of failure an [`Error`] is: what a caller decides by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -40,9 +41,12 @@ impl Error {
                 ErrorKind::Usage
             }
             Error::Input { .. } | Error::NotText { .. } | Error::NoTask { .. } => ErrorKind::Input,
-            Error::File { .. } | Error::Parquet { .. } | Error::Output(_) | Error::Committed { .. } => {
-                ErrorKind::Output
-            }
+            Error::Store { source, .. } if source.kind == FailureKind::PlainHttp => ErrorKind::Usage,
+            Error::Store { .. }
+            | Error::File { .. }
+            | Error::Parquet { .. }
+            | Error::Output(_)
+            | Error::Committed { .. } => ErrorKind::Output,
             Error::NothingToOverwriteWith { .. }
             | Error::NoLake { .. }
             | Error::NotEmpty { .. }

@@ -11,6 +11,7 @@ use super::Lake;
 use super::state::State;
 use crate::error::{Error, Result};
 use crate::progress::Progress;
+use crate::store::address::check_path;
 use crate::store::{LocalStore, Store};
 
 /// What tells that a folder is a checkout, and of which version. Its name is one that readers of folders pass by.
@@ -66,7 +67,7 @@ impl Lake {
 
     /// The whole path of a folder that can become a checkout.
     fn place_for(&self, folder: &Path) -> Result<PathBuf> {
-        Error::if_address(folder)?;
+        check_path(folder)?;
         // Through links, so that what they point to is replaced, and not they.
         let folder = fs::canonicalize(folder).or_else(|_| std::path::absolute(folder));
         let folder = folder.map_err(Error::file("find", self.place()))?;

@@ -37,7 +37,7 @@ pub use state::State;
 pub use vacuum::{VacuumOptions, Vacuumed};
 
 use crate::error::{Error, Result};
-use crate::store::{LocalStore, Store};
+use crate::store::{self, Store, StoreOptions};
 
 /// The folder that is the lake's own.
 const OWN: &str = "_taskloom";
@@ -56,15 +56,24 @@ impl Lake {
         Lake { store }
     }
 
-    /// In a folder, which need not be there yet.
-    pub fn at(folder: &Path) -> Result<Lake> {
-        Error::if_address(folder)?;
-        Ok(Lake::on(Arc::new(LocalStore::at(folder))))
+    /// In a folder, or at an address such as `s3://bucket/path`, where nothing needs to be yet.
+    pub fn at(place: &Path) -> Result<Lake> {
+        Lake::with(place, &StoreOptions::default())
     }
 
-    /// In a folder that must hold one.
-    pub fn open(folder: &Path) -> Result<Lake> {
-        let lake = Lake::at(folder)?;
+    /// The same, with options for the store.
+    pub fn with(place: &Path, options: &StoreOptions) -> Result<Lake> {
+        Ok(Lake::on(store::open(place, options)?))
+    }
+
+    /// In a folder, or at an address, that must hold one.
+    pub fn open(place: &Path) -> Result<Lake> {
+        Lake::open_with(place, &StoreOptions::default())
+    }
+
+    /// The same, with options for the store.
+    pub fn open_with(place: &Path, options: &StoreOptions) -> Result<Lake> {
+        let lake = Lake::with(place, options)?;
         lake.check()?;
         Ok(lake)
     }

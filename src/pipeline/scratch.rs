@@ -8,6 +8,7 @@ use tempfile::TempDir;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::error::{Error, Result};
+use crate::store::address::{absolute, check_path};
 
 /// The folder of one lake among what is in work; only its owner may look into it.
 #[derive(Debug)]
@@ -29,7 +30,7 @@ impl Scratch {
             let temporary = made.map_err(Error::file("create a folder in", folder))?;
             return Ok(Scratch { path: temporary.path().to_owned(), temporary: Some(temporary) });
         };
-        Error::if_address(work_dir)?;
+        check_path(work_dir)?;
         let path = work_dir.join(name_of(lake)?);
         let made = fs::DirBuilder::new().recursive(true).mode(MODE).create(&path);
         // One that was there before is as it was left.
@@ -54,7 +55,7 @@ impl Drop for Scratch {
 
 /// A name that no other lake has: for people its own, for the rest a hash of where it lies.
 fn name_of(lake: &Path) -> Result<String> {
-    let place = lake.canonicalize().or_else(|_| std::path::absolute(lake)).map_err(Error::file("find", lake))?;
+    let place = absolute(lake).map_err(Error::file("find", lake))?;
     let own: String = place.file_name().unwrap_or_default().to_string_lossy().chars().take(40).collect();
     Ok(format!("{own}-{:016x}", xxh3_64(place.as_os_str().as_encoded_bytes())))
 }

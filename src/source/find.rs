@@ -13,6 +13,7 @@ use walkdir::WalkDir;
 
 use super::input::Input;
 use crate::error::{Error, Result};
+use crate::store::address::check_path;
 
 /// Extensions that a folder is searched for, each also with `.gz`, `.zst` or `.zstd` behind it.
 const KNOWN_EXTENSIONS: [&str; 3] = ["ndjson", "jsonl", "json"];
@@ -30,7 +31,7 @@ pub fn resolve(words: &[impl AsRef<OsStr>]) -> Result<Vec<Input>> {
         } else if path.symlink_metadata().is_ok() {
             inputs.push(Input::File(path.to_owned()));
         } else {
-            Error::if_address(path)?;
+            check_path(path)?;
             inputs.extend(files_like(path)?.into_iter().map(Input::File));
         }
     }

@@ -1,9 +1,13 @@
-//! Where a lake lies: whole files by their paths, on a local disk or in memory. Knows nothing of what is in them.
+//! Where a lake lies: whole files by their paths, on a local disk, in a bucket or in memory. Knows nothing of what is in them.
 //!
 //! Everything that the lake promises rests on [`Store::put_if_absent`]: of all who put a file of one name, one does it, and all see the
 //! same file ever after. What this module's tests ask of one store they ask of each.
 
+pub(crate) mod address;
 mod blob;
+#[cfg(feature = "buckets")]
+mod bucket;
+mod failure;
 #[cfg(any(test, feature = "internals"))]
 mod faulty;
 mod local;
@@ -18,7 +22,9 @@ use std::io::Read;
 use std::path::Path;
 use std::time::SystemTime;
 
+pub use address::{StoreOptions, open};
 pub use blob::{Blob, ReadAt};
+pub use failure::{FailureKind, StoreFailure};
 #[cfg(any(test, feature = "internals"))]
 pub use faulty::{Fault, Faulty};
 pub use local::LocalStore;
@@ -31,7 +37,7 @@ pub trait Store: Debug + Send + Sync {
     /// What messages call it.
     fn place(&self) -> &Path;
 
-    /// Writes a file that nobody reads yet. It may be lost, or be in part there, until [`Store::flush`].
+    /// Writes a file that nobody reads yet. It may be lost, be on its way or be in part there, until [`Store::flush`].
     fn put(&self, path: &str, bytes: &[u8]) -> Result<()>;
 
     /// Writes a file that may be there already: who reads it sees the whole old or the whole new one. Lasting when this returns.
@@ -78,6 +84,11 @@ pub trait Store: Debug + Send + Sync {
 
     /// Takes the hold of a file whose holder lives no more. `None` where it is held, or not there.
     fn take_hold(&self, path: &str) -> Result<Option<Hold>>;
+
+    /// Requests that were made of a store beyond this machine, each attempt counted.
+    fn requests(&self) -> Option<u64> {
+        None
+    }
 
     /// The folder that it is, if it is one.
     fn folder(&self) -> Option<&Path> {

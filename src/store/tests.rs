@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::sync::Barrier;
+#[cfg(feature = "buckets")]
+use std::time::Duration;
 
 use parquet::file::reader::{ChunkReader, Length};
 
@@ -9,10 +11,20 @@ use super::*;
 
 /// Asks the same of each store.
 fn each(check: impl Fn(&dyn Store)) {
+    each_in_time(|store, _| check(store));
+}
+
+/// The same, with what lets pass the time after which a holder that is silent is dead.
+fn each_in_time(check: impl Fn(&dyn Store, &dyn Fn())) {
     let folder = tempfile::tempdir().unwrap();
-    check(&LocalStore::at(folder.path().join("not/there/yet")));
-    check(&MemoryStore::named("memory"));
-    check(&Faulty::new(&MemoryStore::named("memory"), |_, _| Fault::None));
+    check(&LocalStore::at(folder.path().join("not/there/yet")), &|| ());
+    check(&MemoryStore::named("memory"), &|| ());
+    check(&Faulty::new(&MemoryStore::named("memory"), |_, _| Fault::None), &|| ());
+    #[cfg(feature = "buckets")]
+    for place in ["", "a place/with=names%2F"] {
+        let store = bucket::tests::in_memory(place);
+        check(&store, &|| store.pass(Duration::from_secs(25 * 60 * 60)));
+    }
 }
 
 /// The paths of what is listed, but for what a store keeps for itself.
@@ -115,14 +127,16 @@ fn files_are_read_in_pieces() {
 
 #[test]
 fn a_hold_ends_with_its_holder() {
-    each(|store| {
+    each_in_time(|store, pass| {
         let hold = store.hold("running/1", b"me").unwrap();
         assert_eq!(store.get("running/1").unwrap().unwrap(), b"me");
         assert!(store.take_hold("running/1").unwrap().is_none());
         assert!(store.take_hold("running/2").unwrap().is_none());
         drop(hold);
+        pass();
         let taken = store.take_hold("running/1").unwrap();
-        assert!(taken.is_some() && store.take_hold("running/1").unwrap().is_none());
+        // Two may look after one dead run: what they do is the same.
+        assert!(taken.is_some() && (store.requests().is_some() || store.take_hold("running/1").unwrap().is_none()));
         drop(taken);
         store.delete("running/1").unwrap();
         assert!(store.take_hold("running/1").unwrap().is_none());

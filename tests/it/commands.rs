@@ -180,19 +180,25 @@ fn an_address_where_a_path_belongs_is_refused_as_one() {
     let folder = tempfile::tempdir().unwrap();
     let input = folder.path().join("in.json");
     std::fs::write(&input, TASK).unwrap();
-    let words = ["s3://bucket/lake", "not supported yet"];
-    let commands: [&[&str]; 7] = [
-        &["flatten", "in.json", "--out", "s3://bucket/lake"],
+    let words = ["://bucket/lake", "expected a"];
+    let commands: [&[&str]; 8] = [
+        &["flatten", "in.json", "--out", "ftp://bucket/lake"],
+        &["flatten", "in.json", "--out", "s3://name:password@bucket/lake"],
         &["flatten", "s3://bucket/lake", "--out", "lake"],
-        &["export", "--all-projects", "--api-url", "http://127.0.0.1:1", "--out", "s3://bucket/lake"],
+        &["flatten", "in.json", "--out", "lake", "--work-dir", "s3://bucket/lake"],
+        &["export", "--all-projects", "--api-url", "http://127.0.0.1:1", "--out", "ftp://bucket/lake"],
         &["demo", "--tasks", "3", "--out", "s3://bucket/lake"],
-        &["restore", "s3://bucket/lake"],
-        &["drift", "s3://bucket/lake"],
-        &["sql", "--engine", "duckdb", "s3://bucket/lake"],
+        &["restore", "ftp://bucket/lake"],
+        &["sql", "--engine", "duckdb", "ftp://bucket/lake"],
     ];
     for arguments in commands {
         let mut command = taskloom();
         command.args(arguments).current_dir(folder.path()).env("SCALE_API_KEY", "test_key");
+        let words = if arguments.iter().any(|word| word.contains("password")) {
+            ["…@bucket/lake", "expected a"]
+        } else {
+            words
+        };
         failed(command, 2, &words);
     }
     let left = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect::<Vec<_>>();
