@@ -267,12 +267,12 @@ fn sweep(lake: &Lake, dead: Vec<Dead>) -> Result<u64> {
         }
     }
     if !ended.is_empty() {
-        for file in store.paths("")? {
-            let (_, name) = file.rsplit_once('/').unwrap_or(("", &file));
-            if ended.iter().any(|(prefix, data)| name.starts_with(prefix) && !data.contains(&file)) {
-                store.delete(&file)?;
-            }
-        }
+        let mut left = store.paths("")?;
+        left.retain(|file| {
+            let (_, name) = file.rsplit_once('/').unwrap_or(("", file));
+            ended.iter().any(|(prefix, data)| name.starts_with(prefix) && !data.contains(file))
+        });
+        store.delete_each(&left)?;
     }
     for dead in &dead {
         store.delete(&path_of(&dead.name))?;

@@ -131,13 +131,10 @@ impl Lake {
                 Some(Going::Log) => done.logs += 1,
                 None => continue,
             }
-            if !done.is_dry_run {
-                self.store().delete(&path)?;
-            }
             done.bytes += bytes;
             done.paths.push(path);
         }
-        Ok(())
+        if done.is_dry_run { Ok(()) } else { self.store().delete_each(&done.paths) }
     }
 }
 

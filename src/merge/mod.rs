@@ -14,7 +14,7 @@ use crate::lake::{RemovedPart, State};
 use crate::part::{PartEntry, PartWriter};
 use crate::progress::Progress;
 use crate::shuffle::identity;
-use crate::store::Store;
+use crate::store::{Store, with_readers};
 use crate::table::{Dataset, Table};
 
 /// Objects of a run that are held in memory at a time while their old homes are looked for: some 100 bytes each.
@@ -103,10 +103,11 @@ pub fn plan(
         let own = own.iter().filter(has_rows).collect::<Vec<_>>();
         let homes = lake.parts.values().filter(has_rows).collect::<Vec<_>>();
         for some in chunks(&own, table) {
-            let coming = Arrivals::read(store, table, some)?;
+            let coming = with_readers(store, || Arrivals::read(store, table, some))??;
             progress.expect_parts(homes.len());
-            let looked = homes.par_iter().map(|home| progress.part(|| coming.look_for_in(store, table, home)));
-            for (home, looked) in homes.iter().zip(looked.collect::<Result<Vec<_>>>()?) {
+            let look = |home: &&PartEntry| progress.part(|| coming.look_for_in(store, table, home));
+            let looked = with_readers(store, || homes.par_iter().map(look).collect::<Result<Vec<_>>>())??;
+            for (home, looked) in homes.iter().zip(looked) {
                 plan.take(home, some, &looked, contest, rewrites_unchanged)?;
             }
             if dataset == Dataset::Tasks {

@@ -50,8 +50,7 @@ impl Ledger {
         }
         let paths = std::mem::take(&mut state.paths);
         drop(state);
-        // One that can't be removed is no reason to leave the others.
-        paths.iter().map(|path| store.delete(path)).fold(Ok(()), Result::and)
+        store.delete_each(&paths)
     }
 
     /// These have become data: they can't be taken back any more.

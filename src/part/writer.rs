@@ -129,7 +129,7 @@ impl PartWriter {
         let stem = part.part.strip_prefix(&self.prefix).and_then(|name| name.strip_suffix(SUFFIX));
         let stem = stem.ok_or_else(|| bug(format!("a part called {} in a run of {}", part.part, self.prefix)))?;
         let rest = self.without(part, &format!("{stem}-rest"), identities)?;
-        part.files.keys().try_for_each(|table| self.store.delete(&part.path(table)))?;
+        self.store.delete_each(&part.files.keys().map(|table| part.path(table)).collect::<Vec<_>>())?;
         Ok(rest)
     }
 

@@ -76,6 +76,16 @@ pub trait Store: Debug + Send + Sync {
     /// Removes a file. One that is not there is removed already.
     fn delete(&self, path: &str) -> Result<()>;
 
+    /// Removes each of many; one that can't be removed is no reason to leave the others.
+    fn delete_each(&self, paths: &[String]) -> Result<()> {
+        paths.iter().map(|path| self.delete(path)).fold(Ok(()), Result::and)
+    }
+
+    /// How many files are best read at a time, however many cores there are.
+    fn readers(&self) -> usize {
+        1
+    }
+
     /// Makes lasting what was put.
     fn flush(&self) -> Result<()>;
 
@@ -94,6 +104,16 @@ pub trait Store: Debug + Send + Sync {
     fn folder(&self) -> Option<&Path> {
         None
     }
+}
+
+/// Reads with as many threads as the store is best read with, and no fewer than there are cores.
+pub(crate) fn with_readers<T: Send>(store: &dyn Store, read: impl FnOnce() -> T + Send) -> Result<T> {
+    if store.readers() <= rayon::current_num_threads() {
+        return Ok(read());
+    }
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(store.readers()).build();
+    let failed = |error| Error::file("start threads that read", store.place())(std::io::Error::other(error));
+    Ok(pool.map_err(failed)?.install(read))
 }
 
 /// How putting a file that must not be there ended.

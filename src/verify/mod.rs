@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::file;
 use crate::lake::{Fault, Finding, Lake, Scope};
 use crate::part::{FileEntry, PartEntry};
-use crate::store::Store;
+use crate::store::{Store, with_readers};
 use crate::table::Table;
 
 /// What to look at, and how closely.
@@ -56,7 +56,7 @@ pub fn verify(lake: &Lake, options: &VerifyOptions) -> Result<Verification> {
         Some(state) if options.is_deep => rows::look_deep(store, part, &audit.unfit, state.layout),
         _ => look(store, part, &audit.unfit),
     };
-    let found = audit.parts.par_iter().map(look).collect::<Result<Vec<_>>>()?;
+    let found = with_readers(store, || audit.parts.par_iter().map(look).collect::<Result<Vec<_>>>())??;
     let mut findings = audit.findings;
     findings.extend(found.into_iter().flatten());
     if let Some(state) = audit.state.as_ref().filter(|_| options.is_deep) {

@@ -141,6 +141,15 @@ impl BucketStore {
         }
     }
 
+    /// An error where a file that was removed may come back.
+    fn check_certain(&self, path: &str) -> Result<()> {
+        if !self.uploads.is_uncertain(path) {
+            return Ok(());
+        }
+        let source = StoreFailure::new(FailureKind::Other, "its upload failed, and may come to be later");
+        Err(Error::Store { action: "remove", path: self.place.join(path), source })
+    }
+
     async fn fetch(objects: &dyn ObjectStore, path: &Path) -> object_store::Result<Bytes> {
         objects.get(path).await?.bytes().await
     }
@@ -299,12 +308,22 @@ impl Store for BucketStore {
         self.leases.give_up(path);
         let at = self.path(path)?;
         self.or_absent("remove", path, self.wait(self.objects.delete(&at)))?;
-        if self.uploads.is_uncertain(path) {
-            let words = "its upload failed, and may come to be later";
-            let source = StoreFailure::new(FailureKind::Other, words);
-            return Err(Error::Store { action: "remove", path: self.place.join(path), source });
-        }
-        Ok(())
+        self.check_certain(path)
+    }
+
+    /// By a thousand, where the store takes so many in one request.
+    fn delete_each(&self, paths: &[String]) -> Result<()> {
+        paths.iter().for_each(|path| self.uploads.wait_for(path));
+        paths.iter().for_each(|path| self.leases.give_up(path));
+        let all = paths.iter().map(|path| self.path(path)).collect::<Result<Vec<_>>>()?;
+        let deleted = self.objects.delete_stream(stream::iter(all.into_iter().map(Ok)).boxed());
+        let ended = self.wait(deleted.collect::<Vec<_>>());
+        ended.into_iter().try_for_each(|deleted| self.or_absent("remove", "", deleted).map(drop))?;
+        paths.iter().try_for_each(|path| self.check_certain(path))
+    }
+
+    fn readers(&self) -> usize {
+        REQUESTS_AT_A_TIME
     }
 
     fn flush(&self) -> Result<()> {
