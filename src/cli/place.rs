@@ -29,6 +29,9 @@ pub(super) struct StoreArgs {
     /// A run that has shown no sign of life for so long is taken for dead
     #[arg(long, value_name = "TIME", default_value = "24h", value_parser = lease)]
     lease: Duration,
+    /// Repeat a request that fails in a way that may pass for so long
+    #[arg(long, value_name = "TIME", default_value = "2m", value_parser = humantime::parse_duration)]
+    store_retry_for: Duration,
 }
 
 /// A lease must outlast a hiccup of the network.
@@ -48,7 +51,12 @@ impl PlaceArgs {
 
 impl StoreArgs {
     pub(super) fn options(&self) -> StoreOptions {
-        StoreOptions { settings: self.store_options.clone(), lease: self.lease, ..StoreOptions::default() }
+        StoreOptions {
+            settings: self.store_options.clone(),
+            lease: self.lease,
+            retry_for: self.store_retry_for,
+            ..StoreOptions::default()
+        }
     }
 }
 

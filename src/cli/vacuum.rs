@@ -51,7 +51,8 @@ pub(super) fn run(args: &VacuumArgs) -> Result<u8> {
 }
 
 fn told(vacuumed: &Vacuumed) -> String {
-    let Vacuumed { is_dry_run, oldest_version, files, left_files, logs, bytes, swept_runs, paths } = vacuumed;
+    let Vacuumed { is_dry_run, oldest_version, files, left_files, logs, bytes, swept_runs, aborted_uploads, paths } =
+        vacuumed;
     let mut text = String::new();
     if *is_dry_run {
         for path in paths {
@@ -65,6 +66,9 @@ fn told(vacuumed: &Vacuumed) -> String {
         "{verb}: {files} files of old versions, {left} files that runs left, {logs} logs and snapshots; {} in all",
         ByteSize(*bytes)
     );
+    if *aborted_uploads > 0 {
+        let _ = writeln!(text, "{} uploads that never ended aborted", grouped(*aborted_uploads));
+    }
     if *swept_runs > 0 {
         let _ = writeln!(text, "dead runs {runs}: {swept}");
     }

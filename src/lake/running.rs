@@ -214,6 +214,11 @@ impl Neighbours {
         writer_of(path, &self.alive).is_some()
     }
 
+    /// Whether a file is one that a living run writes, whatever it is.
+    pub(super) fn is_about(&self, path: &str) -> bool {
+        self.writes(path) || self.alive.iter().any(|run| path.contains(run))
+    }
+
     /// Whether a file is one that a run writes, or wrote, that has its entry still.
     pub(super) fn knows_writer_of(&self, path: &str) -> bool {
         self.writes(path) || self.dead_writer_of(path).is_some()

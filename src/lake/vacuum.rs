@@ -38,6 +38,8 @@ pub struct Vacuumed {
     pub logs: u64,
     /// Bytes of all of these.
     pub bytes: u64,
+    /// Uploads that were begun and never ended, which a store keeps until they are aborted.
+    pub aborted_uploads: u64,
     /// Dead runs that were ended.
     pub swept_runs: u64,
     /// The paths of all of these files.
@@ -134,7 +136,20 @@ impl Lake {
             done.bytes += bytes;
             done.paths.push(path);
         }
-        if done.is_dry_run { Ok(()) } else { self.store().delete_each(&done.paths) }
+        if done.is_dry_run {
+            return Ok(());
+        }
+        self.store().delete_each(&done.paths)?;
+        // Looked at behind the list of uploads: one that is listed has a writer by then.
+        let mut neighbours = None;
+        done.aborted_uploads = self.store().abort_uploads(&mut |path| {
+            let known = match neighbours.take() {
+                Some(known) => known,
+                None => Neighbours::of(self)?,
+            };
+            Ok(neighbours.insert(known).is_about(path))
+        })?;
+        Ok(())
     }
 }
 

@@ -14,13 +14,20 @@ pub struct StoreOptions {
     pub settings: Vec<(String, String)>,
     /// A run that has shown no sign of life for so long, by the store's clock, is dead.
     pub lease: Duration,
+    /// A request that fails in a way that may pass is repeated for so long.
+    pub retry_for: Duration,
     /// Bytes that may wait for being uploaded.
     pub held_bytes: usize,
 }
 
 impl Default for StoreOptions {
     fn default() -> StoreOptions {
-        StoreOptions { settings: Vec::new(), lease: Duration::from_secs(24 * 60 * 60), held_bytes: 64 << 20 }
+        StoreOptions {
+            settings: Vec::new(),
+            lease: Duration::from_secs(24 * 60 * 60),
+            retry_for: Duration::from_secs(120),
+            held_bytes: 64 << 20,
+        }
     }
 }
 

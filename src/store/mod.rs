@@ -81,6 +81,12 @@ pub trait Store: Debug + Send + Sync {
         paths.iter().map(|path| self.delete(path)).fold(Ok(()), Result::and)
     }
 
+    /// Aborts uploads in several requests that were begun and never ended, but for those of whom it is said that somebody is writing them;
+    /// gives how many.
+    fn abort_uploads(&self, _is_writing: &mut dyn FnMut(&str) -> Result<bool>) -> Result<u64> {
+        Ok(0)
+    }
+
     /// How many files are best read at a time, however many cores there are.
     fn readers(&self) -> usize {
         1

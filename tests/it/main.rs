@@ -1,6 +1,7 @@
 //! The product from outside: the library's runs and the program's commands, with their files read back.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod buckets;
 mod commands;
 mod crashes;
 mod docs;
@@ -19,6 +20,8 @@ mod same_bytes;
 mod schedules;
 mod schemas;
 mod simulate;
+#[path = "../stand_in/mod.rs"]
+mod stand_in;
 mod stores;
 mod verify;
 mod versions;

@@ -14,6 +14,7 @@ use url::Url;
 
 use super::credentials::Credentials;
 use super::http::Observed;
+use super::unfinished::Unfinished;
 use crate::error::{Error, Result};
 use crate::store::address::{self, StoreOptions};
 use crate::store::{FailureKind, StoreFailure};
@@ -22,6 +23,7 @@ use crate::store::{FailureKind, StoreFailure};
 pub(super) struct Connected {
     pub(super) objects: Arc<dyn ObjectStore>,
     pub(super) parts: Arc<dyn MultipartStore>,
+    pub(super) unfinished: Option<Unfinished>,
     /// Where the lake is in its bucket.
     pub(super) root: Path,
 }
@@ -32,10 +34,10 @@ const TIMEOUT: &str = "120s";
 const CONNECT_TIMEOUT: &str = "10s";
 
 /// A store that is too busy says so for seconds, one that fails over for a minute or two. Beyond that a run ends, with nothing visible.
-fn retry() -> RetryConfig {
+fn retry(retry_for: Duration) -> RetryConfig {
     let backoff =
         BackoffConfig { init_backoff: Duration::from_millis(100), max_backoff: Duration::from_secs(10), base: 2.0 };
-    RetryConfig { backoff, max_retries: 12, retry_timeout: Duration::from_secs(120) }
+    RetryConfig { backoff, max_retries: 100, retry_timeout: retry_for }
 }
 
 /// Makes the client; sends nothing.
@@ -61,7 +63,7 @@ pub(super) fn connect(address: &str, options: &StoreOptions, observed: &Observed
     let settings = Settings(&options.settings);
     Ok(match scheme {
         ObjectStoreScheme::AmazonS3 => {
-            let mut builder = AmazonS3Builder::from_env().with_url(address).with_retry(retry());
+            let mut builder = AmazonS3Builder::from_env().with_url(address).with_retry(retry(options.retry_for));
             for (key, value) in settings.parsed("S3", ["aws_", ""])? {
                 builder = builder.with_config(key, value);
             }
@@ -80,11 +82,15 @@ pub(super) fn connect(address: &str, options: &StoreOptions, observed: &Observed
             {
                 builder = builder.with_credentials(Arc::new(Credentials::new()));
             }
+            let region = builder.get_config_value(&AmazonS3ConfigKey::Region).unwrap_or_else(|| "us-east-1".to_owned());
             let store = Arc::new(builder.with_http_connector(observed.clone()).build().map_err(failed)?);
-            Connected { objects: Arc::clone(&store) as _, parts: store, root }
+            let bucket = Arc::clone(&store);
+            let unfinished = Some(Unfinished { bucket, region, observed: observed.clone() });
+            Connected { objects: Arc::clone(&store) as _, parts: store, unfinished, root }
         }
         ObjectStoreScheme::GoogleCloudStorage => {
-            let mut builder = GoogleCloudStorageBuilder::from_env().with_url(address).with_retry(retry());
+            let mut builder =
+                GoogleCloudStorageBuilder::from_env().with_url(address).with_retry(retry(options.retry_for));
             for (key, value) in settings.parsed("Google Cloud Storage", ["google_", ""])? {
                 builder = builder.with_config(key, value);
             }
@@ -94,10 +100,10 @@ pub(super) fn connect(address: &str, options: &StoreOptions, observed: &Observed
                 }
             }
             let store = Arc::new(builder.with_http_connector(observed.clone()).build().map_err(failed)?);
-            Connected { objects: Arc::clone(&store) as _, parts: store, root }
+            Connected { objects: Arc::clone(&store) as _, parts: store, unfinished: None, root }
         }
         ObjectStoreScheme::MicrosoftAzure => {
-            let mut builder = MicrosoftAzureBuilder::from_env().with_url(address).with_retry(retry());
+            let mut builder = MicrosoftAzureBuilder::from_env().with_url(address).with_retry(retry(options.retry_for));
             for (key, value) in settings.parsed("Azure", ["azure_", "azure_storage_"])? {
                 builder = builder.with_config(key, value);
             }
@@ -111,7 +117,7 @@ pub(super) fn connect(address: &str, options: &StoreOptions, observed: &Observed
                 builder.get_config_value(&AzureConfigKey::Endpoint).is_some_and(|at| at.starts_with("http://"));
             check_plain(is_plain, builder.get_config_value(&client(ClientConfigKey::AllowHttp)), &place())?;
             let store = Arc::new(builder.with_http_connector(observed.clone()).build().map_err(failed)?);
-            Connected { objects: Arc::clone(&store) as _, parts: store, root }
+            Connected { objects: Arc::clone(&store) as _, parts: store, unfinished: None, root }
         }
         _ => return Err(usage(place())),
     })

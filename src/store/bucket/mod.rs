@@ -12,6 +12,7 @@ mod lease;
 mod read;
 #[cfg(test)]
 pub(super) mod tests;
+mod unfinished;
 mod uploads;
 
 use std::io::Read;
@@ -33,6 +34,7 @@ use connect::Connected;
 use http::Observed;
 use lease::Leases;
 use read::{PIECE, Pieces};
+use unfinished::Unfinished;
 use uploads::Uploads;
 
 /// Files beyond this go in several requests, side by side.
@@ -52,6 +54,8 @@ pub struct BucketStore {
     place: PathBuf,
     objects: Arc<dyn ObjectStore>,
     parts: Parts,
+    /// Where the store keeps uploads that never ended, and tells of them.
+    unfinished: Option<Unfinished>,
     root: Path,
     observed: Observed,
     uploads: Uploads,
@@ -84,11 +88,22 @@ impl BucketStore {
         let threads = tokio::runtime::Builder::new_multi_thread().worker_threads(THREADS).enable_all().build();
         let runtime = threads.map_err(Error::file("start threads for", &place))?;
         let handle = runtime.handle().clone();
-        let Connected { objects, parts, root } = connected;
+        let Connected { objects, parts, unfinished, root } = connected;
         let leases = Leases::new(options.lease);
         let uploads = Uploads::within(options.held_bytes);
         let runtime = Some(runtime);
-        Ok(BucketStore { place, objects, parts: Parts(parts), root, observed, uploads, leases, runtime, handle })
+        Ok(BucketStore {
+            place,
+            objects,
+            parts: Parts(parts),
+            unfinished,
+            root,
+            observed,
+            uploads,
+            leases,
+            runtime,
+            handle,
+        })
     }
 
     fn path(&self, path: &str) -> Result<Path> {
@@ -328,6 +343,21 @@ impl Store for BucketStore {
 
     fn flush(&self) -> Result<()> {
         self.uploads.finish()
+    }
+
+    fn abort_uploads(&self, is_writing: &mut dyn FnMut(&str) -> Result<bool>) -> Result<u64> {
+        let Some(unfinished) = &self.unfinished else { return Ok(0) };
+        let found = self.wait(unfinished.below(&self.root)).map_err(self.failed("list the uploads of", ""))?;
+        let mut aborted = 0;
+        for upload in found {
+            let path = Path::parse(&upload.path);
+            let path = path.map_err(|error| self.failed("name", &upload.path)(object_store::Error::from(error)))?;
+            if !is_writing(&self.own(&path))? {
+                let abort = self.wait(self.parts.0.abort_multipart(&path, &upload.id));
+                aborted += u64::from(self.or_absent("abort an upload of", &upload.path, abort)?.is_some());
+            }
+        }
+        Ok(aborted)
     }
 
     fn hold(&self, path: &str, bytes: &[u8]) -> Result<Hold> {

@@ -7,7 +7,12 @@ use super::*;
 /// A place in a bucket of its own.
 pub(in crate::store) fn in_memory(place: &str) -> BucketStore {
     let objects = Arc::new(InMemory::new());
-    let connected = Connected { objects: Arc::clone(&objects) as _, parts: objects, root: Path::parse(place).unwrap() };
+    let connected = Connected {
+        objects: Arc::clone(&objects) as _,
+        parts: objects,
+        unfinished: None,
+        root: Path::parse(place).unwrap(),
+    };
     BucketStore::over(connected, PathBuf::from("memory://"), &StoreOptions::default(), Observed::default()).unwrap()
 }
 

@@ -1,0 +1,221 @@
+//! Lakes in a bucket: the same promises, whatever lies between.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::time::Duration;
+
+use taskloom::internals::error::{Error, ErrorKind, Result};
+use taskloom::internals::lake::{Author, Lake, VacuumOptions};
+use taskloom::internals::report::Report;
+use taskloom::internals::store::{FailureKind, Store, StoreOptions, open};
+
+use crate::lakes::{findings, restored, restored_or_none};
+use crate::stand_in::{Fault, Options, Seen, StandIn};
+use crate::stores::{input, run_on};
+
+const ADDRESS: &str = "s3://bucket/some/lake";
+
+/// A store that gives up soon.
+fn store(server: &StandIn) -> Arc<dyn Store> {
+    let options =
+        StoreOptions { settings: server.settings(), retry_for: Duration::from_millis(60), ..StoreOptions::default() };
+    open(Path::new(ADDRESS), &options).unwrap()
+}
+
+fn merge(server: &StandIn, input: &Path) -> Result<Report> {
+    run_on(&store(server), input, false)
+}
+
+const DAY: Duration = Duration::from_secs(25 * 60 * 60);
+
+#[test]
+fn a_lake_in_a_bucket_is_written_merged_read_verified_and_vacuumed() {
+    let folder = tempfile::tempdir().unwrap();
+    let (first, second) = (input(folder.path(), 1, 20), input(folder.path(), 2, 20));
+    let server = StandIn::start(Options::default());
+    assert_eq!(merge(&server, &first).unwrap().version, 1);
+    let requests = server.requests();
+    assert_eq!(merge(&server, &first).unwrap().version, 1, "nothing new");
+    assert_eq!(merge(&server, &second).unwrap().version, 2);
+    assert!(server.requests() > requests);
+    let lake = Lake::on(store(&server));
+    assert_eq!(findings(&lake), []);
+    let local = Lake::at(&folder.path().join("lake")).unwrap();
+    for input in [&first, &first, &second] {
+        run_on(local.store(), input, false).unwrap();
+    }
+    assert_eq!(restored(&lake), restored(&local));
+    // The same files by the same names, but for what tells one run from another.
+    let shape = |paths: Vec<String>| {
+        let mut shape = paths
+            .iter()
+            .map(|path| path.rsplit_once('/').map_or("", |(folder, _)| folder).to_owned())
+            .collect::<Vec<_>>();
+        shape.sort();
+        shape
+    };
+    assert_eq!(shape(lake.store().paths("").unwrap()), shape(local.store().paths("").unwrap()));
+    assert!(server.paths().iter().all(|path| path.starts_with("bucket/some/lake/")));
+    assert_eq!(lake.recover(&Author::default()).unwrap(), Default::default());
+}
+
+/// Of how many requests one is disturbed: each in `make soak`.
+fn every() -> usize {
+    std::env::var("TASKLOOM_EVERY").map_or(5, |every| every.parse().unwrap())
+}
+
+/// The run is disturbed at one of its requests, and those behind it fail too where that is its end.
+fn disturbed(at: usize, fault: Fault, is_end: bool) -> (Options, Arc<AtomicUsize>) {
+    let requests = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&requests);
+    let hook = move |_: &Seen<'_>| match counted.fetch_add(1, SeqCst) {
+        request if request == at => fault,
+        request if request > at && is_end && request < MENDED => Fault::Reset,
+        _ => Fault::None,
+    };
+    (Options { hook: Box::new(hook), ..Options::default() }, requests)
+}
+
+/// From this request on the server works again.
+const MENDED: usize = 1 << 40;
+
+#[test]
+fn a_run_that_is_disturbed_at_any_request_is_in_wholly_or_not_at_all_and_is_made_good() {
+    let folder = tempfile::tempdir().unwrap();
+    let (first, second) = (input(folder.path(), 1, 2), input(folder.path(), 2, 2));
+    let run_alone = |inputs: &[&Path]| {
+        let server = StandIn::start(Options::default());
+        inputs.iter().for_each(|input| drop(merge(&server, input).unwrap()));
+        (restored(&Lake::on(store(&server))), server.requests())
+    };
+    let ((one, requests), (both, _)) = (run_alone(&[&first]), run_alone(&[&first, &second]));
+    let (alone, _) = run_alone(&[&second]);
+    assert!(requests > 90, "{requests}");
+    let faults = [Fault::Internal, Fault::SlowDown, Fault::Reset, Fault::Unheard, Fault::Misheard];
+    for at in (0..requests as usize).step_by(every()) {
+        // Each request meets two faults of five, one of them as the end of the run.
+        for (fault, is_end) in [(faults[at % 5], false), (faults[(at / 5 + 2) % 5], true)] {
+            let told = format!("{fault:?} at {at}, the end: {is_end}");
+            let (options, seen) = disturbed(at, fault, is_end);
+            let server = StandIn::start(options);
+            let ended = merge(&server, &first);
+            if !is_end {
+                assert!(ended.is_ok(), "{told}: {:?}", ended.err());
+            }
+            seen.store(MENDED, SeqCst);
+            let now = restored_or_none(&Lake::on(store(&server)));
+            assert!(now.is_none() || now.as_ref() == Some(&one), "{told}");
+            if ended.is_ok() || matches!(ended, Err(Error::Committed { .. })) {
+                assert_eq!(now.as_ref(), Some(&one), "{told}");
+            }
+            // Whoever gave no sign of life for a day is dead.
+            server.pass(DAY);
+            merge(&server, &second).unwrap();
+            let lake = Lake::on(store(&server));
+            assert_eq!(findings(&lake), [], "{told}");
+            assert_eq!(restored(&lake), *if now.is_some() { &both } else { &alone }, "{told}");
+            assert!(!server.paths().iter().any(|path| path.contains("_taskloom/running")), "{told}");
+        }
+    }
+}
+
+#[test]
+fn a_vacuum_aborts_the_uploads_of_dead_runs_and_no_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let input = input(folder.path(), 1, 2);
+    // Whoever dies in the middle of a large file completes no upload.
+    let is_dead = Arc::new(AtomicBool::new(true));
+    let dies = Arc::clone(&is_dead);
+    let hook = move |seen: &Seen<'_>| {
+        let is_end = seen.query.contains("uploadId") && matches!(seen.method.as_str(), "POST" | "DELETE");
+        if is_end && seen.path.contains("raw/") && dies.load(SeqCst) { Fault::Reset } else { Fault::None }
+    };
+    let server = StandIn::start(Options { hook: Box::new(hook), ..Options::default() });
+    merge(&server, &input).unwrap();
+    let lake = Lake::on(store(&server));
+    let large = vec![7; 40 << 20];
+    lake.store().put("tasks/large", &large).unwrap();
+    assert_eq!(lake.store().get("tasks/large").unwrap().unwrap(), large);
+    lake.store().delete("tasks/large").unwrap();
+    let living = lake.begin(&lake.state().unwrap(), &Author::default()).unwrap();
+    for path in ["_taskloom/raw/of-one-that-died".to_owned(), format!("_taskloom/raw/{}", living.name())] {
+        lake.store().put_private(&path, &mut large.as_slice()).unwrap_err();
+    }
+    assert_eq!(server.open_uploads(), 2);
+    is_dead.store(false, SeqCst);
+    let options = VacuumOptions { kept_since: chrono::Utc::now(), is_dry_run: false };
+    assert_eq!(lake.vacuum(&options, &Author::default()).unwrap().aborted_uploads, 1);
+    assert_eq!(server.open_uploads(), 1);
+}
+
+#[test]
+fn runs_that_merge_at_once_are_all_in() {
+    let folder = tempfile::tempdir().unwrap();
+    let inputs = (0..6).map(|seed| input(folder.path(), seed, 3)).collect::<Vec<_>>();
+    let server = StandIn::start(Options { latency: Duration::from_millis(1), ..Options::default() });
+    std::thread::scope(|scope| {
+        let runs =
+            inputs.iter().map(|input| scope.spawn(|| merge(&server, input).unwrap().version)).collect::<Vec<_>>();
+        let mut versions = runs.into_iter().map(|run| run.join().unwrap()).collect::<Vec<_>>();
+        versions.sort_unstable();
+        assert_eq!(versions, [1, 2, 3, 4, 5, 6]);
+    });
+    let lake = Lake::on(store(&server));
+    assert_eq!((restored(&lake).len(), findings(&lake)), (18, vec![]));
+}
+
+#[test]
+fn a_store_that_knows_no_conditional_puts_is_refused_before_anything_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let input = input(folder.path(), 1, 2);
+    let server = StandIn::start(Options { is_conditional: false, ..Options::default() });
+    match merge(&server, &input).unwrap_err() {
+        Error::Store { source, .. } => assert_eq!(source.kind, FailureKind::Unconditional),
+        error => panic!("{error}"),
+    }
+    assert_eq!(server.paths(), [""; 0]);
+}
+
+#[test]
+fn a_run_lives_while_it_gives_signs_of_life_by_the_clock_of_the_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let input = input(folder.path(), 1, 2);
+    let server = StandIn::start(Options::default());
+    // The clocks differ from the beginning.
+    server.pass(100 * DAY);
+    let lake = Lake::on(store(&server));
+    let running = lake.begin(&lake.state().unwrap(), &Author::default()).unwrap();
+    let file = format!("tasks/project=p/batch=b/date=2025-01-01/{}000000.parquet", running.prefix());
+    lake.store().put(&file, b"half a file").unwrap();
+    lake.store().flush().unwrap();
+    assert!(matches!(run_on(&store(&server), &input, true), Err(Error::LakeBusy { .. })));
+    assert!(lake.store().get(&file).unwrap().is_some());
+    server.pass(DAY);
+    // Another process takes it for dead, ends it by its record, and sweeps.
+    merge(&server, &input).unwrap();
+    assert!(lake.store().get(&file).unwrap().is_none());
+    assert!(running.is_ended(&lake).unwrap());
+}
+
+#[test]
+fn what_a_store_refuses_is_told_with_its_kind_and_without_secrets() {
+    let folder = tempfile::tempdir().unwrap();
+    let input = input(folder.path(), 1, 1);
+    let refused = |settings: &[(&str, &str)], address: &str| {
+        let settings = settings.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        let options = StoreOptions { settings, retry_for: Duration::from_millis(100), ..StoreOptions::default() };
+        let error = open(Path::new(address), &options).and_then(|store| run_on(&store, &input, false)).unwrap_err();
+        let text = format!("{error}: {:?}", std::error::Error::source(&error).map(ToString::to_string));
+        assert!(!text.contains("geheim"), "{text}");
+        error
+    };
+    let keys = [("access_key_id", "geheim"), ("secret_access_key", "geheim"), ("region", "r")];
+    let plain = refused(&[keys.as_slice(), &[("endpoint", "http://127.0.0.1:1")]].concat(), ADDRESS);
+    assert_eq!(plain.kind(), ErrorKind::Usage);
+    let nobody =
+        refused(&[keys.as_slice(), &[("endpoint", "http://127.0.0.1:1"), ("allow_http", "true")]].concat(), ADDRESS);
+    assert!(matches!(nobody, Error::Store { source, .. } if source.kind == FailureKind::Unreachable));
+    assert_eq!(refused(&[("no_such_setting", "geheim")], ADDRESS).kind(), ErrorKind::Usage);
+    assert_eq!(refused(&keys, "s3://name:geheim@bucket/lake").kind(), ErrorKind::Usage);
+}
