@@ -41,6 +41,9 @@ pub struct Report {
     /// Where the JSON is as it was received, if it was to be kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub raw_file: Option<PathBuf>,
+    /// Requests that were made of the lake's store, each attempt counted; of a lake in a bucket.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub store_requests: Option<u64>,
     /// Whether it is the first that took files away from a version: folders hold more than the newest one from now on.
     pub is_first_replacement: bool,
     /// Lone surrogates that became U+FFFD.

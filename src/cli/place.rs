@@ -9,6 +9,8 @@ use crate::error::Result;
 use crate::lake::Lake;
 use crate::store::StoreOptions;
 
+const HEADING: &str = "Buckets";
+
 /// A lake that is there.
 #[derive(Debug, Args)]
 pub(super) struct PlaceArgs {
@@ -21,16 +23,15 @@ pub(super) struct PlaceArgs {
 
 /// How the store of an address is talked to.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Buckets")]
 pub(super) struct StoreArgs {
     /// A setting of the store, by its name in object_store: aws_region=eu-central-1. Usual variables of the environment hold as well
-    #[arg(long = "store-option", value_name = "KEY=VALUE", value_parser = setting)]
+    #[arg(long = "store-option", help_heading = HEADING, value_name = "KEY=VALUE", value_parser = setting)]
     store_options: Vec<(String, String)>,
     /// A run that has shown no sign of life for so long is taken for dead
-    #[arg(long, value_name = "TIME", default_value = "24h", value_parser = lease)]
+    #[arg(long, help_heading = HEADING, value_name = "TIME", default_value = "24h", value_parser = lease)]
     lease: Duration,
     /// Repeat a request that fails in a way that may pass for so long
-    #[arg(long, value_name = "TIME", default_value = "2m", value_parser = humantime::parse_duration)]
+    #[arg(long, help_heading = HEADING, value_name = "TIME", default_value = "2m", value_parser = humantime::parse_duration)]
     store_retry_for: Duration,
 }
 

@@ -43,6 +43,9 @@ pub(super) fn restore(args: &RestoreArgs) -> Result<u8> {
     let lake = args.place.open()?;
     let state = args.at.state_of(&lake)?;
     super::write_whole(args.out.as_deref(), |out| restore_state(&lake, &state, out).map(|_| ()))?;
+    if let Some(store_requests) = lake.store().requests() {
+        tracing::info!(store_requests, "restored");
+    }
     Ok(0)
 }
 

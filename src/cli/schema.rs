@@ -7,7 +7,7 @@ use super::place::PlaceArgs;
 use super::voice::Voice;
 use crate::dialect::{self, Engine, Format, Reading, Via};
 use crate::error::{Error, ErrorKind, Result};
-use crate::store::address::absolute;
+use crate::store::address::{absolute, is_address};
 use crate::table::{TABLES, Table};
 
 /// Print the tables and their columns.
@@ -90,7 +90,12 @@ pub(super) fn sql(args: &SqlArgs, voice: Voice) -> Result<u8> {
         None => None,
     };
     let reading = Reading { lake, tables: &named(&args.tables), at };
-    let code = dialect::reading_code(args.engine, args.via.unwrap_or_else(|| usual_via(args)), &reading);
+    let via = args.via.unwrap_or_else(|| usual_via(args));
+    if via == Via::Records && args.engine != Engine::Duckdb && is_address(place) {
+        let expected = "delta for a lake in a bucket: Python's own files are on this machine".to_owned();
+        return Err(Error::Usage { setting: "--via", expected, found: "records".to_owned() });
+    }
+    let code = dialect::reading_code(args.engine, via, &reading);
     super::print(&code)?;
     if !is_there {
         voice.warn(&format!("{lake} is no lake yet: the code will read one that is made there"));
@@ -102,6 +107,9 @@ pub(super) fn sql(args: &SqlArgs, voice: Voice) -> Result<u8> {
 /// would escape.
 fn usual_via(args: &SqlArgs) -> Via {
     let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/._-+,@~:".contains(byte);
+    if is_address(args.place.path()) {
+        return Via::Delta;
+    }
     let path = absolute(args.place.path()).unwrap_or_default();
     if path.as_os_str().as_encoded_bytes().iter().all(is_plain) { args.engine.via() } else { Via::Records }
 }

@@ -55,7 +55,7 @@ pub(super) fn run(args: &VerifyArgs) -> Result<u8> {
 }
 
 fn told(verification: &Verification) -> String {
-    let Verification { version, is_deep, records, logs, files, bytes, rows, findings } = verification;
+    let Verification { version, is_deep, records, logs, files, bytes, rows, findings, .. } = verification;
     let mut text = String::new();
     for finding in findings {
         let _ = writeln!(text, "{}", printable::line(&finding.to_string()));

@@ -29,7 +29,8 @@ pub(super) fn schema(table: &'static Table) -> String {
 
 pub(super) fn reading_code(via: Via, reading: &Reading<'_>) -> String {
     let lake = reading.lake.replace('\'', "''");
-    let mut code = match via {
+    let mut code = secret_of(reading.lake).to_owned();
+    code += &match via {
         Via::Delta => by_delta(&lake, reading),
         Via::Records => by_records(&lake, reading),
     };
@@ -45,6 +46,22 @@ pub(super) fn reading_code(via: Via, reading: &Reading<'_>) -> String {
         ));
     }
     code
+}
+
+/// How DuckDB is told of the credentials for an address.
+fn secret_of(lake: &str) -> &'static str {
+    match lake.split_once("://") {
+        Some(("s3" | "s3a", _)) => {
+            "-- Credentials come from a secret, such as: CREATE SECRET (TYPE s3, PROVIDER credential_chain);\n"
+        }
+        Some(("gs", _)) => {
+            "-- Credentials come from a secret, such as: CREATE SECRET (TYPE gcs, KEY_ID '…', SECRET '…');\n"
+        }
+        Some(("az" | "azure" | "abfs" | "abfss", _)) => {
+            "-- Credentials come from a secret, such as: CREATE SECRET (TYPE azure, PROVIDER credential_chain, ACCOUNT_NAME '…');\n"
+        }
+        _ => "",
+    }
 }
 
 fn by_delta(lake: &str, reading: &Reading<'_>) -> String {

@@ -87,6 +87,7 @@ pub fn run(config: RunConfig, progress: &Arc<Progress>) -> Result<Outcome> {
     }
     let mut ended = ended?;
     let (Outcome::Committed(report) | Outcome::NothingNew(report)) = &mut ended else { return Ok(ended) };
+    report.store_requests = lake.store().requests();
     report.seconds = started.elapsed().as_secs_f64();
     let written = lake.store().replace(&format!("_taskloom/runs/{name}.json"), report.to_json()?.as_bytes());
     written.map_err(|cause| Error::committed(report.version, cause))?;

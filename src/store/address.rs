@@ -73,9 +73,14 @@ pub fn check_path(path: &Path) -> Result<()> {
     }
 }
 
+/// Whether it is one of a store beyond this machine.
+pub fn is_address(place: &Path) -> bool {
+    scheme_of(&place.to_string_lossy()).is_some()
+}
+
 /// The whole path of a folder; an address as it is.
 pub fn absolute(place: &Path) -> std::io::Result<PathBuf> {
-    if scheme_of(&place.to_string_lossy()).is_some() {
+    if is_address(place) {
         return Ok(place.to_owned());
     }
     place.canonicalize().or_else(|_| std::path::absolute(place))

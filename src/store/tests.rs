@@ -14,6 +14,10 @@ fn each(check: impl Fn(&dyn Store)) {
     each_in_time(|store, _| check(store));
 }
 
+/// More than a lease.
+#[cfg(feature = "buckets")]
+const DAY: Duration = Duration::from_secs(25 * 60 * 60);
+
 /// The same, with what lets pass the time after which a holder that is silent is dead.
 fn each_in_time(check: impl Fn(&dyn Store, &dyn Fn())) {
     let folder = tempfile::tempdir().unwrap();
@@ -23,7 +27,11 @@ fn each_in_time(check: impl Fn(&dyn Store, &dyn Fn())) {
     #[cfg(feature = "buckets")]
     for place in ["", "a place/with=names%2F"] {
         let store = bucket::tests::in_memory(place);
-        check(&store, &|| store.pass(Duration::from_secs(25 * 60 * 60)));
+        check(&store, &|| store.pass(DAY));
+    }
+    #[cfg(feature = "buckets")]
+    for store in bucket::tests::of_servers() {
+        check(&store, &|| store.pass(DAY));
     }
 }
 
@@ -67,23 +75,25 @@ fn what_was_put_is_got_listed_and_deleted() {
 
 #[test]
 fn of_many_who_put_one_name_one_does_it() {
-    each(|store| {
-        let barrier = Barrier::new(8);
-        let texts: Vec<String> = (0..8).map(|number| format!("{number}").repeat(10_000)).collect();
-        let done = std::thread::scope(|scope| {
-            let puts = texts.iter().map(|text| {
-                scope.spawn(|| {
-                    barrier.wait();
-                    matches!(put(store, "commits/1", text), Put::Done)
-                })
-            });
-            let puts = puts.collect::<Vec<_>>();
-            puts.into_iter().map(|put| put.join().unwrap()).collect::<Vec<_>>()
+    each(|store| (0..10).for_each(|round| check_winner(store, &format!("commits/{round}"))));
+}
+
+fn check_winner(store: &dyn Store, path: &str) {
+    let barrier = Barrier::new(8);
+    let texts: Vec<String> = (0..8).map(|number| format!("{number}").repeat(10_000)).collect();
+    let done = std::thread::scope(|scope| {
+        let puts = texts.iter().map(|text| {
+            scope.spawn(|| {
+                barrier.wait();
+                matches!(put(store, path, text), Put::Done)
+            })
         });
-        let winner = done.iter().position(|is_done| *is_done).unwrap();
-        assert_eq!(done.iter().filter(|is_done| **is_done).count(), 1);
-        assert_eq!(store.get("commits/1").unwrap().unwrap(), texts[winner].as_bytes());
+        let puts = puts.collect::<Vec<_>>();
+        puts.into_iter().map(|put| put.join().unwrap()).collect::<Vec<_>>()
     });
+    let winner = done.iter().position(|is_done| *is_done).unwrap();
+    assert_eq!(done.iter().filter(|is_done| **is_done).count(), 1);
+    assert_eq!(store.get(path).unwrap().unwrap(), texts[winner].as_bytes());
 }
 
 #[test]

@@ -44,6 +44,9 @@ pub struct Verification {
     pub bytes: u64,
     /// Their rows.
     pub rows: u64,
+    /// Requests that were made of the lake's store, each attempt counted; of a lake in a bucket.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub store_requests: Option<u64>,
     /// What is wrong, by kind and path.
     pub findings: Vec<Finding>,
 }
@@ -73,6 +76,7 @@ pub fn verify(lake: &Lake, options: &VerifyOptions) -> Result<Verification> {
         files: files().count() as u64,
         bytes: files().map(|file| file.bytes).sum(),
         rows: files().map(|file| file.rows).sum(),
+        store_requests: store.requests(),
         findings,
     })
 }

@@ -2,14 +2,15 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
-#[cfg(test)]
-use std::time::Duration;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use object_store::ClientOptions;
 use object_store::client::{
     HttpClient, HttpConnector, HttpError, HttpRequest, HttpResponse, HttpService, ReqwestConnector,
 };
+
+/// Failures are borne in silence for so long.
+const QUIET: Duration = Duration::from_secs(5);
 
 /// What is seen of a store's answers. A clone sees the same.
 #[derive(Clone, Debug, Default)]
@@ -20,6 +21,11 @@ struct Seen {
     requests: AtomicU64,
     /// The date that the store gave last, and when that was here.
     date: Mutex<Option<(SystemTime, Instant)>>,
+    /// Since when nothing but failures came, and whether that was told.
+    failing: Mutex<Option<(Instant, bool)>>,
+    /// How far a test is ahead of it.
+    #[cfg(test)]
+    ahead: Mutex<Duration>,
 }
 
 impl Observed {
@@ -31,10 +37,28 @@ impl Observed {
     /// What time the store says it is; this machine's time before it has said anything.
     pub(super) fn now(&self) -> SystemTime {
         let date = *self.0.date.lock().unwrap_or_else(PoisonError::into_inner);
-        date.map_or_else(SystemTime::now, |(date, seen)| date + seen.elapsed())
+        let now = date.map_or_else(SystemTime::now, |(date, seen)| date + seen.elapsed());
+        #[cfg(test)]
+        let now = now + *self.0.ahead.lock().unwrap_or_else(PoisonError::into_inner);
+        now
+    }
+
+    /// Whoever waits for a store that fails is told so.
+    fn failed(&self, words: &dyn std::fmt::Display) {
+        let mut failing = self.0.failing.lock().unwrap_or_else(PoisonError::into_inner);
+        let (since, is_told) = failing.get_or_insert_with(|| (Instant::now(), false));
+        if since.elapsed() > QUIET && !*is_told {
+            *is_told = true;
+            tracing::warn!("the store fails: {words}; requests are repeated");
+        }
     }
 
     fn saw(&self, response: &HttpResponse) {
+        if response.status().is_server_error() {
+            self.failed(&response.status());
+            return;
+        }
+        *self.0.failing.lock().unwrap_or_else(PoisonError::into_inner) = None;
         let date = response.headers().get(http::header::DATE).and_then(|date| date.to_str().ok());
         if let Some(date) = date.and_then(|date| httpdate::parse_http_date(date).ok()) {
             *self.0.date.lock().unwrap_or_else(PoisonError::into_inner) = Some((date, Instant::now()));
@@ -44,8 +68,7 @@ impl Observed {
     /// Some time passes over there.
     #[cfg(test)]
     pub(super) fn pass(&self, time: Duration) {
-        let later = self.now() + time;
-        *self.0.date.lock().unwrap_or_else(PoisonError::into_inner) = Some((later, Instant::now()));
+        *self.0.ahead.lock().unwrap_or_else(PoisonError::into_inner) += time;
     }
 }
 
@@ -68,7 +91,7 @@ struct Watched {
 impl HttpService for Watched {
     async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
         self.observed.0.requests.fetch_add(1, Relaxed);
-        let response = self.client.execute(request).await?;
+        let response = self.client.execute(request).await.inspect_err(|error| self.observed.failed(error))?;
         self.observed.saw(&response);
         Ok(response)
     }

@@ -16,6 +16,19 @@ pub(in crate::store) fn in_memory(place: &str) -> BucketStore {
     BucketStore::over(connected, PathBuf::from("memory://"), &StoreOptions::default(), Observed::default()).unwrap()
 }
 
+/// Places of their own in the buckets of the servers that `tests/servers.py` has started: a line each, of an address and settings.
+pub(in crate::store) fn of_servers() -> Vec<BucketStore> {
+    let lines = std::env::var("TASKLOOM_TEST_STORES").unwrap_or_default();
+    let stores = lines.lines().map(|line| {
+        let mut words = line.split(' ');
+        let address = format!("{}/{}", words.next().unwrap(), uuid::Uuid::new_v4());
+        let settings = words.map(|word| word.split_once('=').map(|(key, value)| (key.to_owned(), value.to_owned())));
+        let settings = settings.collect::<Option<_>>().unwrap();
+        BucketStore::at(&address, &StoreOptions { settings, ..StoreOptions::default() }).unwrap()
+    });
+    stores.collect()
+}
+
 impl BucketStore {
     /// Some time passes in the store.
     pub(in crate::store) fn pass(&self, time: Duration) {
@@ -25,7 +38,10 @@ impl BucketStore {
 
 #[test]
 fn a_large_file_is_put_and_read_in_pieces() {
-    let store = in_memory("lake");
+    std::iter::once(in_memory("lake")).chain(of_servers()).for_each(|store| check_large(&store));
+}
+
+fn check_large(store: &BucketStore) {
     let bytes = (0..LARGE + PART + 12_345).map(|number| (number / 7 % 253) as u8).collect::<Vec<_>>();
     store.put("a/large", &bytes).unwrap();
     assert_eq!(store.get("a/large").unwrap().unwrap(), bytes, "on its way it is waited for");
