@@ -44,6 +44,11 @@ impl PlaceArgs {
         Lake::open_with(&self.lake, &self.store.options())
     }
 
+    /// An error unless a lake can be in such a place.
+    pub(super) fn check(&self) -> Result<()> {
+        Lake::with(&self.lake, &self.store.options()).map(drop)
+    }
+
     /// What was given.
     pub(super) fn path(&self) -> &Path {
         &self.lake

@@ -6,7 +6,7 @@ use clap::builder::PossibleValuesParser;
 use super::place::PlaceArgs;
 use super::voice::Voice;
 use crate::dialect::{self, Engine, Format, Reading, Via};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::store::address::{absolute, is_address};
 use crate::table::{TABLES, Table};
 
@@ -79,28 +79,39 @@ pub(super) fn sql(args: &SqlArgs, voice: Voice) -> Result<u8> {
         return Err(Error::Usage { setting: "DIR", expected, found });
     };
     let lake = lake.strip_suffix('/').filter(|lake| !lake.is_empty()).unwrap_or(lake);
-    let opened = match args.place.open() {
-        Err(error) if error.kind() == ErrorKind::Usage => return Err(error),
-        // What can't be looked at from here may be there for who runs the code.
-        opened => opened,
-    };
-    let is_there = !matches!(opened, Err(Error::NoLake { .. }));
-    let at = match &args.at {
-        Some(at) => Some(opened?.state_of(Some(at))?.version),
-        None => None,
-    };
+    check(args)?;
+    let version_of = |at| Ok::<_, Error>(args.place.open()?.state_of(Some(at))?.version);
+    let at = args.at.as_deref().map(version_of).transpose()?;
     let reading = Reading { lake, tables: &named(&args.tables), at };
     let via = args.via.unwrap_or_else(|| usual_via(args));
-    if via == Via::Records && args.engine != Engine::Duckdb && is_address(place) {
-        let expected = "delta for a lake in a bucket: Python's own files are on this machine".to_owned();
-        return Err(Error::Usage { setting: "--via", expected, found: "records".to_owned() });
-    }
     let code = dialect::reading_code(args.engine, via, &reading);
     super::print(&code)?;
-    if !is_there {
+    // What is in a bucket is for who runs the code to see.
+    if !is_address(place) && matches!(args.place.open(), Err(Error::NoLake { .. })) {
         voice.warn(&format!("{lake} is no lake yet: the code will read one that is made there"));
     }
     Ok(0)
+}
+
+/// Whether there is such code.
+fn check(args: &SqlArgs) -> Result<()> {
+    args.place.check()?;
+    let wrong =
+        |setting, expected: &str, found: String| Err(Error::Usage { setting, expected: expected.to_owned(), found });
+    let is_bucket = is_address(args.place.path());
+    if args.engine.is_warehouse() && !is_bucket {
+        let found = args.place.path().display().to_string();
+        return wrong("LAKE", "the address of a lake in a bucket, where a warehouse can read it", found);
+    }
+    if args.via == Some(Via::Records) && is_bucket && args.engine != Engine::Duckdb {
+        return wrong("--via", "delta, by which this engine reads a lake in a bucket", "records".to_owned());
+    }
+    match &args.at {
+        Some(at) if !args.engine.knows_versions() => {
+            wrong("--at", "none: this engine reads the newest version alone", at.clone())
+        }
+        _ => Ok(()),
+    }
 }
 
 /// By what an engine reads a lake unless it is told. Readers of Delta Lake take a path for an address, and some fail on what an address

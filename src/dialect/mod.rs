@@ -11,6 +11,7 @@ mod pyarrow;
 mod python;
 mod spark;
 mod text;
+mod warehouse;
 
 use crate::error::{Error, Result};
 use crate::partition;
@@ -31,6 +32,16 @@ pub enum Engine {
     Spark,
     /// pyarrow: Python.
     Pyarrow,
+    /// Trino: statements that register the tables of a lake in a bucket.
+    Trino,
+    /// Amazon Athena: the same.
+    Athena,
+    /// Databricks: the same.
+    Databricks,
+    /// Snowflake: the same.
+    Snowflake,
+    /// BigQuery: the same.
+    Bigquery,
 }
 
 impl Engine {
@@ -41,6 +52,16 @@ impl Engine {
             Engine::Spark => Via::Records,
             _ => Via::Delta,
         }
+    }
+
+    /// Whether it reads from buckets alone, and through Delta Lake alone.
+    pub fn is_warehouse(self) -> bool {
+        !matches!(self, Engine::Duckdb | Engine::Polars | Engine::Spark | Engine::Pyarrow)
+    }
+
+    /// Whether it can be asked for a version.
+    pub fn knows_versions(self) -> bool {
+        !self.is_warehouse() || warehouse::knows_versions(self)
     }
 }
 
@@ -65,7 +86,8 @@ pub struct Reading<'a> {
     pub at: Option<u64>,
 }
 
-/// Code that gives every one of the tables in a lake a name: a view in DuckDB and Spark, a lazy frame in Polars, a dataset in pyarrow.
+/// Code that gives every one of the tables in a lake a name: a view in DuckDB and Spark, a lazy frame in Polars, a dataset in pyarrow,
+/// an external table in a warehouse.
 /// With `annotations` come its views by scope. All tables are of one version.
 pub fn reading_code(engine: Engine, via: Via, reading: &Reading<'_>) -> String {
     match engine {
@@ -73,6 +95,9 @@ pub fn reading_code(engine: Engine, via: Via, reading: &Reading<'_>) -> String {
         Engine::Polars => polars::reading_code(via, reading),
         Engine::Spark => spark::reading_code(via, reading),
         Engine::Pyarrow => pyarrow::reading_code(via, reading),
+        Engine::Trino | Engine::Athena | Engine::Databricks | Engine::Snowflake | Engine::Bigquery => {
+            warehouse::statements(engine, reading)
+        }
     }
 }
 

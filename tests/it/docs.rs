@@ -144,7 +144,13 @@ fn the_tables_the_code_of_every_engine_and_every_question_are_shown() {
     ];
     for engine in Engine::value_variants() {
         let name = engine.to_possible_value().unwrap().get_name().to_owned();
-        shown.push((format!("docs/reading/{name}.md"), format!("taskloom sql --engine {name} lake")));
+        shown.push(match engine.is_warehouse() {
+            true => {
+                let flags = "s3://our-bucket/scale --table tasks --table messages";
+                ("docs/reading/warehouses.md".to_owned(), format!("taskloom sql --engine {name} {flags}"))
+            }
+            false => (format!("docs/reading/{name}.md"), format!("taskloom sql --engine {name} lake")),
+        });
     }
     for entry in std::fs::read_dir(repository().join("queries")).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
