@@ -44,6 +44,11 @@ impl PlaceArgs {
         Lake::open_with(&self.lake, &self.store.options())
     }
 
+    /// How the store is talked to.
+    pub(super) fn options(&self) -> StoreOptions {
+        self.store.options()
+    }
+
     /// An error unless a lake can be in such a place.
     pub(super) fn check(&self) -> Result<()> {
         Lake::with(&self.lake, &self.store.options()).map(drop)

@@ -1,10 +1,12 @@
 //! One version as a plain folder: for tools and people who know nothing but folders of Parquet files.
 
+use std::collections::HashSet;
 use std::fs::{self, Permissions};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use rayon::prelude::*;
 use serde::Serialize;
 
 use super::Lake;
@@ -12,7 +14,7 @@ use super::state::State;
 use crate::error::{Error, Result};
 use crate::progress::Progress;
 use crate::store::address::check_path;
-use crate::store::{LocalStore, Store};
+use crate::store::{LocalStore, Store, with_readers};
 
 /// What tells that a folder is a checkout, and of which version. Its name is one that readers of folders pass by.
 const NOTE: &str = "_checkout.json";
@@ -45,23 +47,60 @@ impl Lake {
         let mut builder = tempfile::Builder::new();
         let builder = builder.prefix(".taskloom-checkout-").permissions(Permissions::from_mode(0o755));
         let draft = builder.tempdir_in(parent).map_err(Error::file("create", parent))?;
-        let (to, mut done) = (LocalStore::at(draft.path()), CheckedOut::of(state));
-        for part in state.in_order() {
-            progress.check()?;
-            for (table, file) in &part.files {
-                done.copies += u64::from(!self.bring(&part.path(table), &to)?);
-                done.files += 1;
-                done.bytes += file.bytes;
-            }
-        }
-        let note = serde_json::to_vec_pretty(&done);
-        let note = note.map_err(|source| Error::Json { action: "write what a checkout is", source })?;
-        to.put(NOTE, &note)?;
+        let to = LocalStore::at(draft.path());
+        let done = self.bring_all(state, progress, |path| self.bring(path, &to))?;
+        to.put(NOTE, &done.note()?)?;
         to.flush()?;
         progress.check()?;
         swap(draft.path(), &folder).map_err(Error::file("replace", &folder))?;
         // Where there was an earlier one, it stands in the draft's place now, and goes.
         fs::File::open(parent).and_then(|parent| parent.sync_all()).map_err(Error::file("sync", parent))?;
+        Ok(done)
+    }
+
+    /// The same in a store, file by file. What tells of which version it is comes last; until then it says that it is not whole.
+    pub fn checkout_into(&self, state: &State, to: &dyn Store, progress: &Progress) -> Result<CheckedOut> {
+        if to.place().starts_with(self.place()) {
+            let (expected, found) = ("a place outside of the lake".to_owned(), to.place().display().to_string());
+            return Err(Error::Usage { setting: "DIR", expected, found });
+        }
+        let there = to.top()?;
+        if let Some(found) = there.first().filter(|_| !there.iter().any(|name| name == NOTE)) {
+            return Err(Error::NoCheckout { path: to.place().to_owned(), found: found.clone() });
+        }
+        to.replace(NOTE, b"{\"is_whole\": false}")?;
+        let done = self.bring_all(state, progress, |path| {
+            to.put(path, &self.bytes_of(path)?)?;
+            Ok(false)
+        })?;
+        to.flush()?;
+        let wanted = state.parts.values().flat_map(|part| part.files.keys().map(|table| part.path(table)));
+        let wanted = wanted.collect::<HashSet<_>>();
+        let mut others = to.paths("")?;
+        others.retain(|path| path != NOTE && !wanted.contains(path));
+        to.delete_each(&others)?;
+        to.replace(NOTE, &done.note()?)?;
+        Ok(done)
+    }
+
+    /// Brings every file of a version; `bring` tells whether it is no copy.
+    fn bring_all(
+        &self,
+        state: &State,
+        progress: &Progress,
+        bring: impl Fn(&str) -> Result<bool> + Sync,
+    ) -> Result<CheckedOut> {
+        let parts = state.in_order();
+        let files = parts.iter().flat_map(|part| part.files.iter().map(|(table, file)| (part.path(table), file.bytes)));
+        let files = files.collect::<Vec<_>>();
+        let brought = with_readers(&**self.store(), || {
+            let brought = files.par_iter().map(|(path, _)| progress.check().and_then(|()| bring(path)));
+            brought.collect::<Result<Vec<_>>>()
+        })??;
+        let mut done = CheckedOut::of(state);
+        done.copies = brought.iter().filter(|is_link| !**is_link).count() as u64;
+        done.files = files.len() as u64;
+        done.bytes = files.iter().map(|(_, bytes)| bytes).sum();
         Ok(done)
     }
 
@@ -96,13 +135,20 @@ impl Lake {
         {
             return Ok(true);
         }
-        let bytes = self.store().get(path)?;
-        to.put(path, &bytes.ok_or_else(|| Error::NoFile { path: self.place().join(path) })?)?;
+        to.put(path, &self.bytes_of(path)?)?;
         Ok(false)
+    }
+
+    fn bytes_of(&self, path: &str) -> Result<Vec<u8>> {
+        self.store().get(path)?.ok_or_else(|| Error::NoFile { path: self.place().join(path) })
     }
 }
 
 impl CheckedOut {
+    fn note(&self) -> Result<Vec<u8>> {
+        serde_json::to_vec_pretty(self).map_err(|source| Error::Json { action: "write what a checkout is", source })
+    }
+
     fn of(state: &State) -> CheckedOut {
         CheckedOut {
             lake_id: state.lake_id.clone(),

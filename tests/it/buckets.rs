@@ -58,6 +58,19 @@ fn a_lake_in_a_bucket_is_written_merged_read_verified_and_vacuumed() {
     assert_eq!(shape(lake.store().paths("").unwrap()), shape(local.store().paths("").unwrap()));
     assert!(server.paths().iter().all(|path| path.starts_with("bucket/some/lake/")));
     assert_eq!(lake.recover(&Author::default()).unwrap(), Default::default());
+    // From the bucket to a folder, and from the folder's lake to the bucket, over an earlier one.
+    let plain = folder.path().join("plain");
+    let progress = Default::default();
+    let done = lake.checkout(&lake.state().unwrap(), &plain, &progress).unwrap();
+    let options = StoreOptions { settings: server.settings(), ..StoreOptions::default() };
+    let there = open(Path::new("s3://bucket/plain"), &options).unwrap();
+    for version in [1, 2] {
+        local.checkout_into(&local.state_at(version).unwrap(), &*there, &progress).unwrap();
+    }
+    let in_folder = open(&plain, &options).unwrap().paths("").unwrap();
+    assert_eq!(in_folder.len() as u64, done.files + 1);
+    assert_eq!(shape(there.paths("").unwrap()), shape(in_folder));
+    assert!(lake.checkout_into(&lake.state().unwrap(), &*store(&server), &progress).is_err(), "over itself");
 }
 
 /// Of how many requests one is disturbed: each in `make soak`.
