@@ -10,6 +10,7 @@ use super::printable;
 use super::summary::grouped;
 use crate::error::Result;
 use crate::lake::{Fault, Scope};
+use crate::store::address::is_address;
 use crate::verify::{Verification, VerifyOptions, verify};
 
 /// Prove that a lake is whole: compare what its records say with what lies there.
@@ -36,6 +37,9 @@ pub(super) struct VerifyArgs {
     /// Look only at what came after this version
     #[arg(long, value_name = "VERSION", conflicts_with = "at")]
     since: Option<String>,
+    /// List a lake in a bucket too, and look for files that are nobody's; a lake in a folder is always listed
+    #[arg(long)]
+    strangers: bool,
     /// Print what was found as JSON
     #[arg(long)]
     json: bool,
@@ -47,7 +51,8 @@ const STATUS_WRONG: u8 = 1;
 pub(super) fn run(args: &VerifyArgs) -> Result<u8> {
     let lake = args.place.open()?;
     let version_of = |word: &Option<String>| word.as_deref().map(|word| lake.version_of(word)).transpose();
-    let scope = Scope { at: version_of(&args.at)?, since: version_of(&args.since)? };
+    let skips_strangers = is_address(args.place.path()) && !args.strangers;
+    let scope = Scope { at: version_of(&args.at)?, since: version_of(&args.since)?, skips_strangers };
     let verification = verify(&lake, &VerifyOptions { scope, is_deep: args.deep })?;
     let text = if args.json { super::as_json(&verification)? } else { told(&verification) };
     super::print(&text)?;

@@ -8,5 +8,5 @@ mod rewrite;
 
 pub use encode::{Encoding, encode};
 pub use objects::Objects;
-pub use read::{footer, open, open_columns};
+pub use read::{footer_of, open, open_columns};
 pub use rewrite::{identities, without};

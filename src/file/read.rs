@@ -79,9 +79,10 @@ impl Opened {
     }
 }
 
-/// What a file's footer says.
-pub fn footer(store: &dyn Store, path: &str) -> Result<Arc<ParquetMetaData>> {
-    Ok(Arc::clone(builder(store, path)?.metadata()))
+/// What the footer of an open file says.
+pub fn footer_of(blob: Blob, path: &str) -> Result<Arc<ParquetMetaData>> {
+    let builder = ParquetRecordBatchReaderBuilder::try_new(blob).map_err(failed_at(path.into()))?;
+    Ok(Arc::clone(builder.metadata()))
 }
 
 fn builder(store: &dyn Store, path: &str) -> Result<ParquetRecordBatchReaderBuilder<Blob>> {

@@ -78,6 +78,8 @@ pub struct Scope {
     pub at: Option<u64>,
     /// Only what came after this version.
     pub since: Option<u64>,
+    /// Don't list the lake: what is nobody's is not found then.
+    pub skips_strangers: bool,
 }
 
 impl Scope {
@@ -104,6 +106,8 @@ pub(crate) struct Audit {
     pointers: BTreeMap<String, Vec<Vec<u8>>>,
     /// A record could not be read, and a snapshot stood in for it.
     has_gap: bool,
+    /// By which it is told later whether a file is still needed.
+    lives: Option<(Lives, u64)>,
 }
 
 impl Audit {
@@ -122,17 +126,23 @@ impl Lake {
         let mut audit = Audit::default();
         // Before anything else: who writes now may have committed by then, and be gone.
         let neighbours = Neighbours::of(self)?;
-        let Some((lives, state)) = self.audit_history(scope, &neighbours, &mut audit)? else { return Ok(audit) };
+        let Some((mut lives, state)) = self.audit_history(scope, &neighbours, &mut audit)? else { return Ok(audit) };
         let newest = if scope.at.is_some() { self.state()? } else { state.clone() };
         let kept_from = snapshot::kept_from(&newest);
         let absent = std::mem::take(&mut audit.absent).into_iter();
         audit.findings.extend(absent.filter(|(version, _)| *version >= kept_from).map(|(_, finding)| finding));
-        let listed = self.store().list("")?;
-        self.audit_files(scope, &lives, &newest, &listed, &mut audit)?;
+        let listed = if scope.skips_strangers { None } else { Some(self.store().list("")?) };
+        let missing = audit_files(scope, &lives, &newest, listed.as_deref(), &mut audit);
+        let mut known = state.version;
         if scope.is_all() && !audit.has_gap {
             self.audit_pointers(&mut audit)?;
-            self.audit_strangers(lives, &state, &listed, neighbours, &mut audit)?;
+            if let Some(listed) = listed {
+                known = self.audit_strangers(&mut lives, known, &listed, neighbours, &mut audit)?;
+            }
         }
+        audit.lives = Some((lives, known));
+        let missing = self.missing(scope, &audit, missing)?;
+        audit.findings.extend(missing);
         let published = self.published()?;
         let is_behind = |finding: &Finding| {
             finding.fault == Fault::Unpublished && delta::version_of(&finding.path).is_some_and(|it| it <= published)
@@ -245,60 +255,34 @@ impl Lake {
         Ok(())
     }
 
-    fn audit_files(
-        &self,
-        scope: Scope,
-        lives: &Lives,
-        newest: &State,
-        listed: &[Listed],
-        audit: &mut Audit,
-    ) -> Result<()> {
-        let there: BTreeMap<&str, u64> = listed.iter().map(|listed| (listed.path.as_str(), listed.bytes)).collect();
-        let kept = scope.at.map_or_else(|| Kept::of(newest), Kept::One);
-        let mut missing = Vec::new();
-        for life in lives.kept(&kept).filter(|life| life.from > scope.since.unwrap_or(0)) {
-            for (table, file) in &life.part.files {
-                let path = life.part.path(table);
-                match there.get(path.as_str()) {
-                    Some(bytes) if *bytes == file.bytes => continue,
-                    Some(bytes) => audit.push(Fault::Size, &path, bytes_of(file.bytes), bytes_of(*bytes)),
-                    None => missing.push(path.clone()),
-                }
-                audit.unfit.insert(path);
-            }
-            audit.parts.push(life.part.clone());
-        }
-        if missing.is_empty() {
-            return Ok(());
-        }
-        // They may have been removed while we looked, with the versions that needed them.
+    /// Which of the files that an audit did not find are not just removed meanwhile, with the versions that needed them.
+    pub(crate) fn missing(&self, scope: Scope, audit: &Audit, paths: Vec<String>) -> Result<Vec<Finding>> {
+        let Some((lives, newest)) = audit.lives.as_ref().filter(|_| !paths.is_empty()) else { return Ok(Vec::new()) };
         let kept = match scope.at {
             Some(version) => Kept::One(self.state_at(version)?.version),
             None => Kept::of(&self.state()?),
         };
         let mut now = lives.clone();
-        for version in self.versions()?.range(newest.version + 1..) {
+        for version in self.versions()?.range(newest + 1..) {
             now.apply(&self.record(*version)?.0);
         }
         let needed: BTreeSet<String> = now.kept(&kept).flat_map(Life::paths).collect();
-        for path in missing.into_iter().filter(|path| needed.contains(path)) {
-            audit.push(Fault::Missing, path, "a file of a version that is kept", "none");
-        }
-        Ok(())
+        let missing = paths.into_iter().filter(|path| needed.contains(path));
+        Ok(missing.map(|path| Finding::new(Fault::Missing, path, "a file of a version that is kept", "none")).collect())
     }
 
-    /// What lies there and is nobody's.
+    /// What lies there and is nobody's. Lives are taken up to the version that is the newest by then, which is given.
     fn audit_strangers(
         &self,
-        mut lives: Lives,
-        state: &State,
+        lives: &mut Lives,
+        known: u64,
         listed: &[Listed],
         mut neighbours: Neighbours,
         audit: &mut Audit,
-    ) -> Result<()> {
+    ) -> Result<u64> {
         neighbours.look_again(self)?;
         let versions = self.versions()?;
-        for version in versions.range(state.version + 1..) {
+        for version in versions.range(known + 1..) {
             lives.apply(&self.record(*version)?.0);
         }
         let newest = versions.last().copied().unwrap_or(0);
@@ -317,8 +301,36 @@ impl Lake {
             let files = left_by.get(dead).copied().unwrap_or(0);
             audit.push(Fault::DeadRun, running::path_of(dead), "no run that died", format!("one, with {files} files"));
         }
-        Ok(())
+        Ok(newest)
     }
+}
+
+/// Takes in the parts that are to be there; gives the files that are not listed.
+fn audit_files(
+    scope: Scope,
+    lives: &Lives,
+    newest: &State,
+    listed: Option<&[Listed]>,
+    audit: &mut Audit,
+) -> Vec<String> {
+    let there = listed.map(|listed| listed.iter().map(|listed| (listed.path.as_str(), listed.bytes)));
+    let there = there.map(Iterator::collect::<BTreeMap<&str, u64>>);
+    let kept = scope.at.map_or_else(|| Kept::of(newest), Kept::One);
+    let mut missing = Vec::new();
+    for life in lives.kept(&kept).filter(|life| life.from > scope.since.unwrap_or(0)) {
+        for (table, file) in &life.part.files {
+            let path = life.part.path(table);
+            match there.as_ref().map(|there| there.get(path.as_str())) {
+                None => continue,
+                Some(Some(bytes)) if *bytes == file.bytes => continue,
+                Some(Some(bytes)) => audit.push(Fault::Size, &path, bytes_of(file.bytes), bytes_of(*bytes)),
+                Some(None) => missing.push(path.clone()),
+            }
+            audit.unfit.insert(path);
+        }
+        audit.parts.push(life.part.clone());
+    }
+    missing
 }
 
 /// A file that the lake keeps beside its data.
@@ -343,6 +355,6 @@ fn of_record(error: &Error) -> String {
     }
 }
 
-fn bytes_of(bytes: u64) -> String {
+pub(crate) fn bytes_of(bytes: u64) -> String {
     format!("{bytes} bytes")
 }

@@ -26,6 +26,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
+pub(crate) use audit::bytes_of;
 pub use audit::{Fault, Finding, Scope};
 pub use checkout::CheckedOut;
 pub use commit::{Change, CommitOutcome, EXPORT};
@@ -92,12 +93,14 @@ impl Lake {
         if self.store.folder().is_some_and(Path::is_file) {
             return Err(Error::NoFolder { path: self.place().to_owned() });
         }
+        match self.check() {
+            Err(Error::NoLake { .. }) => {}
+            other => return other,
+        }
         let names = self.store.top()?;
         match names.iter().find(|name| *name != OWN) {
-            Some(found) if self.check().is_err() => {
-                Err(Error::NotEmpty { path: self.place().to_owned(), found: found.clone() })
-            }
-            _ => Ok(()),
+            Some(found) => Err(Error::NotEmpty { path: self.place().to_owned(), found: found.clone() }),
+            None => Ok(()),
         }
     }
 

@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::file::{identities, open, open_columns};
 use crate::flatten::content_hash;
 use crate::json::Value;
-use crate::lake::{Fault, Finding, State};
+use crate::lake::{Fault, Finding, State, bytes_of};
 use crate::parse::tree_of;
 use crate::part::{PartEntry, bounds, checksum, instants};
 use crate::partition::{Key, Layout};
@@ -41,8 +41,14 @@ pub(super) fn look_deep(
     let read = MemoryStore::named("what was read");
     for (table, entry) in &part.files {
         let path = part.path(table);
-        // One that is not there was removed since, with the version that needed it; or the lake's own list has it.
-        let Some(bytes) = store.get(&path)? else { return Ok(findings) };
+        let Some(bytes) = store.get(&path)? else {
+            findings.push(Finding::new(Fault::Missing, &path, "a file", "none"));
+            return Ok(findings);
+        };
+        if bytes.len() as u64 != entry.bytes && !unfit.contains(&path) {
+            findings.push(Finding::new(Fault::Size, &path, bytes_of(entry.bytes), bytes_of(bytes.len() as u64)));
+            unfit.insert(path.clone());
+        }
         let found = checksum(&bytes);
         if found != entry.checksum && !unfit.contains(&path) {
             findings.push(Finding::new(Fault::Checksum, &path, format!("the checksum {}", entry.checksum), found));

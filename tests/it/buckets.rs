@@ -1,16 +1,17 @@
 //! Lakes in a bucket: the same promises, whatever lies between.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use taskloom::internals::error::{Error, ErrorKind, Result};
-use taskloom::internals::lake::{Author, Lake, VacuumOptions};
+use taskloom::internals::lake::{self as verified, Author, Lake, Scope, VacuumOptions};
 use taskloom::internals::report::Report;
 use taskloom::internals::store::{FailureKind, Store, StoreOptions, open};
+use taskloom::internals::verify::{VerifyOptions, verify};
 
-use crate::lakes::{findings, restored, restored_or_none};
+use crate::lakes::{findings, restored, restored_or_none, taskloom};
 use crate::stand_in::{Fault, Options, Seen, StandIn};
 use crate::stores::{input, run_on};
 
@@ -76,6 +77,45 @@ fn a_lake_in_a_bucket_is_written_merged_read_verified_and_vacuumed() {
 /// Of how many requests one is disturbed: each in `make soak`.
 fn every() -> usize {
     std::env::var("TASKLOOM_EVERY").map_or(5, |every| every.parse().unwrap())
+}
+
+#[test]
+fn who_verifies_restores_or_merges_lists_no_data_and_finds_what_is_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let (first, second) = (input(folder.path(), 1, 10), input(folder.path(), 2, 10));
+    let listed = Arc::new(Mutex::new(Vec::new()));
+    let noted = Arc::clone(&listed);
+    let hook = move |seen: &Seen<'_>| {
+        let prefix = seen.query.split('&').find_map(|word| word.strip_prefix("prefix="));
+        noted.lock().unwrap().extend(prefix.map(str::to_owned));
+        Fault::None
+    };
+    let server = StandIn::start(Options { hook: Box::new(hook), ..Options::default() });
+    merge(&server, &first).unwrap();
+    listed.lock().unwrap().clear();
+    merge(&server, &second).unwrap();
+    let lake = Lake::on(store(&server));
+    let verified = |is_deep| {
+        let scope = Scope { skips_strangers: true, ..Scope::default() };
+        verify(&lake, &VerifyOptions { scope, is_deep }).unwrap().findings
+    };
+    assert_eq!((verified(false), verified(true), restored(&lake).len()), (vec![], vec![], 20));
+    let listed = std::mem::take(&mut *listed.lock().unwrap());
+    let is_own = |prefix: &String| prefix.contains("_taskloom%2F") || prefix.contains("_delta_log");
+    assert!(!listed.is_empty() && listed.iter().all(is_own), "{listed:?}");
+    // One file is gone, one is cut.
+    let state = lake.state().unwrap();
+    let paths = state.parts.values().filter(|part| part.rows("messages") > 0).map(|part| part.path("messages"));
+    let [gone, cut] = paths.take(2).collect::<Vec<_>>().try_into().unwrap();
+    lake.store().delete(&gone).unwrap();
+    let half = lake.store().get(&cut).unwrap().unwrap();
+    lake.store().replace(&cut, &half[..half.len() / 2]).unwrap();
+    for is_deep in [false, true] {
+        let found = verified(is_deep);
+        let mut found = found.iter().map(|finding| (finding.fault, &finding.path)).collect::<Vec<_>>();
+        found.retain(|(fault, _)| matches!(fault, verified::Fault::Missing | verified::Fault::Size));
+        assert_eq!(found, [(verified::Fault::Missing, &gone), (verified::Fault::Size, &cut)], "{is_deep}");
+    }
 }
 
 /// The run is disturbed at one of its requests, and those behind it fail too where that is its end.
@@ -209,6 +249,44 @@ fn a_run_lives_while_it_gives_signs_of_life_by_the_clock_of_the_store() {
     merge(&server, &input).unwrap();
     assert!(lake.store().get(&file).unwrap().is_none());
     assert!(running.is_ended(&lake).unwrap());
+}
+
+/// A run of the program whose profile asks a command for keys, each of which is good for so long; how often it asked.
+fn run_with_keys_of_a_command(server: &StandIn, seconds: i64) -> usize {
+    let folder = tempfile::tempdir().unwrap();
+    let input = input(folder.path(), 1, 2);
+    let [config, script, log] = ["config", "keys.sh", "asked"].map(|name| folder.path().join(name));
+    let until = (chrono::Utc::now() + chrono::Duration::seconds(seconds)).to_rfc3339();
+    let json = format!(
+        r#"{{"Version": 1, "AccessKeyId": "key-%s", "SecretAccessKey": "geheim", "SessionToken": "geheim", "Expiration": "{until}"}}"#
+    );
+    let count = format!("echo x >> {log}\nprintf '{json}' $(wc -l < {log})\n", log = log.display());
+    std::fs::write(&script, count).unwrap();
+    std::fs::write(&config, format!("[profile data]\ncredential_process = sh \"{}\"\n", script.display())).unwrap();
+    let mut command = taskloom();
+    command.arg("flatten").arg(&input).args(["--out", ADDRESS, "--threads", "1"]).env("AWS_CONFIG_FILE", &config);
+    command.env("AWS_PROFILE", "data").env("AWS_SHARED_CREDENTIALS_FILE", folder.path().join("none"));
+    command.env("AWS_ENDPOINT", server.url()).env("AWS_ALLOW_HTTP", "true").env("AWS_REGION", "eu-central-1");
+    for other in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL"] {
+        command.env_remove(other);
+    }
+    let output = command.assert().success().get_output().clone();
+    assert!(!String::from_utf8_lossy(&output.stderr).contains("geheim"));
+    std::fs::read_to_string(&log).unwrap().lines().count()
+}
+
+#[test]
+fn keys_that_expire_are_fetched_anew_and_others_once() {
+    // A key that was seen with one request is good for no other.
+    let seen = Mutex::new(std::collections::HashSet::new());
+    let hook = move |request: &Seen<'_>| match seen.lock().unwrap().insert(request.key.to_owned()) {
+        true => Fault::None,
+        false => Fault::Expired,
+    };
+    let server = StandIn::start(Options { hook: Box::new(hook), ..Options::default() });
+    assert_eq!(run_with_keys_of_a_command(&server, 60), server.requests() as usize);
+    let server = StandIn::start(Options::default());
+    assert_eq!(run_with_keys_of_a_command(&server, 3600), 1);
 }
 
 #[test]

@@ -23,6 +23,8 @@ pub enum Fault {
     Internal,
     /// The server is too busy; nothing happened.
     SlowDown,
+    /// The key is not good any more.
+    Expired,
     /// The connection ends; nothing happened.
     Reset,
     /// It takes place, and the connection ends before the answer.
@@ -38,6 +40,8 @@ pub struct Seen<'r> {
     /// Bucket and key.
     pub path: &'r str,
     pub query: &'r str,
+    /// The id of the key that it is signed with.
+    pub key: &'r str,
 }
 
 type Hook = dyn Fn(&Seen<'_>) -> Fault + Send + Sync;
@@ -119,10 +123,15 @@ impl StandIn {
         StandIn { address, shared, runtime: Some(runtime) }
     }
 
+    /// Where it is.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
     /// The settings by which a store is found here.
     pub fn settings(&self) -> Vec<(String, String)> {
         let settings = [
-            ("endpoint", format!("http://{}", self.address)),
+            ("endpoint", self.url()),
             ("allow_http", "true".to_owned()),
             ("region", "us-east-1".to_owned()),
             ("access_key_id", "key".to_owned()),
@@ -176,11 +185,14 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> io::Result<R
     let body = to_bytes(Body::new(body), usize::MAX).await.map_err(io::Error::other)?;
     let path = decoded(head.uri.path().trim_start_matches('/'));
     let query = head.uri.query().unwrap_or_default();
-    let seen = Seen { method: &head.method, path: &path, query };
+    let signed = head.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let key = signed.split_once("Credential=").and_then(|(_, rest)| rest.split('/').next()).unwrap_or_default();
+    let seen = Seen { method: &head.method, path: &path, query, key };
     let fault = (shared.options.hook)(&seen);
     tokio::time::sleep(shared.options.latency).await;
     match fault {
         Fault::Internal => return Ok(refusal(500, "InternalError")),
+        Fault::Expired => return Ok(refusal(400, "ExpiredToken")),
         Fault::SlowDown => return Ok(refusal(503, "SlowDown")),
         Fault::Reset => return Err(io::ErrorKind::ConnectionReset.into()),
         Fault::None | Fault::Unheard | Fault::Misheard => {}
