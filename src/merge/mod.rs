@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::file::Objects;
 use crate::lake::{RemovedPart, State};
-use crate::part::{PartEntry, PartWriter};
+use crate::part::{Near, PartEntry, PartWriter, groups};
 use crate::progress::Progress;
 use crate::shuffle::identity;
 use crate::store::{Store, with_readers};
@@ -257,23 +257,28 @@ impl Plan {
         progress: &Progress,
     ) -> Result<(Vec<RemovedPart>, Vec<PartEntry>)> {
         progress.expect_parts(self.replaced.len() + self.unchanged.len());
-        let touched = self.replaced.iter().enumerate().map(|(number, (name, gone))| {
-            let part =
-                lake.parts.get(name).ok_or_else(|| bug(format!("the part {name}, which the lake does not have")))?;
-            Ok((number, (part, gone)))
-        });
+        let lacks = |name: &String| bug(format!("the part {name}, which the lake does not have"));
+        let touched = self.replaced.keys().map(|name| lake.parts.get(name).ok_or_else(|| lacks(name)));
         let touched = touched.collect::<Result<Vec<_>>>()?;
-        let survivors = touched.par_iter().map(|(number, (part, gone))| {
-            progress.part(|| writer.without(part, &format!("merge{attempt}-{number:06}"), gone))
-        });
-        let survivors = survivors.collect::<Result<Vec<_>>>()?;
-        let own = own.par_iter().enumerate().map(|(number, part)| match self.unchanged.get(&part.part) {
-            Some(gone) => progress.part(|| writer.without(part, &format!("new{attempt}-{number:06}"), gone)),
-            None => Ok(Some(part.clone())),
-        });
-        let own = own.collect::<Result<Vec<_>>>()?;
-        let removed = touched.iter().map(|(_, (part, _))| RemovedPart::of(part)).collect();
-        Ok((removed, own.into_iter().chain(survivors).flatten().collect()))
+        let (filtered, whole): (Vec<_>, Vec<_>) = own.iter().partition(|part| self.unchanged.contains_key(&part.part));
+        let filter = |parts: &[&PartEntry], gone: &BTreeMap<String, HashSet<u128>>, kind: &str| {
+            let mut rests = Vec::new();
+            for group in groups(writer.store(), parts) {
+                let (near, before) = (Near::bring(writer.store(), group)?, rests.len());
+                let rest = group.par_iter().enumerate().map(|(number, part)| {
+                    let gone = gone.get(&part.part).ok_or_else(|| lacks(&part.part))?;
+                    let name = format!("{kind}{attempt}-{:06}", before + number);
+                    progress.part(|| writer.without(part, near.store(), &name, gone))
+                });
+                rests.extend(rest.collect::<Result<Vec<_>>>()?);
+            }
+            Ok::<_, Error>(rests)
+        };
+        let survivors = filter(&touched, &self.replaced, "merge")?;
+        let own = filter(&filtered, &self.unchanged, "new")?;
+        let removed = touched.iter().map(|part| RemovedPart::of(part)).collect();
+        let added = whole.into_iter().cloned().chain(own.into_iter().chain(survivors).flatten());
+        Ok((removed, added.collect()))
     }
 }
 

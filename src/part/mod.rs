@@ -3,11 +3,13 @@
 
 mod entry;
 mod ledger;
+mod near;
 mod rows;
 mod statistics;
 mod writer;
 
 pub use entry::{FileEntry, Instants, PartEntry, checksum, path_of};
 pub use ledger::Ledger;
+pub use near::{Near, groups};
 pub use statistics::{bounds, instants};
 pub use writer::{PartWriter, Written};

@@ -64,6 +64,11 @@ impl PartWriter {
         PartWriter { store, prefix, encoding, pool, ledger }
     }
 
+    /// Where it writes.
+    pub fn store(&self) -> &dyn Store {
+        &*self.store
+    }
+
     /// Does something with the threads that write.
     pub fn install<T: Send>(&self, act: impl FnOnce() -> T + Send) -> T {
         self.pool.install(act)
@@ -128,18 +133,25 @@ impl PartWriter {
     pub fn rewrite(&self, part: &PartEntry, identities: &HashSet<u128>) -> Result<Option<PartEntry>> {
         let stem = part.part.strip_prefix(&self.prefix).and_then(|name| name.strip_suffix(SUFFIX));
         let stem = stem.ok_or_else(|| bug(format!("a part called {} in a run of {}", part.part, self.prefix)))?;
-        let rest = self.without(part, &format!("{stem}-rest"), identities)?;
+        let rest = self.without(part, &*self.store, &format!("{stem}-rest"), identities)?;
         self.store.delete_each(&part.files.keys().map(|table| part.path(table)).collect::<Vec<_>>())?;
         Ok(rest)
     }
 
-    /// Writes any part anew, under a name of this run, without some of its objects; `None` where none is left. The old one stays where it is.
-    pub fn without(&self, part: &PartEntry, name: &str, identities: &HashSet<u128>) -> Result<Option<PartEntry>> {
+    /// Writes any part, read from there, anew under a name of this run, without some of its objects; `None` where none is left. The old
+    /// one stays where it is.
+    pub fn without(
+        &self,
+        part: &PartEntry,
+        from: &dyn Store,
+        name: &str,
+        identities: &HashSet<u128>,
+    ) -> Result<Option<PartEntry>> {
         let mut entry = self.entry(name.to_owned(), part.key.clone());
         let is_dropped = |id: &[u8]| identities.contains(&identity(id));
         let rewrite = |name: &String| {
             let table = Table::named(name).ok_or_else(|| bug(format!("a file of the table {name}")))?;
-            let kept = without(table, &*self.store, &part.path(name), is_dropped)?;
+            let kept = without(table, from, &part.path(name), is_dropped)?;
             let file = if kept.is_empty() { None } else { Some(self.put(table, &entry, &kept)?) };
             let mut ids = Ids::default();
             ids.observe(&kept);

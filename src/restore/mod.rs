@@ -17,7 +17,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
 use crate::error::{Error, Result};
 use crate::file;
 use crate::lake::{Lake, State};
-use crate::part::PartEntry;
+use crate::part::{Near, PartEntry, groups};
 use crate::store::Store;
 use crate::table::catalog::{
     annotations, attachments, chunks, criterion_evaluations, messages, reasoning, reference_texts, rubric_criteria,
@@ -34,11 +34,24 @@ pub fn restore(lake: &Lake, out: &mut dyn Write) -> Result<u64> {
 
 /// The same of one version.
 pub fn restore_state(lake: &Lake, state: &State, out: &mut dyn Write) -> Result<u64> {
-    let mut restored = 0;
-    for part in state.in_order().into_iter().filter(|part| part.rows(tasks::TABLE.name) > 0) {
-        restored += restore_part(&**lake.store(), part, |task| {
+    let (store, mut restored) = (&**lake.store(), 0);
+    let parts = state.in_order().into_iter().filter(|part| part.rows(tasks::TABLE.name) > 0).collect::<Vec<_>>();
+    let mut groups = groups(store, &parts).into_iter();
+    let mut next = groups.next().map(|group| Near::bring(store, group).map(|near| (near, group)));
+    while let Some(brought) = next {
+        let (near, group) = brought?;
+        let mut write = |task: &mut String| {
             task.push('\n');
             out.write_all(task.as_bytes()).map_err(Error::Output)
+        };
+        // The next ones are on their way meanwhile.
+        next = std::thread::scope(|scope| {
+            let next = groups.next().map(|group| (scope.spawn(move || Near::bring(store, group)), group));
+            for part in group {
+                restored += restore_part(near.store(), part, &mut write)?;
+            }
+            let panicked = |_| Err(Error::Bug { place: "restore", found: "a panic while files were read".to_owned() });
+            Ok::<_, Error>(next.map(|(near, group)| near.join().unwrap_or_else(panicked).map(|near| (near, group))))
         })?;
     }
     Ok(restored)
