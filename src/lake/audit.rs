@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Display, Formatter};
 
+use rayon::prelude::*;
 use serde::Serialize;
 
 use super::lives::{Kept, Life, Lives};
@@ -14,7 +15,7 @@ use super::state::State;
 use super::{Lake, OWN, delta, recover, snapshot};
 use crate::error::{Error, Result};
 use crate::part::PartEntry;
-use crate::store::Listed;
+use crate::store::{Listed, with_readers};
 use crate::table::TABLES;
 use crate::table::catalog::tasks;
 
@@ -209,14 +210,16 @@ impl Lake {
     }
 
     fn audit_logs(&self, record: &Record, is_published: bool, audit: &mut Audit) -> Result<()> {
-        for table in TABLES {
-            for (path, expected) in logs_of(table, record)? {
-                match self.store().get(&path)? {
-                    Some(found) if is_same(&found, &expected, record) => audit.logs += 1,
-                    Some(_) => audit.push(Fault::Log, path, "what its record says", "something else"),
-                    None if is_published => audit.absent(Fault::Log, record.version, path, "the log of its record"),
-                    None => {}
-                }
+        let logs = TABLES.iter().map(|table| logs_of(table, record)).collect::<Result<Vec<_>>>()?;
+        let logs = logs.into_iter().flatten().collect::<Vec<_>>();
+        let get = |(path, _): &(String, Vec<u8>)| self.store().get(path);
+        let found = with_readers(&**self.store(), || logs.par_iter().map(get).collect::<Result<Vec<_>>>())??;
+        for ((path, expected), found) in logs.into_iter().zip(found) {
+            match found {
+                Some(found) if is_same(&found, &expected, record) => audit.logs += 1,
+                Some(_) => audit.push(Fault::Log, path, "what its record says", "something else"),
+                None if is_published => audit.absent(Fault::Log, record.version, path, "the log of its record"),
+                None => {}
             }
         }
         Ok(())

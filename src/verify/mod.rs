@@ -88,27 +88,30 @@ pub fn verify(lake: &Lake, options: &VerifyOptions) -> Result<Verification> {
 
 /// The footers of a part's files, but for those of which it is known that they are not whole.
 fn look(store: &dyn Store, part: &PartEntry, unfit: &BTreeSet<String>) -> Result<Vec<Finding>> {
-    let mut findings = Vec::new();
-    for (table, entry) in &part.files {
-        let path = part.path(table);
-        if unfit.contains(&path) {
-            continue;
-        }
-        let Some(blob) = store.open(&path)? else {
-            findings.push(Finding::new(Fault::Missing, &path, "a file", "none"));
-            continue;
-        };
-        if blob.len() != entry.bytes {
-            findings.push(Finding::new(Fault::Size, &path, bytes_of(entry.bytes), bytes_of(blob.len())));
-            continue;
-        }
-        match file::footer_of(blob, &path) {
-            Ok(footer) => findings.extend(look_at_footer(&path, table, entry, &footer)?),
-            Err(error @ Error::Parquet { .. }) => findings.push(no_parquet(&path, &error)),
-            Err(error) => return Err(error),
-        }
+    let found = part.files.par_iter().map(|(table, entry)| look_at_file(store, &part.path(table), table, entry, unfit));
+    Ok(found.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
+}
+
+fn look_at_file(
+    store: &dyn Store,
+    path: &str,
+    table: &str,
+    entry: &FileEntry,
+    unfit: &BTreeSet<String>,
+) -> Result<Vec<Finding>> {
+    let wrong = |fault, expected: String, found: String| Ok(vec![Finding::new(fault, path, expected, found)]);
+    if unfit.contains(path) {
+        return Ok(Vec::new());
     }
-    Ok(findings)
+    let Some(blob) = store.open(path)? else { return wrong(Fault::Missing, "a file".to_owned(), "none".to_owned()) };
+    if blob.len() != entry.bytes {
+        return wrong(Fault::Size, bytes_of(entry.bytes), bytes_of(blob.len()));
+    }
+    match file::footer_of(blob, path) {
+        Ok(footer) => look_at_footer(path, table, entry, &footer),
+        Err(error @ Error::Parquet { .. }) => Ok(vec![no_parquet(path, &error)]),
+        Err(error) => Err(error),
+    }
 }
 
 fn no_parquet(path: &str, error: &Error) -> Finding {

@@ -8,6 +8,7 @@ use arrow::datatypes::{Int32Type, TimestampMicrosecondType};
 use arrow::error::ArrowError;
 use arrow::row::{OwnedRow, RowConverter, SortField};
 use bumpalo::Bump;
+use rayon::prelude::*;
 
 use super::look;
 use crate::error::{Error, Result};
@@ -20,7 +21,7 @@ use crate::part::{PartEntry, bounds, checksum, instants};
 use crate::partition::{Key, Layout};
 use crate::restore::restore_part;
 use crate::shuffle::identity;
-use crate::store::{MemoryStore, Store};
+use crate::store::{MemoryStore, Store, with_readers};
 use crate::table::{Dataset, Table, catalog};
 
 /// The rows of a part's file.
@@ -39,9 +40,12 @@ pub(super) fn look_deep(
 ) -> Result<Vec<Finding>> {
     let (mut findings, mut unfit) = (Vec::new(), unfit.clone());
     let read = MemoryStore::named("what was read");
-    for (table, entry) in &part.files {
+    let got = part.files.par_iter().map(|(table, entry)| {
         let path = part.path(table);
-        let Some(bytes) = store.get(&path)? else {
+        Ok((store.get(&path)?, path, entry))
+    });
+    for (bytes, path, entry) in got.collect::<Result<Vec<_>>>()? {
+        let Some(bytes) = bytes else {
             findings.push(Finding::new(Fault::Missing, &path, "a file", "none"));
             return Ok(findings);
         };
@@ -233,32 +237,48 @@ pub(super) fn repeated(
     parts: &[PartEntry],
     found: &[Finding],
 ) -> Result<Vec<Finding>> {
+    let known = found.iter().map(|finding| finding.path.as_str()).collect::<BTreeSet<_>>();
+    let asked = parts.iter().enumerate().filter_map(|(index, part)| {
+        let table = part.key.dataset.tables().next().filter(|table| part.rows(table.name) > 0)?;
+        let path = part.path(table.name);
+        let is_asked = state.parts.contains_key(&part.part) && !known.contains(path.as_str());
+        is_asked.then_some((index, part.key.dataset, table, path))
+    });
     let mut seen: HashMap<(Dataset, u128), usize> = HashMap::new();
     let mut findings = Vec::new();
-    for (index, part) in parts.iter().enumerate().filter(|(_, part)| state.parts.contains_key(&part.part)) {
-        let Some(table) = part.key.dataset.tables().next().filter(|table| part.rows(table.name) > 0) else { continue };
-        let path = part.path(table.name);
-        if found.iter().any(|finding| finding.path == path) {
-            continue;
-        }
-        let columns = table.columns.iter().take(2).map(|column| column.name).collect::<Vec<_>>();
-        let read = match open_columns(store, &path, &columns) {
-            // Removed since, with the version that needed it.
-            Err(Error::NoFile { .. }) => continue,
-            read => read?,
-        };
-        let mut repeated = None;
-        for batch in read {
-            let batch = batch.map_err(|source| Error::Batch { table: table.name, source })?;
-            for id in identities(table, &batch, &path)? {
-                let other = seen.insert((part.key.dataset, identity(&id)), index).filter(|other| *other != index);
+    for some in asked.collect::<Vec<_>>().chunks(PARTS_AT_A_TIME) {
+        let read = |(_, _, table, path): &(usize, Dataset, &'static Table, String)| ids_of(store, table, path);
+        let read = with_readers(store, || some.par_iter().map(read).collect::<Result<Vec<_>>>())??;
+        for ((index, dataset, table, path), ids) in some.iter().zip(read) {
+            let mut repeated = None;
+            for id in ids {
+                let other = seen.insert((*dataset, identity(&id)), *index).filter(|other| other != index);
                 if let Some(other) = other.and_then(|other| parts.get(other)) {
                     let id = String::from_utf8_lossy(&id).into_owned();
                     repeated.get_or_insert(format!("`{id}`, which {} holds too", other.path(table.name)));
                 }
             }
+            let wrong = |found| Finding::new(Fault::Rows, path, "objects that lie nowhere else", found);
+            findings.extend(repeated.map(wrong));
         }
-        findings.extend(repeated.map(|found| Finding::new(Fault::Rows, path, "objects that lie nowhere else", found)));
     }
     Ok(findings)
+}
+
+/// Parts whose ids are in memory at a time.
+const PARTS_AT_A_TIME: usize = 64;
+
+/// What tells the objects of a file from others; nothing of one that is gone, with the version that needed it.
+fn ids_of(store: &dyn Store, table: &'static Table, path: &str) -> Result<Vec<Vec<u8>>> {
+    let columns = table.columns.iter().take(2).map(|column| column.name).collect::<Vec<_>>();
+    let read = match open_columns(store, path, &columns) {
+        Err(Error::NoFile { .. }) => return Ok(Vec::new()),
+        read => read?,
+    };
+    let mut ids = Vec::new();
+    for batch in read {
+        let batch = batch.map_err(|source| Error::Batch { table: table.name, source })?;
+        ids.extend(identities(table, &batch, path)?);
+    }
+    Ok(ids)
 }
