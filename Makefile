@@ -80,6 +80,7 @@ bench: export TASKLOOM_BIN := $(or $(CARGO_TARGET_DIR),target)/release/taskloom
 bench: $(STAMP)
 	cargo build --release
 	cargo bench --bench rooms
+	cargo bench --bench buckets
 	$(PYTHON) benches/whole_runs.py memory
 	$(PYTHON) benches/whole_runs.py compare --chart benches/whole_runs.svg
 	$(PYTHON) benches/export_runs.py latency

@@ -4,7 +4,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Display, Formatter};
 
-use rayon::prelude::*;
 use serde::Serialize;
 
 use super::lives::{Kept, Life, Lives};
@@ -15,7 +14,7 @@ use super::state::State;
 use super::{Lake, OWN, delta, recover, snapshot};
 use crate::error::{Error, Result};
 use crate::part::PartEntry;
-use crate::store::{Listed, with_readers};
+use crate::store::{Listed, read_each};
 use crate::table::TABLES;
 use crate::table::catalog::tasks;
 
@@ -212,8 +211,7 @@ impl Lake {
     fn audit_logs(&self, record: &Record, is_published: bool, audit: &mut Audit) -> Result<()> {
         let logs = TABLES.iter().map(|table| logs_of(table, record)).collect::<Result<Vec<_>>>()?;
         let logs = logs.into_iter().flatten().collect::<Vec<_>>();
-        let get = |(path, _): &(String, Vec<u8>)| self.store().get(path);
-        let found = with_readers(&**self.store(), || logs.par_iter().map(get).collect::<Result<Vec<_>>>())??;
+        let found = read_each(&**self.store(), &logs, |(path, _)| self.store().get(path))?;
         for ((path, expected), found) in logs.into_iter().zip(found) {
             match found {
                 Some(found) if is_same(&found, &expected, record) => audit.logs += 1,

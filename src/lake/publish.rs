@@ -3,7 +3,7 @@
 use super::record::Record;
 use super::{Lake, delta, snapshot};
 use crate::error::Result;
-use crate::store::Put;
+use crate::store::{Put, read_each};
 use crate::table::catalog::tasks;
 use crate::table::{TABLES, Table};
 
@@ -75,12 +75,12 @@ impl Lake {
 
     /// Gives tables that an older release did not know the versions that they were not in.
     fn add_tables(&self, published: u64) -> Result<()> {
-        let mut new = Vec::new();
-        for table in TABLES {
-            if self.store().open(&delta::log_path(table, published))?.is_none() {
-                new.push(*table);
-            }
-        }
+        let store = &**self.store();
+        let is_new = |table: &&'static Table| -> Result<_> {
+            let is_new = store.open(&delta::log_path(table, published))?.is_none();
+            Ok(is_new.then_some(*table))
+        };
+        let new = read_each(store, TABLES, is_new)?.into_iter().flatten().collect::<Vec<_>>();
         if new.is_empty() {
             return Ok(());
         }

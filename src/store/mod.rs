@@ -22,6 +22,8 @@ use std::io::Read;
 use std::path::Path;
 use std::time::SystemTime;
 
+use rayon::prelude::*;
+
 pub use address::{StoreOptions, open};
 pub use blob::{Blob, ReadAt};
 pub use failure::{FailureKind, StoreFailure};
@@ -120,6 +122,18 @@ pub(crate) fn with_readers<T: Send>(store: &dyn Store, read: impl FnOnce() -> T 
     let pool = rayon::ThreadPoolBuilder::new().num_threads(store.readers()).build();
     let failed = |error| Error::file("start threads that read", store.place())(std::io::Error::other(error));
     Ok(pool.map_err(failed)?.install(read))
+}
+
+/// Reads for each of many: one by one on this machine, side by side where an answer takes a while to come.
+pub(crate) fn read_each<I: Sync, T: Send>(
+    store: &dyn Store,
+    items: &[I],
+    read: impl Fn(&I) -> Result<T> + Sync + Send,
+) -> Result<Vec<T>> {
+    if store.readers() <= 1 {
+        return items.iter().map(read).collect();
+    }
+    with_readers(store, || items.par_iter().map(read).collect())?
 }
 
 /// How putting a file that must not be there ended.
