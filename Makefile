@@ -71,7 +71,7 @@ lint:
 # shapes come back. About 20 minutes.
 soak:
 	TASKLOOM_KILLS=1000 TASKLOOM_SCHEDULES=3000 TASKLOOM_EVERY=1 PROPTEST_CASES=2000 cargo test --test it -- \
-		processes::a_process_that_is_killed buckets::a_run_that_is_disturbed schedules::whoever_meets schedules::merges_that_meet \
+		processes::a_process_that_is_killed disturbed_at_any_request schedules::whoever_meets schedules::merges_that_meet \
 		restore::restore_gives_back merges::any_sequence
 
 # How fast each room is, the peak memory of whole runs, and whole runs against DuckDB and Polars, with a chart; exports against

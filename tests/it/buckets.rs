@@ -1,5 +1,6 @@
 //! Lakes in a bucket: the same promises, whatever lies between.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
@@ -11,18 +12,27 @@ use taskloom::internals::report::Report;
 use taskloom::internals::store::{FailureKind, Store, StoreOptions, open};
 use taskloom::internals::verify::{VerifyOptions, verify};
 
+use serde_json::Value;
+
 use crate::lakes::{findings, restored, restored_or_none, taskloom};
+use crate::merges::task;
 use crate::stand_in::{Fault, Options, Seen, StandIn};
 use crate::stores::{input, run_on};
 
 const ADDRESS: &str = "s3://bucket/some/lake";
 
-/// A store that gives up soon.
+/// A store that does not give up.
 fn store(server: &StandIn) -> Arc<dyn Store> {
-    let options =
-        StoreOptions { settings: server.settings(), retry_for: Duration::from_millis(60), ..StoreOptions::default() };
+    store_with(server, Duration::from_secs(60))
+}
+
+fn store_with(server: &StandIn, retry_for: Duration) -> Arc<dyn Store> {
+    let options = StoreOptions { settings: server.settings(), retry_for, ..StoreOptions::default() };
     open(Path::new(ADDRESS), &options).unwrap()
 }
+
+/// A server that comes back no more is given up soon.
+const SOON: Duration = Duration::from_millis(60);
 
 fn merge(server: &StandIn, input: &Path) -> Result<Report> {
     run_on(&store(server), input, false)
@@ -133,44 +143,120 @@ fn disturbed(at: usize, fault: Fault, is_end: bool) -> (Options, Arc<AtomicUsize
 /// From this request on the server works again.
 const MENDED: usize = 1 << 40;
 
-#[test]
-fn a_run_that_is_disturbed_at_any_request_is_in_wholly_or_not_at_all_and_is_made_good() {
-    let folder = tempfile::tempdir().unwrap();
-    let (first, second) = (input(folder.path(), 1, 2), input(folder.path(), 2, 2));
-    let run_alone = |inputs: &[&Path]| {
+/// What a lake holds after these runs.
+type Held = BTreeMap<String, Value>;
+
+/// Disturbs a run at its requests, on top of an earlier one if there is one; then the next run must make good whatever is left.
+fn disturb_everywhere(zeroth: Option<&Path>, first: &Path, second: &Path) {
+    let held = |inputs: &[&Path]| -> Held {
         let server = StandIn::start(Options::default());
         inputs.iter().for_each(|input| drop(merge(&server, input).unwrap()));
-        (restored(&Lake::on(store(&server))), server.requests())
+        restored(&Lake::on(store(&server)))
     };
-    let ((one, requests), (both, _)) = (run_alone(&[&first]), run_alone(&[&first, &second]));
-    let (alone, _) = run_alone(&[&second]);
-    assert!(requests > 90, "{requests}");
+    let earlier = zeroth.as_slice();
+    let old = zeroth.map(|_| held(earlier));
+    let with = |inputs: &[&Path]| held(&[earlier, inputs].concat());
+    let (one, both, alone) = (with(&[first]), with(&[first, second]), with(&[second]));
+    let (options, counted) = disturbed(MENDED, Fault::None, false);
+    let server = StandIn::start(options);
+    earlier.iter().for_each(|input| drop(merge(&server, input).unwrap()));
+    counted.store(0, SeqCst);
+    merge(&server, first).unwrap();
+    let requests = counted.load(SeqCst);
+    assert!(requests > 60, "{requests}");
     let faults = [Fault::Internal, Fault::SlowDown, Fault::Reset, Fault::Unheard, Fault::Misheard];
-    for at in (0..requests as usize).step_by(every()) {
+    for at in (0..requests).step_by(every()) {
         // Each request meets two faults of five, one of them as the end of the run.
-        for (fault, is_end) in [(faults[at % 5], false), (faults[(at / 5 + 2) % 5], true)] {
+        for (fault, is_end) in [(faults[at / every() % 5], false), (faults[(at / every() + 2) % 5], true)] {
             let told = format!("{fault:?} at {at}, the end: {is_end}");
             let (options, seen) = disturbed(at, fault, is_end);
             let server = StandIn::start(options);
-            let ended = merge(&server, &first);
+            seen.store(MENDED, SeqCst);
+            earlier.iter().for_each(|input| drop(merge(&server, input).unwrap()));
+            seen.store(0, SeqCst);
+            let ended = match is_end {
+                true => run_on(&store_with(&server, SOON), first, false),
+                false => merge(&server, first),
+            };
             if !is_end {
                 assert!(ended.is_ok(), "{told}: {:?}", ended.err());
             }
             seen.store(MENDED, SeqCst);
             let now = restored_or_none(&Lake::on(store(&server)));
-            assert!(now.is_none() || now.as_ref() == Some(&one), "{told}");
+            assert!(now == old || now.as_ref() == Some(&one), "{told}");
             if ended.is_ok() || matches!(ended, Err(Error::Committed { .. })) {
                 assert_eq!(now.as_ref(), Some(&one), "{told}");
             }
             // Whoever gave no sign of life for a day is dead.
             server.pass(DAY);
-            merge(&server, &second).unwrap();
+            merge(&server, second).unwrap();
             let lake = Lake::on(store(&server));
             assert_eq!(findings(&lake), [], "{told}");
-            assert_eq!(restored(&lake), *if now.is_some() { &both } else { &alone }, "{told}");
+            assert_eq!(restored(&lake), *if now == old { &alone } else { &both }, "{told}");
             assert!(!server.paths().iter().any(|path| path.contains("_taskloom/running")), "{told}");
         }
     }
+}
+
+#[test]
+fn a_first_run_that_is_disturbed_at_any_request_is_in_wholly_or_not_at_all_and_is_made_good() {
+    let folder = tempfile::tempdir().unwrap();
+    disturb_everywhere(None, &input(folder.path(), 1, 2), &input(folder.path(), 2, 2));
+}
+
+#[test]
+fn a_merge_that_is_disturbed_at_any_request_is_in_wholly_or_not_at_all_and_is_made_good() {
+    let folder = tempfile::tempdir().unwrap();
+    let written = |name: &str, tasks: &[Value]| {
+        let input = folder.path().join(name);
+        std::fs::write(&input, tasks.iter().map(|task| format!("{task}\n")).collect::<String>()).unwrap();
+        input
+    };
+    let old = written("old.ndjson", &[task(1, 1, 1), task(2, 1, 1), task(3, 2, 1), task(4, 2, 2)]);
+    // It changes one, moves one, adds one, and brings one as it is.
+    let first = written("first.ndjson", &[task(1, 1, 2), task(2, 2, 1), task(5, 1, 1), task(4, 2, 2)]);
+    let second = written("second.ndjson", &[task(3, 3, 2), task(5, 1, 2), task(6, 1, 1)]);
+    disturb_everywhere(Some(&old), &first, &second);
+}
+
+#[test]
+fn a_process_that_is_killed_leaves_the_bucket_with_the_old_version_or_the_new_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let (first, second) = (input(folder.path(), 1, 20), input(folder.path(), 2, 20));
+    let server = StandIn::start(Options { latency: Duration::from_millis(1), ..Options::default() });
+    let address = |place: usize| format!("s3://bucket/{place}");
+    let lake = |place: usize| {
+        let options = StoreOptions { settings: server.settings(), ..StoreOptions::default() };
+        Lake::with(Path::new(&address(place)), &options).unwrap()
+    };
+    let run = |input: &Path, place: usize| {
+        let mut command = std::process::Command::new(assert_cmd::cargo::cargo_bin("taskloom"));
+        command.arg("flatten").arg(input).args(["--out", &address(place)]);
+        command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
+        for (key, value) in server.settings() {
+            command.arg("--store-option").arg(format!("{key}={value}"));
+        }
+        command
+    };
+    let started = std::time::Instant::now();
+    assert!(run(&first, 0).status().unwrap().success());
+    let duration = started.elapsed();
+    let before = restored(&lake(0));
+    assert!(run(&second, 0).status().unwrap().success());
+    let merged = restored(&lake(0));
+    for kill in 1..=15 {
+        assert!(run(&first, kill).status().unwrap().success());
+        let mut process = run(&second, kill).spawn().unwrap();
+        std::thread::sleep(duration.mul_f64(kill as f64 / 15.0));
+        process.kill().unwrap();
+        process.wait().unwrap();
+        let now = restored(&lake(kill));
+        assert!(now == before || now == merged, "kill {kill}");
+        server.pass(DAY);
+        assert!(run(&second, kill).status().unwrap().success());
+        assert_eq!((restored(&lake(kill)), findings(&lake(kill))), (merged.clone(), vec![]), "kill {kill}");
+    }
+    assert_eq!(server.open_uploads(), 0);
 }
 
 #[test]
@@ -186,7 +272,7 @@ fn a_vacuum_aborts_the_uploads_of_dead_runs_and_no_others() {
     };
     let server = StandIn::start(Options { hook: Box::new(hook), ..Options::default() });
     merge(&server, &input).unwrap();
-    let lake = Lake::on(store(&server));
+    let lake = Lake::on(store_with(&server, SOON));
     let large = vec![7; 40 << 20];
     lake.store().put("tasks/large", &large).unwrap();
     assert_eq!(lake.store().get("tasks/large").unwrap().unwrap(), large);
