@@ -60,12 +60,12 @@ pub(super) fn hint(error: &Error) -> Option<String> {
 fn of_failure(kind: FailureKind) -> Option<&'static str> {
     Some(match kind {
         FailureKind::Credentials => {
-            "on AWS set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or log in (`aws sso login`); elsewhere see \
-             docs/buckets.md"
+            "on AWS set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or log in (`aws sso login`); on Google Cloud \
+             GOOGLE_APPLICATION_CREDENTIALS; on Azure AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY; docs/buckets.md has more"
         }
         FailureKind::Denied => {
-            "the policy must allow s3:ListBucket on the bucket, and s3:GetObject, s3:PutObject and s3:DeleteObject on what is in it; \
-             docs/buckets.md has one"
+            "the credentials must be allowed to list the bucket, and to get, put and delete what is in it (on AWS s3:ListBucket, \
+             s3:GetObject, s3:PutObject and s3:DeleteObject); docs/buckets.md has a policy"
         }
         FailureKind::Region => "set AWS_REGION to the region that the bucket is in",
         FailureKind::NoBucket => "look at the name; taskloom makes no buckets",

@@ -45,6 +45,8 @@ const SIGNS: [(FailureKind, &[&str]); 7] = [
             "AuthenticationFailed",
             "401 Unauthorized",
             "no credentials",
+            "token request",
+            "Account must be specified",
             "InvalidAuthenticationInfo",
             "NoAuthenticationInformation",
         ],
@@ -83,7 +85,9 @@ fn words_of(text: &str) -> String {
                 message.and_then(|message| Some(format!(": {}", message.lines().next()?))).unwrap_or_default();
             format!("{status}{code}{message}")
         }
-        _ => without_queries(text),
+        _ => without_queries(
+            text.strip_prefix("Generic ").and_then(|rest| rest.split_once(" error: ")).map_or(text, |(_, rest)| rest),
+        ),
     }
 }
 
@@ -111,6 +115,37 @@ mod tests {
         assert_eq!(
             (denied.kind, denied.to_string().as_str()),
             (FailureKind::Denied, "403 Forbidden, AccessDenied: Access Denied")
+        );
+    }
+
+    #[test]
+    fn each_usual_mistake_is_known_by_what_is_said() {
+        let status = |status: &str, code: &str| {
+            format!(
+                "Server returned non-2xx status code: {status}: <Error><Code>{code}</Code><Message>m</Message></Error>"
+            )
+        };
+        for (text, kind) in [
+            ("Generic S3 error: no credentials of AWS: none are set".to_owned(), FailureKind::Credentials),
+            (status("403 Forbidden", "InvalidAccessKeyId"), FailureKind::Credentials),
+            (status("400 Bad Request", "ExpiredToken"), FailureKind::Credentials),
+            (status("403 Forbidden", "AccessDenied"), FailureKind::Denied),
+            (status("403 Forbidden", "RequestTimeTooSkewed"), FailureKind::Clock),
+            (status("400 Bad Request", "AuthorizationHeaderMalformed"), FailureKind::Region),
+            (status("301 Moved Permanently", "PermanentRedirect"), FailureKind::Region),
+            (status("404 Not Found", "NoSuchBucket"), FailureKind::NoBucket),
+            (status("404 Not Found", "ContainerNotFound"), FailureKind::NoBucket),
+            (status("404 Not Found", "NoSuchKey"), FailureKind::Other),
+            (
+                "Error performing GET http://h/x in 1s - HTTP error: error sending request".to_owned(),
+                FailureKind::Unreachable,
+            ),
+        ] {
+            assert_eq!(of(&text).kind, kind, "{text}");
+        }
+        assert_eq!(
+            of("Generic S3 error: no credentials of AWS: none are set").to_string(),
+            "no credentials of AWS: none are set"
         );
     }
 
