@@ -112,7 +112,7 @@ pub enum Error {
         rejected: u64,
     },
     /// A folder that should be a lake is none.
-    #[error("{path} is no lake: expected a folder with _taskloom/commits in it")]
+    #[error("{path} is no lake: expected _taskloom/commits in it")]
     NoLake {
         /// The folder.
         path: PathBuf,

@@ -244,6 +244,9 @@ fn a_process_that_is_killed_leaves_the_bucket_with_the_old_version_or_the_new_on
     let before = restored(&lake(0));
     assert!(run(&second, 0).status().unwrap().success());
     let merged = restored(&lake(0));
+    let commands = lake(0).history().unwrap().into_iter().filter_map(|version| version.author.command);
+    let commands = commands.collect::<Vec<_>>();
+    assert!(commands.len() == 2 && commands.iter().all(|it| it.contains("secret_access_key=…")), "{commands:?}");
     for kill in 1..=15 {
         assert!(run(&first, kill).status().unwrap().success());
         let mut process = run(&second, kill).spawn().unwrap();
