@@ -97,10 +97,11 @@ impl Lake {
             Err(Error::NoLake { .. }) => {}
             other => return other,
         }
-        let names = self.store.top()?;
-        match names.iter().find(|name| *name != OWN) {
-            Some(found) => Err(Error::NotEmpty { path: self.place().to_owned(), found: found.clone() }),
-            None => Ok(()),
+        let Some(found) = self.store.top()?.into_iter().find(|name| name != OWN) else { return Ok(()) };
+        // Somebody may have begun one just now: whoever has files in it has an entry.
+        match self.check() {
+            Err(Error::NoLake { .. }) => Err(Error::NotEmpty { path: self.place().to_owned(), found }),
+            other => other,
         }
     }
 
