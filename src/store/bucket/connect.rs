@@ -40,6 +40,29 @@ fn retry(retry_for: Duration) -> RetryConfig {
     RetryConfig { backoff, max_retries: 100, retry_timeout: retry_for }
 }
 
+/// The builder of a client, with what the environment, the settings and our defaults say. Those of the stores share no trait.
+macro_rules! configured {
+    ($builder:ident, $key:ident, $store:literal, $prefixes:expr, $address:expr, $options:expr) => {{
+        let mut builder = $builder::from_env().with_url($address).with_retry(retry($options.retry_for));
+        for (key, value) in parsed::<$key>(&$options.settings, $store, $prefixes)? {
+            builder = builder.with_config(key, value);
+        }
+        for (key, value) in DEFAULTS {
+            if builder.get_config_value(&$key::Client(key)).is_none() {
+                builder = builder.with_config($key::Client(key), value);
+            }
+        }
+        builder
+    }};
+}
+
+/// Whether plain http was allowed.
+macro_rules! allowed {
+    ($builder:ident, $key:ident) => {
+        $builder.get_config_value(&$key::Client(ClientConfigKey::AllowHttp))
+    };
+}
+
 /// Makes the client; sends nothing.
 pub(super) fn connect(address: &str, options: &StoreOptions, observed: &Observed) -> Result<Connected> {
     let place = || address::without_secrets(address);
@@ -60,26 +83,17 @@ pub(super) fn connect(address: &str, options: &StoreOptions, observed: &Observed
         path: place().into(),
         source: StoreFailure::of(&error),
     };
-    let settings = Settings(&options.settings);
     Ok(match scheme {
         ObjectStoreScheme::AmazonS3 => {
-            let mut builder = AmazonS3Builder::from_env().with_url(address).with_retry(retry(options.retry_for));
-            for (key, value) in settings.parsed("S3", ["aws_", ""])? {
-                builder = builder.with_config(key, value);
-            }
-            let client = |key| AmazonS3ConfigKey::Client(key);
-            for (key, value) in DEFAULTS {
-                if builder.get_config_value(&client(key)).is_none() {
-                    builder = builder.with_config(client(key), value);
-                }
-            }
-            let is_plain =
-                builder.get_config_value(&AmazonS3ConfigKey::Endpoint).is_some_and(|at| at.starts_with("http://"));
-            check_plain(is_plain, builder.get_config_value(&client(ClientConfigKey::AllowHttp)), &place())?;
+            let mut builder = configured!(AmazonS3Builder, AmazonS3ConfigKey, "S3", ["aws_", ""], address, options);
+            check_plain(
+                &builder.get_config_value(&AmazonS3ConfigKey::Endpoint),
+                &allowed!(builder, AmazonS3ConfigKey),
+                &place(),
+            )?;
             let has_keys = builder.get_config_value(&AmazonS3ConfigKey::AccessKeyId).is_some();
-            if !has_keys
-                && builder.get_config_value(&AmazonS3ConfigKey::SkipSignature).is_none_or(|skips| skips != "true")
-            {
+            let skips = builder.get_config_value(&AmazonS3ConfigKey::SkipSignature);
+            if !has_keys && skips.is_none_or(|skips| skips != "true") {
                 builder = builder.with_credentials(Arc::new(Credentials::new()));
             }
             let region = builder.get_config_value(&AmazonS3ConfigKey::Region).unwrap_or_else(|| "us-east-1".to_owned());
@@ -89,33 +103,26 @@ pub(super) fn connect(address: &str, options: &StoreOptions, observed: &Observed
             Connected { objects: Arc::clone(&store) as _, parts: store, unfinished, root }
         }
         ObjectStoreScheme::GoogleCloudStorage => {
-            let mut builder =
-                GoogleCloudStorageBuilder::from_env().with_url(address).with_retry(retry(options.retry_for));
-            for (key, value) in settings.parsed("Google Cloud Storage", ["google_", ""])? {
-                builder = builder.with_config(key, value);
-            }
-            for (key, value) in DEFAULTS {
-                if builder.get_config_value(&GoogleConfigKey::Client(key)).is_none() {
-                    builder = builder.with_config(GoogleConfigKey::Client(key), value);
-                }
-            }
+            let prefixes = ["google_", ""];
+            let builder = configured!(
+                GoogleCloudStorageBuilder,
+                GoogleConfigKey,
+                "Google Cloud Storage",
+                prefixes,
+                address,
+                options
+            );
             let store = Arc::new(builder.with_http_connector(observed.clone()).build().map_err(failed)?);
             Connected { objects: Arc::clone(&store) as _, parts: store, unfinished: None, root }
         }
         ObjectStoreScheme::MicrosoftAzure => {
-            let mut builder = MicrosoftAzureBuilder::from_env().with_url(address).with_retry(retry(options.retry_for));
-            for (key, value) in settings.parsed("Azure", ["azure_", "azure_storage_"])? {
-                builder = builder.with_config(key, value);
-            }
-            let client = |key| AzureConfigKey::Client(key);
-            for (key, value) in DEFAULTS {
-                if builder.get_config_value(&client(key)).is_none() {
-                    builder = builder.with_config(client(key), value);
-                }
-            }
-            let is_plain =
-                builder.get_config_value(&AzureConfigKey::Endpoint).is_some_and(|at| at.starts_with("http://"));
-            check_plain(is_plain, builder.get_config_value(&client(ClientConfigKey::AllowHttp)), &place())?;
+            let prefixes = ["azure_", "azure_storage_"];
+            let builder = configured!(MicrosoftAzureBuilder, AzureConfigKey, "Azure", prefixes, address, options);
+            check_plain(
+                &builder.get_config_value(&AzureConfigKey::Endpoint),
+                &allowed!(builder, AzureConfigKey),
+                &place(),
+            )?;
             let store = Arc::new(builder.with_http_connector(observed.clone()).build().map_err(failed)?);
             Connected { objects: Arc::clone(&store) as _, parts: store, unfinished: None, root }
         }
@@ -126,36 +133,25 @@ pub(super) fn connect(address: &str, options: &StoreOptions, observed: &Observed
 const DEFAULTS: [(ClientConfigKey, &str); 2] =
     [(ClientConfigKey::Timeout, TIMEOUT), (ClientConfigKey::ConnectTimeout, CONNECT_TIMEOUT)];
 
-fn check_plain(is_plain: bool, allowed: Option<String>, place: &str) -> Result<()> {
-    if !is_plain || allowed.is_some_and(|allowed| allowed == "true") {
+fn check_plain(endpoint: &Option<String>, allowed: &Option<String>, place: &str) -> Result<()> {
+    let is_plain = endpoint.as_ref().is_some_and(|endpoint| endpoint.starts_with("http://"));
+    if !is_plain || allowed.as_ref().is_some_and(|allowed| allowed == "true") {
         return Ok(());
     }
-    let source = StoreFailure::new(
-        FailureKind::PlainHttp,
-        "its endpoint is plain http, which sends what is stored in the clear",
-    );
+    let words = "its endpoint is plain http, which sends what is stored in the clear";
+    let source = StoreFailure::new(FailureKind::PlainHttp, words);
     Err(Error::Store { action: "connect to", path: place.into(), source })
 }
 
-/// What people set of a store.
-struct Settings<'s>(&'s [(String, String)]);
-
-impl Settings<'_> {
-    /// By the keys of one store; a key may leave out what all keys of the store begin with.
-    fn parsed<K: FromStr>(&self, store: &str, prefixes: [&str; 2]) -> Result<Vec<(K, String)>> {
-        let parse = |(key, value): &(String, String)| {
-            let key = key.to_ascii_lowercase();
-            let found =
-                prefixes.iter().find_map(|prefix| format!("{prefix}{key}").parse().ok()).or_else(|| key.parse().ok());
-            let expected =
-                || format!("a setting of {store} as object_store names it, such as {}", prefixes[0].to_owned() + "…");
-            let found = found.ok_or_else(|| Error::Usage {
-                setting: "--store-option",
-                expected: expected(),
-                found: key.clone(),
-            });
-            Ok((found?, value.clone()))
-        };
-        self.0.iter().map(parse).collect()
-    }
+/// What people set of a store, by its keys; a key may leave out what all keys of the store begin with.
+fn parsed<K: FromStr>(settings: &[(String, String)], store: &str, prefixes: [&str; 2]) -> Result<Vec<(K, String)>> {
+    let parse = |(key, value): &(String, String)| {
+        let key = key.to_ascii_lowercase();
+        let found =
+            prefixes.iter().find_map(|prefix| format!("{prefix}{key}").parse().ok()).or_else(|| key.parse().ok());
+        let expected = || format!("a setting of {store} as object_store names it");
+        let unknown = || Error::Usage { setting: "--store-option", expected: expected(), found: key.clone() };
+        Ok((found.ok_or_else(unknown)?, value.clone()))
+    };
+    settings.iter().map(parse).collect()
 }

@@ -128,11 +128,26 @@ impl BucketStore {
         self.handle.block_on(request)
     }
 
-    fn put_as(&self, path: &str, bytes: &[u8], mode: PutMode) -> Result<object_store::Result<()>> {
-        let at = self.path(path)?;
+    /// A request that puts a file.
+    fn request(
+        &self,
+        path: &str,
+        bytes: &[u8],
+        mode: PutMode,
+    ) -> Result<impl Future<Output = object_store::Result<()>>> {
+        let (objects, at) = (Arc::clone(&self.objects), self.path(path)?);
         let payload = PutPayload::from(Bytes::copy_from_slice(bytes));
         let options = PutOptions { mode, ..PutOptions::default() };
-        Ok(self.wait(self.objects.put_opts(&at, payload, options)).map(drop))
+        Ok(async move { objects.put_opts(&at, payload, options).await.map(drop) })
+    }
+
+    /// How putting a file that must not be there ended. Behind any failure an attempt may stand that took place unheard.
+    fn put_of(&self, path: &str, result: object_store::Result<()>) -> Put {
+        match result {
+            Ok(()) => Put::Done,
+            Err(object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. }) => Put::Exists,
+            Err(error) => Put::Unknown(self.failed("write", path)(error)),
+        }
     }
 
     fn listed(&self, folder: &str, found: ObjectMeta) -> Option<Listed> {
@@ -216,7 +231,7 @@ impl Store for BucketStore {
     }
 
     fn replace(&self, path: &str, bytes: &[u8]) -> Result<()> {
-        self.put_as(path, bytes, PutMode::Overwrite)?.map_err(self.failed("write", path))
+        self.wait(self.request(path, bytes, PutMode::Overwrite)?).map_err(self.failed("write", path))
     }
 
     fn put_private(&self, path: &str, from: &mut dyn Read) -> Result<()> {
@@ -246,33 +261,15 @@ impl Store for BucketStore {
     }
 
     fn put_if_absent(&self, path: &str, bytes: &[u8]) -> Result<Put> {
-        Ok(match self.put_as(path, bytes, PutMode::Create)? {
-            Ok(()) => Put::Done,
-            Err(object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. }) => Put::Exists,
-            Err(error) => {
-                let failure = StoreFailure::of(&error);
-                let is_refused =
-                    matches!(failure.kind, FailureKind::Credentials | FailureKind::Denied | FailureKind::NoBucket);
-                let failed = Error::Store { action: "write", path: self.place.join(path), source: failure };
-                // What the store refuses to hear of is not done, nor will it be.
-                if is_refused { return Err(failed) } else { Put::Unknown(failed) }
-            }
-        })
+        let result = self.wait(self.request(path, bytes, PutMode::Create)?);
+        Ok(self.put_of(path, result))
     }
 
     fn put_each_if_absent(&self, files: &[(String, Vec<u8>)]) -> Result<Vec<Put>> {
-        std::thread::scope(|scope| {
-            let mut puts = Vec::with_capacity(files.len());
-            for some in files.chunks(REQUESTS_AT_A_TIME) {
-                let some = some.iter().map(|(path, bytes)| scope.spawn(|| self.put_if_absent(path, bytes)));
-                let some = some.collect::<Vec<_>>();
-                for put in some {
-                    let panicked = |_| Err(Error::Bug { place: "store::bucket", found: "a panic".to_owned() });
-                    puts.push(put.join().unwrap_or_else(panicked)?);
-                }
-            }
-            Ok(puts)
-        })
+        let requests = files.iter().map(|(path, bytes)| self.request(path, bytes, PutMode::Create));
+        let requests = requests.collect::<Result<Vec<_>>>()?;
+        let results = self.wait(stream::iter(requests).buffered(REQUESTS_AT_A_TIME).collect::<Vec<_>>());
+        Ok(files.iter().zip(results).map(|((path, _), result)| self.put_of(path, result)).collect())
     }
 
     fn get(&self, path: &str) -> Result<Option<Vec<u8>>> {
