@@ -70,6 +70,9 @@ fn what_was_put_is_got_listed_and_deleted() {
         store.delete("a/b=1/x").unwrap();
         store.delete("never/was").unwrap();
         assert_eq!(paths(store, "a"), ["a/b=1/y", "a/b=10/x"]);
+        store.delete_each(&["a/b=1/y", "never/was", "a/b=10/x"].map(str::to_owned)).unwrap();
+        store.delete_each(&[]).unwrap();
+        assert_eq!(paths(store, ""), ["ab/x", "z"]);
     });
 }
 

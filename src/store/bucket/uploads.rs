@@ -36,6 +36,7 @@ struct State {
 pub(super) struct Upload {
     shared: Arc<Shared>,
     path: String,
+    has_ended: bool,
 }
 
 impl Uploads {
@@ -55,7 +56,7 @@ impl Uploads {
         }
         state.under_way.insert(path.to_owned(), bytes);
         state.bytes += bytes;
-        Ok(Upload { shared: Arc::clone(&self.shared), path: path.to_owned() })
+        Ok(Upload { shared: Arc::clone(&self.shared), path: path.to_owned(), has_ended: false })
     }
 
     /// Waits until nothing is on its way. Fails if something went wrong with any since this was asked last.
@@ -77,8 +78,13 @@ impl Uploads {
 
 impl Upload {
     /// What became of it.
-    pub(super) fn end(self, result: Result<()>) {
+    pub(super) fn end(mut self, result: Result<()>) {
+        self.has_ended = true;
         let Err(error) = result else { return };
+        self.fail(error);
+    }
+
+    fn fail(&self, error: Error) {
         let mut state = self.shared.state();
         state.uncertain.insert(self.path.clone());
         state.failed.get_or_insert(error);
@@ -87,6 +93,10 @@ impl Upload {
 
 impl Drop for Upload {
     fn drop(&mut self) {
+        if !self.has_ended {
+            let found = format!("the upload of {} went without an end", self.path);
+            self.fail(Error::Bug { place: "store::bucket", found });
+        }
         let mut state = self.shared.state();
         state.bytes -= state.under_way.remove(&self.path).unwrap_or_default();
         drop(state);
@@ -101,5 +111,22 @@ impl Shared {
 
     fn wait_while(&self, condition: impl FnMut(&mut State) -> bool) -> MutexGuard<'_, State> {
         self.ended.wait_while(self.state(), condition).unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_goes_wrong_is_told_once_and_one_that_vanishes_went_wrong() {
+        let uploads = Uploads::within(10);
+        uploads.begin("good", 5).unwrap().end(Ok(()));
+        uploads.finish().unwrap();
+        // One that is too large for all of the room goes alone.
+        drop(uploads.begin("vanished", 20).unwrap());
+        assert!(matches!(uploads.begin("next", 1), Err(Error::Bug { .. })));
+        uploads.finish().unwrap();
+        assert!(uploads.is_uncertain("vanished") && !uploads.is_uncertain("good"));
     }
 }
