@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use serde::Serialize;
 
 use super::lake::{self, AtArgs};
 use super::place::PlaceArgs;
@@ -25,6 +26,19 @@ pub(super) struct RestoreArgs {
     out: Option<PathBuf>,
     #[command(flatten)]
     at: AtArgs,
+    /// Print what was restored as JSON
+    #[arg(long, requires = "out")]
+    json: bool,
+}
+
+/// What was restored.
+#[derive(Debug, Serialize)]
+struct Restored {
+    version: u64,
+    tasks: u64,
+    /// Requests that were made of the lake's store, each attempt counted; of a lake in a bucket.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    store_requests: Option<u64>,
 }
 
 /// Finish what a killed run left: publish what it committed, remove what it did not.
@@ -42,9 +56,15 @@ pub(super) struct RecoverArgs {
 pub(super) fn restore(args: &RestoreArgs) -> Result<u8> {
     let lake = args.place.open()?;
     let state = args.at.state_of(&lake)?;
-    super::write_whole(args.out.as_deref(), |out| restore_state(&lake, &state, out).map(|_| ()))?;
-    if let Some(store_requests) = lake.store().requests() {
-        tracing::info!(store_requests, "restored");
+    let mut tasks = 0;
+    super::write_whole(args.out.as_deref(), |out| {
+        tasks = restore_state(&lake, &state, out)?;
+        Ok(())
+    })?;
+    let restored = Restored { version: state.version, tasks, store_requests: lake.store().requests() };
+    tracing::info!(?restored, "done");
+    if args.json {
+        super::print(&super::as_json(&restored)?)?;
     }
     Ok(0)
 }

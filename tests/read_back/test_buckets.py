@@ -97,6 +97,8 @@ def test_it_is_read_through_delta_lake(endpoint, texts, engine, tmp_path):
 def test_every_command_takes_the_address(endpoint, texts, tmp_path):
     restored = [json.loads(line) for line in taskloom("restore", LAKE).splitlines()]
     assert {task["task_id"]: task["threads"][0]["turns"][0]["messages"][0]["content"]["text"] for task in restored} == texts
+    again = json.loads(taskloom("restore", LAKE, "--out", tmp_path / "tasks.ndjson", "--json"))
+    assert (again["version"], again["tasks"]) == (3, len(texts)) and again["store_requests"] > 0
     for flags in [[], ["--deep"]]:
         verified = json.loads(taskloom("verify", LAKE, "--json", *flags))
         assert verified["findings"] == [] and verified["store_requests"] > 0
