@@ -94,7 +94,8 @@ BLOCKS = [block for page in PAGES for block in blocks_of(page)]
 
 
 def test_every_block_is_of_a_kind_that_is_looked_at():
-    assert {block.language for block in BLOCKS} == {"sql", "python", "sh", "text"}
+    assert {block.language for block in BLOCKS} == {"sql", "python", "sh", "text", "json"}
+    assert all(json.loads(block.code) for block in BLOCKS if block.language == "json")
 
 
 # Blocks of SQL and Python.
