@@ -140,7 +140,9 @@ fn commands_that_do_not_exist_are_noticed() {
     {
         assert_eq!(wrong(right), None, "{right}");
     }
-    for bad in ["taskloom weave", "taskloom flatten --outt b", "taskloom restore lake --overwrite", "cargo run -- demoo"] {
+    for bad in
+        ["taskloom weave", "taskloom flatten --outt b", "taskloom restore lake --overwrite", "cargo run -- demoo"]
+    {
         assert!(wrong(bad).is_some(), "{bad}");
     }
 }
