@@ -10,11 +10,13 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use super::Lake;
+use super::running::is_named_by_a_run;
 use super::state::State;
 use crate::error::{Error, Result};
 use crate::progress::Progress;
 use crate::store::address::check_path;
 use crate::store::{LocalStore, Store, with_readers};
+use crate::table::Table;
 
 /// What tells that a folder is a checkout, and of which version. Its name is one that readers of folders pass by.
 const NOTE: &str = "_checkout.json";
@@ -60,8 +62,8 @@ impl Lake {
 
     /// The same in a store, file by file. What tells of which version it is comes last; until then it says that it is not whole.
     pub fn checkout_into(&self, state: &State, to: &dyn Store, progress: &Progress) -> Result<CheckedOut> {
-        if to.place().starts_with(self.place()) {
-            let (expected, found) = ("a place outside of the lake".to_owned(), to.place().display().to_string());
+        if to.place().starts_with(self.place()) || self.place().starts_with(to.place()) {
+            let (expected, found) = ("a place beside the lake".to_owned(), to.place().display().to_string());
             return Err(Error::Usage { setting: "DIR", expected, found });
         }
         let there = to.top()?;
@@ -77,7 +79,8 @@ impl Lake {
         let wanted = state.parts.values().flat_map(|part| part.files.keys().map(|table| part.path(table)));
         let wanted = wanted.collect::<HashSet<_>>();
         let mut others = to.paths("")?;
-        others.retain(|path| path != NOTE && !wanted.contains(path));
+        // Only what an earlier checkout brought: whatever else came there since is somebody's.
+        others.retain(|path| is_data(path) && !wanted.contains(path));
         to.delete_each(&others)?;
         to.replace(NOTE, &done.note()?)?;
         Ok(done)
@@ -142,6 +145,12 @@ impl Lake {
     fn bytes_of(&self, path: &str) -> Result<Vec<u8>> {
         self.store().get(path)?.ok_or_else(|| Error::NoFile { path: self.place().join(path) })
     }
+}
+
+/// Whether a file lies, and is called, as only a data file of a table is.
+fn is_data(path: &str) -> bool {
+    let (table, rest) = path.split_once('/').unwrap_or_default();
+    Table::named(table).is_some() && rest.rsplit('/').next().is_some_and(is_named_by_a_run)
 }
 
 impl CheckedOut {

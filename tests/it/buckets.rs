@@ -76,7 +76,15 @@ fn a_lake_in_a_bucket_is_written_merged_read_verified_and_vacuumed() {
     let options = StoreOptions { settings: server.settings(), ..StoreOptions::default() };
     let there = open(Path::new("s3://bucket/plain"), &options).unwrap();
     for version in [1, 2] {
+        // What somebody put beside an earlier one stays.
+        let beside =
+            if version == 2 { vec!["other/lake/tasks/part-0123456789abcdef-000000.parquet", "notes"] } else { vec![] };
+        beside.iter().for_each(|path| there.replace(path, b"somebody's").unwrap());
         local.checkout_into(&local.state_at(version).unwrap(), &*there, &progress).unwrap();
+    }
+    for path in ["other/lake/tasks/part-0123456789abcdef-000000.parquet", "notes"] {
+        assert!(there.get(path).unwrap().is_some(), "{path}");
+        there.delete(path).unwrap();
     }
     let in_folder = open(&plain, &options).unwrap().paths("").unwrap();
     assert_eq!(in_folder.len() as u64, done.files + 1);

@@ -63,8 +63,7 @@ impl CredentialProvider for Credentials {
     async fn get_credential(&self) -> object_store::Result<Arc<AwsCredential>> {
         // Held while new ones are fetched: all wait for the one who does it.
         let mut found = self.found.lock().await;
-        if let Some((known, credential)) = found.as_ref().filter(|(known, _)| known.is_valid()) {
-            tracing::trace!(expires = ?known.expires_in.is_some(), "known credentials");
+        if let Some((_, credential)) = found.as_ref().filter(|(known, _)| known.is_valid()) {
             return Ok(Arc::clone(credential));
         }
         let new = self.find().await.map_err(|error| object_store::Error::Generic {
@@ -122,7 +121,8 @@ impl HttpSend for Requests {
             None => {
                 let _ = rustls::crypto::ring::default_provider().install_default();
                 let client = reqwest::Client::builder().connect_timeout(CONNECT_TIMEOUT).timeout(TIMEOUT).build();
-                self.client.get_or_init(|| client.unwrap_or_default())
+                let client = client.map_err(failed)?;
+                self.client.get_or_init(|| client)
             }
         };
         let request = request.try_into().map_err(failed)?;
