@@ -24,10 +24,10 @@ pub enum Fault {
 
 type Hook = dyn Fn(&'static str, &str) -> Fault + Send + Sync;
 
-/// A store in memory that asks before each operation.
+/// A store that asks before each operation.
 #[derive(Clone)]
 pub struct Faulty {
-    files: MemoryStore,
+    files: Arc<dyn Store>,
     hook: Arc<Hook>,
     own: Arc<Mutex<Own>>,
     holds_are_trusted: bool,
@@ -41,9 +41,14 @@ struct Own {
 }
 
 impl Faulty {
-    /// Asks `hook`, with the operation's name and path, before each operation on these files. The hook may wait.
+    /// Asks `hook`, with the operation's name and path, before each operation on these files in memory. The hook may wait.
     pub fn new(files: &MemoryStore, hook: impl Fn(&'static str, &str) -> Fault + Send + Sync + 'static) -> Faulty {
-        Faulty { files: files.clone(), hook: Arc::new(hook), own: Arc::default(), holds_are_trusted: true }
+        Faulty::on(Arc::new(files.clone()), hook)
+    }
+
+    /// The same for the files of any store.
+    pub fn on(files: Arc<dyn Store>, hook: impl Fn(&'static str, &str) -> Fault + Send + Sync + 'static) -> Faulty {
+        Faulty { files, hook: Arc::new(hook), own: Arc::default(), holds_are_trusted: true }
     }
 
     /// The same, where nobody can tell who lives: every holder looks dead, as if its time had run out while it was paused.

@@ -22,7 +22,7 @@ use crate::stores::{input, run_on};
 const ADDRESS: &str = "s3://bucket/some/lake";
 
 /// A store that does not give up.
-fn store(server: &StandIn) -> Arc<dyn Store> {
+pub fn store(server: &StandIn) -> Arc<dyn Store> {
     store_with(server, Duration::from_secs(60))
 }
 
