@@ -20,6 +20,7 @@ mod running;
 mod snapshot;
 mod state;
 mod tag;
+mod transaction;
 mod vacuum;
 
 use std::collections::BTreeSet;
@@ -35,6 +36,7 @@ pub use record::{Author, Counts, Record, RemovedPart};
 pub use recover::Recovered;
 pub use running::Running;
 pub use state::State;
+pub use transaction::{Ended, Transaction};
 pub use vacuum::{VacuumOptions, Vacuumed};
 
 use crate::error::{Error, Result};

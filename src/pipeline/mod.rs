@@ -15,15 +15,14 @@ use std::time::Instant;
 use crate::config::RunConfig;
 use crate::error::{Error, Result};
 use crate::file::Encoding;
-use crate::lake::{Counts, Lake, Running, State};
-use crate::part::{Ledger, PartEntry, PartWriter};
+use crate::lake::{Counts, Ended, State, Transaction};
+use crate::part::{PartEntry, PartWriter};
 use crate::progress::{Progress, Stage};
 use crate::report::Report;
 use crate::source::{Opening, Tail};
 use crate::store::Store;
 use crate::table::catalog::{delivery_tasks, tasks};
 
-use commit::Put;
 use coordinator::{Coordinator, Produced, Tools};
 use scratch::Scratch;
 use workers::Workers;
@@ -53,12 +52,9 @@ impl Outcome {
 }
 
 /// A run that has its lake.
-struct Run<'r> {
+struct Run<'r, 'l> {
     config: &'r RunConfig,
-    lake: &'r Lake,
-    parent: &'r State,
-    running: &'r mut Running,
-    ledger: &'r Ledger,
+    transaction: &'r mut Transaction<'l>,
     progress: &'r Arc<Progress>,
 }
 
@@ -68,24 +64,13 @@ pub fn run(config: RunConfig, progress: &Arc<Progress>) -> Result<Outcome> {
     progress.expect(config.source.size());
     let lake = &config.lake;
     lake.check_place()?;
-    let finished_versions = lake.finish_publishing()?;
-    if finished_versions > 0 {
-        tracing::info!(finished_versions, "finished what an earlier run left");
-    }
-    let parent = lake.state()?;
-    check_parent(&config, &parent)?;
-    let mut running = lake.begin(&parent, &config.author)?;
-    let name = running.name().to_owned();
-    tracing::info!(run = name, lake = %lake.place().display(), threads = config.threads, "starting");
-    let ledger = Ledger::default();
-    let run = Run { config: &config, lake, parent: &parent, running: &mut running, ledger: &ledger, progress };
-    let ended = run.execute();
-    let is_over = !matches!(&ended, Err(Error::Unknown { .. } | Error::Committed { .. }));
-    if is_over && ledger.take_back(&**lake.store()).is_ok() {
-        // An entry that can't be removed, or has to stay because a file can't, is looked after by the next run.
-        let _ = running.end(lake);
-    }
-    let mut ended = ended?;
+    let mut name = String::new();
+    let check = |parent: &State| check_parent(&config, parent);
+    let mut ended = lake.transact(&config.author, check, |transaction| {
+        name = transaction.name().to_owned();
+        tracing::info!(run = name, lake = %lake.place().display(), threads = config.threads, "starting");
+        Run { config: &config, transaction, progress }.execute()
+    })?;
     let (Outcome::Committed(report) | Outcome::NothingNew(report)) = &mut ended else { return Ok(ended) };
     report.store_requests = lake.store().requests();
     report.seconds = started.elapsed().as_secs_f64();
@@ -135,26 +120,26 @@ fn in_words(words: &[String]) -> String {
     if words.is_empty() { "none".to_owned() } else { format!("`{}`", words.join("`, `")) }
 }
 
-impl Run<'_> {
+impl Run<'_, '_> {
     fn execute(self) -> Result<Outcome> {
         // Who merges goes on behind whatever another commits; who replaces all would only throw it away.
-        if let Some(earlier) = self.running.behind().filter(|_| self.config.is_overwrite) {
-            return Err(Error::LakeBusy { path: self.lake.place().to_owned(), holder: Some(earlier.to_owned()) });
+        if let Some(earlier) = self.transaction.behind().filter(|_| self.config.is_overwrite) {
+            let path = self.transaction.lake().place().to_owned();
+            return Err(Error::LakeBusy { path, holder: Some(earlier.to_owned()) });
         }
         let workers = Workers::start(self.config.threads)?;
         let encoding = Encoding { compression_level: self.config.compression_level };
-        let (store, prefix) = (self.lake.store(), self.running.prefix());
-        let writer = PartWriter::new(store, prefix, encoding, workers.pool(), self.ledger);
+        let writer = self.transaction.writer(encoding, workers.pool());
         self.write(&workers, writer)
     }
 
     fn write(self, workers: &Workers, writer: PartWriter) -> Result<Outcome> {
-        let config = self.config;
-        let scratch = Scratch::of(config.work_dir.as_deref(), self.lake.place())?;
+        let (config, lake) = (self.config, self.transaction.lake());
+        let scratch = Scratch::of(config.work_dir.as_deref(), lake.place())?;
         let opening = Opening {
             work_dir: scratch.path(),
-            lake: self.lake.store().folder(),
-            committed: self.parent.spool.as_deref(),
+            lake: lake.store().folder(),
+            committed: self.transaction.parent().spool.as_deref(),
             held_bytes: config.memory.block_bytes(),
             is_alone: workers.are_alone(),
         };
@@ -167,28 +152,27 @@ impl Run<'_> {
 
     fn commit(mut self, produced: Produced, writer: &PartWriter) -> Result<Outcome> {
         let Produced { mut parts, mut report, rejects, tail } = produced;
-        let (store, name) = (&**self.lake.store(), self.running.name().to_owned());
+        let (lake, name) = (self.transaction.lake(), self.transaction.name().to_owned());
+        let store = &**lake.store();
         report.run = name.clone();
         report.rejects_file = rejects.publish(store, &format!("_taskloom/rejects/{name}.ndjson"))?;
         check_rejects(self.config, &report)?;
         check_count(&report, &parts, tail.as_deref())?;
-        let replaces_all = self.config.is_overwrite || self.parent.parts.is_empty();
-        if replaces_all && would_empty(self.parent, &parts) {
+        let parent = self.transaction.parent();
+        let replaces_all = self.config.is_overwrite || parent.parts.is_empty();
+        if replaces_all && would_empty(parent, &parts) {
             if let Some(tail) = tail {
                 // Who went on with it would only come here again.
                 put_away(tail, store, &name)?;
             }
-            return Err(Error::NothingToOverwriteWith {
-                path: self.lake.place().to_owned(),
-                rejected: report.rejected,
-            });
+            return Err(Error::NothingToOverwriteWith { path: lake.place().to_owned(), rejected: report.rejected });
         }
         self.progress.enter(Stage::Committing);
         if replaces_all {
             parts.extend(writer.write_empty()?);
         }
         let ended = self.put(&parts, &mut report, writer, tail.as_deref())?;
-        if let Put::Conflict(version) = ended {
+        if let Ended::Conflict(version) = ended {
             return Ok(Outcome::Conflict { version });
         }
         if let Some(tail) = tail {
@@ -196,7 +180,7 @@ impl Run<'_> {
             report.raw_file = put_away(tail, store, &name).map_err(|cause| Error::committed(report.version, cause))?;
         }
         let report = Box::new(report);
-        Ok(if matches!(ended, Put::Nothing) { Outcome::NothingNew(report) } else { Outcome::Committed(report) })
+        Ok(if let Ended::Nothing(_) = ended { Outcome::NothingNew(report) } else { Outcome::Committed(report) })
     }
 }
 

@@ -1,0 +1,136 @@
+//! A change of a lake from its beginning to its end: whatever is to become a version goes through here.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use super::commit::{Change, CommitOutcome};
+use super::running::Running;
+use super::state::State;
+use super::{Author, Lake};
+use crate::error::{Error, Result};
+use crate::file::Encoding;
+use crate::part::{Ledger, PartWriter};
+use crate::progress::Progress;
+
+/// A writer's stay in a lake.
+#[derive(Debug)]
+pub struct Transaction<'l> {
+    lake: &'l Lake,
+    parent: State,
+    running: Running,
+    ledger: Ledger,
+}
+
+/// How a transaction ended that did not fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// It is this version.
+    Committed(u64),
+    /// There was nothing to commit on top of this version.
+    Nothing(u64),
+    /// Another run committed the version that it would have been, and it may not follow.
+    Conflict(u64),
+}
+
+impl Lake {
+    /// Begins on the newest version, if `check` has nothing against that one, and does what is asked. Whatever was written and did not
+    /// become data is gone when this returns, unless nobody can tell whether it did.
+    pub fn transact<T>(
+        &self,
+        author: &Author,
+        check: impl FnOnce(&State) -> Result<()>,
+        act: impl FnOnce(&mut Transaction<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let finished_versions = self.finish_publishing()?;
+        if finished_versions > 0 {
+            tracing::info!(finished_versions, "finished what an earlier run left");
+        }
+        let parent = self.state()?;
+        check(&parent)?;
+        let running = self.begin(&parent, author)?;
+        let mut transaction = Transaction { lake: self, parent, running, ledger: Ledger::default() };
+        let ended = act(&mut transaction);
+        let is_over = !matches!(&ended, Err(Error::Unknown { .. } | Error::Committed { .. }));
+        if is_over && transaction.ledger.take_back(&**self.store()).is_ok() {
+            // An entry that can't be removed, or has to stay because a file can't, is looked after by the next run.
+            let _ = transaction.running.end(self);
+        }
+        ended
+    }
+}
+
+impl<'l> Transaction<'l> {
+    /// The version that it began on.
+    pub fn parent(&self) -> &State {
+        &self.parent
+    }
+
+    /// The lake.
+    pub fn lake(&self) -> &'l Lake {
+        self.lake
+    }
+
+    /// The run's name.
+    pub fn name(&self) -> &str {
+        self.running.name()
+    }
+
+    /// Another run that began earlier and is writing, in words.
+    pub fn behind(&self) -> Option<&str> {
+        self.running.behind()
+    }
+
+    /// Writes its parts, with the threads of this pool.
+    pub fn writer(&self, encoding: Encoding, pool: &Arc<rayon::ThreadPool>) -> PartWriter {
+        PartWriter::new(self.lake.store(), self.running.prefix(), encoding, pool, &self.ledger)
+    }
+
+    /// Commits what `make` makes of the newest version, which is told how often that was tried before. Where others commit meanwhile it is
+    /// made anew on top of that, at most `retries` times and only where `may_follow` allows it.
+    pub fn commit(
+        &mut self,
+        retries: u32,
+        progress: &Progress,
+        may_follow: impl Fn(&State) -> bool,
+        mut make: impl FnMut(&State, u32) -> Result<Option<Change>>,
+    ) -> Result<Ended> {
+        let mut parent = self.parent.clone();
+        for attempt in 0.. {
+            let conflict = match make(&parent, attempt) {
+                Ok(None) => return Ok(Ended::Nothing(parent.version)),
+                Ok(Some(change)) => match self.put(&parent, change, progress)? {
+                    CommitOutcome::Committed(version) => return Ok(Ended::Committed(version)),
+                    CommitOutcome::Unknown { version, cause } => return Err(Error::unknown(version, cause)),
+                    CommitOutcome::Conflict(version) => version,
+                },
+                // Gone behind another's commit: the version that needed it is not the newest any more, or this run was ended.
+                Err(Error::NoFile { .. }) if self.is_overtaken(&parent)? => parent.version + 1,
+                Err(error) => return Err(error),
+            };
+            if attempt >= retries || self.running.is_ended(self.lake)? {
+                return Ok(Ended::Conflict(conflict));
+            }
+            parent = match self.lake.state() {
+                Ok(newer) if may_follow(&newer) => newer,
+                // A newer release may have made it its own meanwhile.
+                Ok(_) | Err(Error::NewLake { .. }) => return Ok(Ended::Conflict(conflict)),
+                Err(error) => return Err(error),
+            };
+        }
+        Err(Error::Bug { place: "lake::transaction", found: "no attempt to commit".to_owned() })
+    }
+
+    fn put(&mut self, parent: &State, change: Change, progress: &Progress) -> Result<CommitOutcome> {
+        let data = change.add.iter().flat_map(|part| part.files.keys().map(|table| part.path(table)));
+        let data = data.collect::<HashSet<_>>();
+        let outcome = self.lake.commit(parent, &mut self.running, change, || progress.check())?;
+        if let CommitOutcome::Committed(_) = outcome {
+            self.ledger.keep(&data);
+        }
+        Ok(outcome)
+    }
+
+    fn is_overtaken(&self, parent: &State) -> Result<bool> {
+        Ok(self.lake.state()?.version > parent.version || self.running.is_ended(self.lake)?)
+    }
+}
