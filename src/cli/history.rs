@@ -1,4 +1,4 @@
-//! `taskloom history` and `taskloom tag`: what was done to a lake, and names for its versions.
+//! `taskloom history`, `taskloom tag` and `taskloom rollback`: what was done to a lake, names for its versions, and an older one again.
 
 use std::fmt::Write as _;
 
@@ -10,7 +10,7 @@ use super::place::PlaceArgs;
 use super::printable;
 use super::summary::grouped;
 use crate::error::Result;
-use crate::lake::Version;
+use crate::lake::{RolledBack, Version};
 
 /// List the versions of a lake, the newest first: when, what, by whom, from what, and what it changed.
 #[derive(Debug, Args)]
@@ -51,6 +51,27 @@ pub(super) struct TagArgs {
     remove: bool,
 }
 
+/// Make an older version the newest one again, as a version of its own.
+///
+/// Every table is as it was then, and scheduled jobs go on from where they were. No file is removed: this too can be rolled back, until
+/// `taskloom vacuum` removes what was replaced.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  taskloom history lake --limit 3
+  taskloom rollback lake --to 41
+  taskloom rollback lake --to before-relabeling")]
+pub(super) struct RollbackArgs {
+    #[command(flatten)]
+    place: PlaceArgs,
+    /// The version, by its number or its name
+    #[arg(long, value_name = "VERSION")]
+    to: String,
+    /// Print what was done as JSON
+    #[arg(long)]
+    json: bool,
+}
+
 pub(super) fn history(args: &HistoryArgs) -> Result<u8> {
     let mut versions = args.place.open()?.history()?;
     versions.reverse();
@@ -69,6 +90,22 @@ pub(super) fn tag(args: &TagArgs) -> Result<u8> {
     } else {
         let at = args.at.as_deref().map(|at| lake.version_of(at)).transpose()?;
         format!("version {} is called {name}\n", lake.tag(name, at, &author)?)
+    };
+    super::print(&text)?;
+    Ok(0)
+}
+
+pub(super) fn rollback(args: &RollbackArgs) -> Result<u8> {
+    let lake = args.place.open()?;
+    let done = lake.rollback(lake.version_of(&args.to)?, &lake::author())?;
+    let RolledBack { to, version, files_added, files_removed } = done;
+    let text = if args.json {
+        super::as_json(&done)?
+    } else if files_added + files_removed == 0 {
+        format!("version {version} is as version {to} was\n")
+    } else {
+        let [came, went] = [files_added, files_removed].map(grouped);
+        format!("version {version} is as version {to} was: {came} files came again, {went} went\n")
     };
     super::print(&text)?;
     Ok(0)

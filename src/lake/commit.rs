@@ -1,6 +1,6 @@
 //! From files that lie in place to a version of all tables: one record, put only if nobody was faster.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::record::{Author, Counts, FORMAT, Record, RemovedPart, seal};
 use super::running::{self, Running};
@@ -38,7 +38,9 @@ pub struct Change {
     /// The oldest version whose files are kept, if that changes.
     pub oldest_version: Option<u64>,
     /// Names of versions that are given, or taken away.
-    pub tags: std::collections::BTreeMap<String, Option<u64>>,
+    pub tags: BTreeMap<String, Option<u64>>,
+    /// How far scheduled jobs have come: those that change. Null for one that is there no more.
+    pub checkpoints: BTreeMap<String, serde_json::Value>,
 }
 
 /// How a commit ended.
@@ -152,7 +154,7 @@ impl Lake {
             add: change.add,
             fetch_began_at: change.fetch_began_at,
             spool: change.spool,
-            checkpoints: Default::default(),
+            checkpoints: change.checkpoints,
             ended: Vec::new(),
             oldest_version: change.oldest_version,
             tags: change.tags,

@@ -33,7 +33,7 @@ pub struct Record {
     pub parent: String,
     /// When it was made, RFC 3339 in UTC, to the millisecond; later than its parent.
     pub created_at: String,
-    /// What was done: `flatten`, `export`, `recover`, `tag` or `vacuum`.
+    /// What was done: `flatten`, `export`, `recover`, `rollback`, `tag` or `vacuum`.
     pub operation: String,
     /// The run that made it: the names of the files that it added begin with its last part.
     pub run: String,
@@ -65,7 +65,7 @@ pub struct Record {
     /// The spool whose pages are in it; of an export.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub spool: Option<String>,
-    /// How far scheduled jobs have come, by job; only those that changed.
+    /// How far scheduled jobs have come, by job; only those that changed. Null for one that is there no more.
     pub checkpoints: BTreeMap<String, serde_json::Value>,
     /// Runs that can't commit any more: whatever they wrote may be removed.
     pub ended: Vec<String>,

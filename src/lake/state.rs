@@ -71,7 +71,12 @@ impl State {
                 None => self.tags.remove(&name),
             };
         }
-        self.checkpoints.extend(record.checkpoints);
+        for (job, checkpoint) in record.checkpoints {
+            match checkpoint {
+                serde_json::Value::Null => self.checkpoints.remove(&job),
+                checkpoint => self.checkpoints.insert(job, checkpoint),
+            };
+        }
         self.tombstones.extend(record.tombstones);
         self.oldest_version = record.oldest_version.unwrap_or(self.oldest_version);
         // A version that is no export leaves a spool that is committed as committed as it was.

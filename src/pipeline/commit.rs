@@ -56,12 +56,7 @@ struct Making<'r> {
 
 impl Making<'_> {
     /// What the run's parts make of a version: all of it, or what they merge to.
-    fn made(
-        &self,
-        parent: &State,
-        attempt: u32,
-        report: &mut Report,
-    ) -> Result<(Vec<RemovedPart>, Vec<PartEntry>)> {
+    fn made(&self, parent: &State, attempt: u32, report: &mut Report) -> Result<(Vec<RemovedPart>, Vec<PartEntry>)> {
         if self.config.is_overwrite || parent.parts.is_empty() {
             return Ok((parent.parts.values().map(RemovedPart::of).collect(), self.parts.to_vec()));
         }

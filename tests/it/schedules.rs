@@ -27,6 +27,8 @@ enum Actor {
     Recovers,
     /// Removes every old version.
     Vacuums,
+    /// Makes the first version the newest again, if it is kept.
+    RollsBack,
     /// Flattens as well, and dies after so many of its steps.
     Dies(PathBuf, usize),
 }
@@ -49,6 +51,10 @@ impl Actor {
                 run_on(&store, input, false).map(|_| End::Committed)
             }
             Actor::Recovers => lake.recover(&Author::default()).map(|_| End::Done),
+            Actor::RollsBack => match lake.rollback(1, &Author::default()) {
+                Ok(_) | Err(Error::VersionGone { .. }) => Ok(End::Done),
+                Err(error) => Err(error),
+            },
             Actor::Vacuums => {
                 let all = VacuumOptions { kept_since: chrono::Utc::now(), is_dry_run: false };
                 lake.vacuum(&all, &Author::default()).map(|_| End::Done)
@@ -334,12 +340,13 @@ fn drawn(mut draw: impl FnMut(usize) -> usize) -> impl FnMut(&[usize], &[usize])
     }
 }
 
-/// Two that write, two that tidy up and one that dies, in an order that is drawn.
+/// Two that write, two that tidy up or roll back, and one that dies, in an order that is drawn.
 fn whoever_meets(open: &dyn Fn() -> Arc<dyn Store>, inputs: &[PathBuf; 3], seed: u64, holds_are_trusted: bool) {
     let [one, two, three] = inputs.clone();
     let mut draw = dice(seed);
     let dies = Actor::Dies(three, draw(60));
-    let actors = [Actor::Writes(one), Actor::Writes(two), Actor::Recovers, Actor::Vacuums, dies];
+    let tidier = if draw(2) == 0 { Actor::Recovers } else { Actor::RollsBack };
+    let actors = [Actor::Writes(one), Actor::Writes(two), tidier, Actor::Vacuums, dies];
     let (ends, _) = meet_in(open, &actors, holds_are_trusted, drawn(draw));
     check(&Lake::on(open()), 1, &actors, &ends, &format!("seed {seed}"));
 }
