@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use parquet::basic::ZstdLevel;
 
-use crate::lake::{Author, Lake};
-use crate::partition::Layout;
+use crate::lake::{Author, Lake, SYNC};
+use crate::partition::{Extent, Layout};
 use crate::source::Source;
 
 /// A run of `flatten` or `export`.
@@ -33,9 +33,42 @@ pub struct RunConfig {
     /// zstd's level.
     pub compression_level: ZstdLevel,
     /// How many rejects a run survives.
-    pub max_rejects: Option<MaxRejects>,
+    pub max_rejects: Option<Limit>,
+    /// Take away what the source, which is walked whole, has no more.
+    pub reconcile: Option<Reconcile>,
+    /// The scheduled job that this is a run of, if it is one.
+    pub job: Option<Job>,
     /// Who runs it, for the lake's history.
     pub author: Author,
+}
+
+/// What a walk went over, so that what it did not bring is gone.
+#[derive(Clone, Debug)]
+pub struct Reconcile {
+    /// Whose tasks.
+    pub extent: Extent,
+    /// Of which statuses; all, where none is named.
+    pub statuses: Vec<String>,
+    /// How many of the lake's tasks in that may go.
+    pub max_removed: Limit,
+}
+
+/// A scheduled job: how far it has come stands in the lake, under its name.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Job {
+    /// Its name.
+    pub name: String,
+    /// What it asks for, without times: whoever asks for something else under this name begins anew.
+    pub asked: serde_json::Value,
+    /// Whether this run walks all that it asks for.
+    pub is_whole: bool,
+}
+
+impl RunConfig {
+    /// What the run is called in the lake's history.
+    pub fn operation(&self) -> &'static str {
+        if self.job.is_some() { SYNC } else { self.source.operation() }
+    }
 }
 
 impl RunConfig {
@@ -53,6 +86,8 @@ impl RunConfig {
             memory: Memory::default(),
             compression_level: ZstdLevel::default(),
             max_rejects: None,
+            reconcile: None,
+            job: None,
             author: Author::here(),
         }
     }
@@ -66,45 +101,45 @@ pub fn all_cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// How many rejects a run survives: judged at its end, before the commit.
+/// How much of something a run survives: judged at its end, before the commit.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum MaxRejects {
+pub enum Limit {
     /// So many.
     Count(u64),
-    /// So many of a hundred tasks read.
+    /// So many of a hundred.
     Percent(f64),
 }
 
-impl MaxRejects {
-    /// Whether so many of so many tasks read are still allowed.
-    pub fn allows(self, rejected: u64, read: u64) -> bool {
+impl Limit {
+    /// Whether so many of all are still allowed.
+    pub fn allows(self, some: u64, all: u64) -> bool {
         match self {
-            MaxRejects::Count(count) => rejected <= count,
-            MaxRejects::Percent(percent) => rejected as f64 * 100.0 <= percent * read as f64,
+            Limit::Count(count) => some <= count,
+            Limit::Percent(percent) => some as f64 * 100.0 <= percent * all as f64,
         }
     }
 }
 
-impl std::fmt::Display for MaxRejects {
+impl std::fmt::Display for Limit {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            MaxRejects::Count(count) => write!(formatter, "{count}"),
-            MaxRejects::Percent(percent) => write!(formatter, "{percent}%"),
+            Limit::Count(count) => write!(formatter, "{count}"),
+            Limit::Percent(percent) => write!(formatter, "{percent}%"),
         }
     }
 }
 
-impl std::str::FromStr for MaxRejects {
+impl std::str::FromStr for Limit {
     type Err = String;
 
-    fn from_str(text: &str) -> Result<MaxRejects, String> {
+    fn from_str(text: &str) -> Result<Limit, String> {
         let expected = || format!("expected a count such as 10 or a percentage such as 0.5%, found `{text}`");
         match text.strip_suffix('%') {
             Some(percent) => {
                 let percent = percent.trim().parse::<f64>().ok().filter(|percent| (0.0..=100.0).contains(percent));
-                percent.map(MaxRejects::Percent).ok_or_else(expected)
+                percent.map(Limit::Percent).ok_or_else(expected)
             }
-            None => text.parse().map(MaxRejects::Count).map_err(|_| expected()),
+            None => text.parse().map(Limit::Count).map_err(|_| expected()),
         }
     }
 }

@@ -224,6 +224,21 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
+    /// A walk did not bring more of what the lake holds than may go.
+    #[error(
+        "{removed} of {of} tasks that {path} holds did not come: expected that at most {allowed} of them are gone. Nothing was \
+         changed; look whether the API answers whole, and with the right key"
+    )]
+    TooManyRemoved {
+        /// The lake.
+        path: PathBuf,
+        /// How many did not come.
+        removed: u64,
+        /// How many should have come.
+        of: u64,
+        /// How many may go.
+        allowed: String,
+    },
     /// Whether the run is committed can't be told.
     #[error(
         "whether version {version} was committed can't be told: its files were left in place, and the next run finds out"

@@ -81,6 +81,9 @@ mod report;
 
 mod pipeline;
 
+#[cfg(feature = "api")]
+mod sync;
+
 // And back.
 mod restore;
 
@@ -101,7 +104,7 @@ mod simulate;
 #[cfg(feature = "cli")]
 pub mod cli;
 
-pub use config::{MaxRejects, Memory, RunConfig};
+pub use config::{Limit, Memory, RunConfig};
 pub use error::{Error, ErrorKind, Result};
 pub use inspect::drift_of;
 pub use lake::{Author, CheckedOut, Fault, Finding, Lake, Recovered, Scope, VacuumOptions, Vacuumed, Version};

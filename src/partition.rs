@@ -3,6 +3,7 @@
 //! Example: project `writing`, batch `a/b`, 2 January 2025 lie in `project=writing/batch=a%2Fb/date=2025-01-02`.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use chrono::{Datelike, NaiveDate};
@@ -91,6 +92,28 @@ pub fn columns(dataset: Dataset) -> &'static [&'static str] {
 
 /// The partition column that is a day; the others are text.
 pub const DATE: &str = "date";
+
+/// Whose tasks are meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// Every project's.
+    All,
+    /// Those of these projects.
+    Projects(BTreeSet<String>),
+    /// Those of these batches.
+    Batches(BTreeSet<String>),
+}
+
+impl Extent {
+    /// Whether the tasks of a partition are meant.
+    pub fn holds(&self, key: &Key) -> bool {
+        match self {
+            Extent::All => true,
+            Extent::Projects(projects) => key.project.as_deref().is_some_and(|project| projects.contains(project)),
+            Extent::Batches(batches) => key.batch.as_deref().is_some_and(|batch| batches.contains(batch)),
+        }
+    }
+}
 
 /// The partition of a row. Only tasks have a batch and a date.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -11,7 +11,7 @@ use clap::Args;
 
 use super::lake;
 use super::voice::Voice;
-use crate::config::{Memory, RunConfig};
+use crate::config::RunConfig;
 use crate::error::{Error, Result};
 use crate::lake::{Lake, VacuumOptions};
 use crate::partition::{DateGrain, Layout};
@@ -47,19 +47,13 @@ pub(super) fn run(args: DemoArgs, voice: Voice) -> Result<u8> {
     let projects = store.project_ids().len();
     let simulator = Simulator::start(Arc::new(store), options(), SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
     say(voice, &format!("{} serves {} tasks of {projects} projects\n\n", simulator.url(), args.tasks))?;
+    let source = Source::Api(Box::new(api(&simulator)?));
     let config = RunConfig {
-        source: Source::Api(Box::new(api(&simulator)?)),
-        lake: Lake::at(&args.out)?,
-        work_dir: None,
         is_overwrite: true,
-        rewrites_unchanged: false,
         conflict_retries: 0,
         layout: Layout { date_grain: DateGrain::Month, ..Layout::default() },
-        threads: crate::config::all_cores(),
-        memory: Memory::default(),
-        compression_level: Default::default(),
-        max_rejects: None,
         author: lake::author(),
+        ..RunConfig::new(source, Lake::at(&args.out)?)
     };
     let made = config.lake.clone();
     lake::make(config, false, voice)?;
@@ -103,6 +97,7 @@ fn api(simulator: &Simulator) -> Result<ApiConfig> {
         keeps_raw: false,
         allows_count_mismatch: false,
         allows_absent_tasks: false,
+        job: None,
     })
 }
 

@@ -1,21 +1,24 @@
 //! `taskloom export`.
 
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::PathBuf;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use clap::{ArgGroup, Args};
 use serde_json::json;
 use url::Url;
 
+use super::api::{ApiArgs, text_of, usage};
 use super::lake::LakeArgs;
 use super::printable;
+use super::sync::MAX_REMOVED;
 use super::voice::Voice;
+use super::wanted::{DetailArgs, ScopeArgs};
+use crate::config::{Limit, Reconcile};
 use crate::error::{Error, Result};
 use crate::source::Source;
-use crate::source::api::query::{EXPANDABLE, OPTS, parameter};
-use crate::source::api::{ApiConfig, Frontier, Key, Moving, Patience, Plan, Query, Selector, is_loopback};
+use crate::source::api::query::parameter;
+use crate::source::api::{ApiConfig, Frontier, Moving, Plan, Query, Selector};
 use crate::time::read_instant;
 
 /// Export tasks from the Scale API into a lake of Parquet tables.
@@ -46,6 +49,12 @@ pub(super) struct ExportArgs {
     api: ApiArgs,
     #[command(flatten)]
     lake: LakeArgs,
+    /// Take away the tasks that the lake holds and the API has no more, of those that are asked for
+    #[arg(long, conflicts_with_all = ["overwrite", "completed_after", "completed_before", "delivery_id", "delivery_name", "task_id", "task_ids_from"])]
+    reconcile: bool,
+    /// Fail and change nothing where more of the lake's tasks would be taken away than this
+    #[arg(long, value_name = "N|N%", default_value = MAX_REMOVED, requires = "reconcile")]
+    max_removed: Limit,
     /// Keep the JSON as it was received, in _taskloom/raw
     #[arg(long)]
     keep_raw: bool,
@@ -67,21 +76,8 @@ pub(super) struct ExportArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Which tasks")]
 struct WantedArgs {
-    /// Tasks of every project of the key's account
-    #[arg(long, group = "source", conflicts_with_all = ["project_id", "project_name"])]
-    all_projects: bool,
-    /// Tasks of this project; may be given more than once
-    #[arg(long, value_name = "ID", group = "source")]
-    project_id: Vec<String>,
-    /// Tasks of the project of this name; may be given more than once
-    #[arg(long, value_name = "NAME", group = "source")]
-    project_name: Vec<String>,
-    /// Tasks of this batch; may be given more than once
-    #[arg(long, value_name = "ID", group = "source", conflicts_with_all = ["all_projects", "project_id", "project_name"])]
-    batch_id: Vec<String>,
-    /// Tasks of the batch of this name; may be given more than once
-    #[arg(long, value_name = "NAME", group = "source", conflicts_with_all = ["all_projects", "project_id", "project_name"])]
-    batch_name: Vec<String>,
+    #[command(flatten)]
+    scope: ScopeArgs,
     /// Tasks of this delivery
     #[arg(long, value_name = "ID", group = "source", conflicts_with_all = ["all_projects", "project_id", "project_name", "batch_id", "batch_name", "task_id", "task_ids_from"])]
     delivery_id: Option<String>,
@@ -94,167 +90,40 @@ struct WantedArgs {
     /// The tasks whose ids stand in this file, one a line
     #[arg(long, value_name = "FILE", group = "source")]
     task_ids_from: Option<PathBuf>,
-    /// Only tasks of this status, such as completed; may be given more than once
-    #[arg(long, value_name = "STATUS")]
-    status: Vec<String>,
     /// Only tasks completed after this: an ISO 8601 time, a date, or `2 days ago`
     #[arg(long, value_name = "TIME")]
     completed_after: Option<String>,
     /// Only tasks completed before this [with --completed-after: now]
     #[arg(long, value_name = "TIME")]
     completed_before: Option<String>,
-    /// Leave the table delivery_tasks empty: the API tells what is in it only together with the whole task once more, so an export of
-    /// projects takes half the requests without it
-    #[arg(long)]
-    skip_delivery_tasks: bool,
-    /// What comes as an object, not as an id; may be given more than once
-    #[arg(long, value_name = "WHAT", default_values = EXPANDABLE, value_parser = EXPANDABLE)]
-    expand: Vec<String>,
-    /// Details to ask for; may be given more than once
-    #[arg(long, value_name = "WHAT", default_values = OPTS, value_parser = OPTS)]
-    opts: Vec<String>,
-}
-
-/// How the API is reached.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "The API")]
-struct ApiArgs {
-    /// Its address
-    #[arg(long, value_name = "URL", env = "SCALE_API_URL", default_value = "https://api.scale.com")]
-    api_url: String,
-    /// File that holds the key [default: the variable SCALE_API_KEY]
-    #[arg(long, value_name = "FILE")]
-    api_key_file: Option<PathBuf>,
-    /// Tasks on a page
-    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u8).range(1..=100))]
-    page_size: u8,
-    /// Requests at a time; 1 walks each query as one chain of pages
-    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u8).range(1..=64))]
-    concurrency: u8,
-    /// Further attempts of a request that fails
-    #[arg(long, value_name = "N", default_value_t = Patience::default().retries)]
-    retries: u32,
-    /// Time for all attempts of a request
-    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = humantime::parse_duration)]
-    retry_for: Duration,
-    /// Send no more requests a second than this, such as 20 or 0.5
-    #[arg(long, value_name = "N", value_parser = rate)]
-    max_requests_per_second: Option<f64>,
-    /// Time until a connection stands
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
-    connect_timeout: Duration,
-    /// Time without a byte until an attempt is given up
-    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = humantime::parse_duration)]
-    read_timeout: Duration,
-    /// Allow http:// to other hosts than this one: the key goes unencrypted
-    #[arg(long)]
-    allow_http: bool,
+    #[command(flatten)]
+    details: DetailArgs,
 }
 
 pub(super) fn run(args: ExportArgs, voice: Voice) -> Result<u8> {
-    let url = address(&args.api.api_url, args.api.allow_http)?;
+    let url = args.api.address()?;
     let now = Utc::now();
-    let (page_size, concurrency) = (args.api.page_size, usize::from(args.api.concurrency));
-    let plan = Plan::new(args.wanted.query(now)?, now.timestamp_micros(), page_size, concurrency);
+    let plan = args.api.plan(args.wanted.query(now)?, now);
     if args.dry_run {
         return rehearse(args.lake, &plan, &url);
     }
     let config = ApiConfig {
-        key: key(args.api.api_key_file.as_deref())?,
-        plan,
-        concurrency,
-        patience: Patience { retries: args.api.retries, retry_for: args.api.retry_for, ..Patience::default() },
-        max_requests_per_second: args.api.max_requests_per_second,
-        connect_timeout: args.api.connect_timeout,
-        read_timeout: args.api.read_timeout,
-        is_compressed: !is_loopback(&url),
         is_restart: args.restart,
         keeps_raw: args.keep_raw,
         allows_count_mismatch: args.allow_count_mismatch,
         allows_absent_tasks: args.allow_missing,
-        url,
+        ..args.api.config(plan, url)?
     };
-    let ended = args.lake.make(Source::Api(Box::new(config)), args.allow_missing, voice);
+    let reconcile = config.plan.query.extent().filter(|_| args.reconcile).map(|extent| Reconcile {
+        extent,
+        statuses: config.plan.query.statuses.clone(),
+        max_removed: args.max_removed,
+    });
+    let ended = args.lake.make(Source::Api(Box::new(config)), reconcile, args.allow_missing, voice);
     if let Err(Error::Interrupted { .. }) = ended {
         voice.warn("what was received is kept: the same command goes on from there");
     }
     ended
-}
-
-fn rate(text: &str) -> std::result::Result<f64, String> {
-    let rate = text.parse().ok().filter(|rate: &f64| rate.is_finite() && *rate > 0.0);
-    rate.ok_or_else(|| format!("expected a number above 0, such as 20 or 0.5, found `{text}`"))
-}
-
-fn usage(setting: &'static str, expected: &str, found: impl Into<String>) -> Error {
-    Error::Usage { setting, expected: expected.to_owned(), found: found.into() }
-}
-
-/// The API's address, to which the key may go: unencrypted only on this machine, unless that is allowed.
-fn address(text: &str, allows_http: bool) -> Result<Url> {
-    let refused = |expected: &str, found: &str| Err(usage("--api-url", expected, found));
-    let text = text.trim();
-    let Ok(mut url) = text.parse::<Url>() else {
-        let found = text.split(['?', '#']).next().unwrap_or_default().rsplit('@').next().unwrap_or_default();
-        return refused(&format!("an address with its scheme, such as https://{}", host_like(found)), found);
-    };
-    // What stands before the host may be a secret.
-    let shown = format!("{}://{}", url.scheme(), url.host_str().unwrap_or_default());
-    if !url.username().is_empty() || url.password().is_some() {
-        return refused("an address without a name or a password; the key comes from SCALE_API_KEY", &shown);
-    }
-    match url.scheme() {
-        "https" => {}
-        "http" if is_loopback(&url) || allows_http => {}
-        "http" => return refused("https://, since the key would go unencrypted; --allow-http sends it", &shown),
-        // `localhost:8080` is an address of the scheme `localhost`.
-        _ if url.cannot_be_a_base() => {
-            return refused(&format!("an address with its scheme, such as http://{text}"), text);
-        }
-        _ => return refused("an address that begins with https://", &shown),
-    }
-    let path = url.path().trim_end_matches('/').to_owned();
-    if let Some(before) = path.find("/v2").filter(|at| matches!(path.as_bytes().get(at + 3), None | Some(b'/'))) {
-        url.set_path(path.get(..before).unwrap_or_default());
-        return refused(
-            &format!("the API's address without /v2, {}", url.as_str().trim_end_matches('/')),
-            &(shown + &path),
-        );
-    }
-    Ok(url)
-}
-
-/// What of a text without a scheme may be a host; Scale's own where there is nothing.
-fn host_like(text: &str) -> &str {
-    let host = text.trim_start_matches('/').split('/').next().unwrap_or_default();
-    if host.is_empty() { "api.scale.com" } else { host }
-}
-
-fn key(file: Option<&Path>) -> Result<Key> {
-    let (flag, text) = match file {
-        Some(path) => ("--api-key-file", text_of(path)?),
-        None => ("SCALE_API_KEY", std::env::var("SCALE_API_KEY").unwrap_or_default()),
-    };
-    // Never what was found.
-    let found = if text.trim().is_empty() { "nothing" } else { "characters that no key has" };
-    let expected = "an API key, in the variable SCALE_API_KEY or in a file that --api-key-file names";
-    Key::new(&text).ok_or_else(|| usage(flag, expected, found))
-}
-
-/// A file's text, without the byte order mark that some editors and shells write, in whichever encoding that says.
-fn text_of(path: &Path) -> Result<String> {
-    let bytes = std::fs::read(path).map_err(Error::file("read", path))?;
-    let wide = |unit: fn([u8; 2]) -> u16| {
-        let units = bytes.get(2..).unwrap_or_default().as_chunks::<2>().0.iter().map(|pair| unit(*pair));
-        String::from_utf16(&units.collect::<Vec<_>>()).ok()
-    };
-    let text = match bytes.as_slice() {
-        [0xff, 0xfe, ..] => wide(u16::from_le_bytes),
-        [0xfe, 0xff, ..] => wide(u16::from_be_bytes),
-        [0xef, 0xbb, 0xbf, text @ ..] | text => std::str::from_utf8(text).ok().map(str::to_owned),
-    };
-    let broken = || std::io::Error::new(std::io::ErrorKind::InvalidData, "expected text in UTF-8 or UTF-16");
-    text.ok_or_else(|| Error::file("read", path)(broken()))
 }
 
 impl WantedArgs {
@@ -275,7 +144,7 @@ impl WantedArgs {
         }
         let of = self.selectors()?;
         let is_named = |selector: &Selector| matches!(selector, Selector::Delivery(_) | Selector::TaskId(_));
-        if of.iter().any(is_named) && (!self.status.is_empty() || completed_before.is_some()) {
+        if of.iter().any(is_named) && (!self.details.status.is_empty() || completed_before.is_some()) {
             let found = "them beside a delivery or a task";
             return Err(usage(
                 "--status, --completed-after, --completed-before",
@@ -283,15 +152,7 @@ impl WantedArgs {
                 found,
             ));
         }
-        let query = Query {
-            of,
-            statuses: self.status.clone(),
-            completed_after,
-            completed_before,
-            skips_delivery_tasks: self.skip_delivery_tasks,
-            expand: self.expand.clone(),
-            opts: self.opts.clone(),
-        };
+        let query = Query { completed_after, completed_before, ..self.details.query(of) };
         Ok((query, moving))
     }
 
@@ -299,12 +160,7 @@ impl WantedArgs {
         if let Some(delivery) = self.delivery()? {
             return Ok(vec![delivery]);
         }
-        let mut selectors = Vec::new();
-        selectors.extend(self.all_projects.then_some(Selector::AllProjects));
-        selectors.extend(self.project_id.iter().cloned().map(Selector::ProjectId));
-        selectors.extend(self.project_name.iter().cloned().map(Selector::ProjectName));
-        selectors.extend(self.batch_id.iter().cloned().map(Selector::BatchId));
-        selectors.extend(self.batch_name.iter().cloned().map(Selector::BatchName));
+        let mut selectors = self.scope.selectors();
         selectors.extend(self.task_id.iter().cloned().map(Selector::TaskId));
         if let Some(path) = &self.task_ids_from {
             let text = text_of(path)?;
@@ -322,7 +178,7 @@ impl WantedArgs {
             return Ok(Some(Selector::Delivery(vec![parameter("delivery_id", id)])));
         }
         let Some(delivery) = &self.delivery_name else { return Ok(None) };
-        let project = match (self.project_id.as_slice(), self.project_name.as_slice()) {
+        let project = match (self.scope.project_id.as_slice(), self.scope.project_name.as_slice()) {
             ([id], []) => parameter("project_id", id),
             ([], [name]) => parameter("project_name", name),
             (ids, names) => {
@@ -352,8 +208,8 @@ fn instant(flag: &'static str, text: Option<&str>, now: DateTime<Utc>) -> Result
     found.map(Some).ok_or_else(|| usage(flag, expected, text))
 }
 
-/// Prints the requests that the export would begin with, and whether the lake would have it.
-fn rehearse(lake: LakeArgs, plan: &Plan, url: &Url) -> Result<u8> {
+/// Prints the requests that an export would begin with, and whether the lake would have it.
+pub(super) fn rehearse(lake: LakeArgs, plan: &Plan, url: &Url) -> Result<u8> {
     let frontier = Frontier::new(plan.query.clone(), plan.began_at, plan.page_size, plan.concurrency);
     let requests = frontier.requests().into_iter().map(|request| request.url(url).to_string());
     let requests = requests.collect::<Vec<_>>();
@@ -391,50 +247,5 @@ mod tests {
         for text in ["yesterday", "2 days", "", "2025-13-01"] {
             assert_eq!(micros(text), None, "{text}");
         }
-    }
-
-    #[test]
-    fn the_key_goes_unencrypted_to_this_machine_alone() {
-        let check = |text: &str, allows_http| address(text, allows_http).is_ok();
-        for text in ["https://api.scale.com", "http://127.0.0.1:80", "http://localhost:80/", "http://[::1]:80"] {
-            assert!(check(text, false), "{text}");
-        }
-        for text in ["http://api.scale.com", "http://127.0.0.1.example.com", "http://localhost.example.com"] {
-            assert!(!check(text, false) && check(text, true), "{text}");
-        }
-        assert!(!check("https://live_key@api.scale.com", true) && !check("ftp://api.scale.com", true));
-    }
-
-    #[test]
-    fn an_address_that_is_nearly_right_gets_a_hint() {
-        for (text, hint) in [
-            ("api.scale.com", "such as https://api.scale.com,"),
-            ("api.scale.com/v2", "such as https://api.scale.com,"),
-            ("", "such as https://api.scale.com,"),
-            ("localhost:8080", "such as http://localhost:8080,"),
-            ("127.0.0.1:8080", "such as https://127.0.0.1:8080,"),
-            ("https://api.scale.com/v2", "without /v2, https://api.scale.com,"),
-            ("https://api.scale.com/v2/tasks?a=b", "without /v2, https://api.scale.com"),
-            ("http://127.0.0.1:1/proxy/v2/", "without /v2, http://127.0.0.1:1/proxy,"),
-        ] {
-            let refused = address(text, false).unwrap_err().to_string();
-            assert!(refused.contains(hint), "{text}: {refused}");
-        }
-        assert!(address("https://host/v2x", false).is_ok());
-        let secret = address("live_secret@api.scale.com", false).unwrap_err().to_string();
-        assert!(!secret.contains("live_secret"), "{secret}");
-    }
-
-    #[test]
-    fn a_byte_order_mark_is_no_text() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("ids");
-        let wide = |order: fn(u16) -> [u8; 2]| "\u{feff}é\r\n".encode_utf16().flat_map(order).collect::<Vec<_>>();
-        for bytes in ["é\r\n".into(), "\u{feff}é\r\n".into(), wide(u16::to_le_bytes), wide(u16::to_be_bytes)] {
-            std::fs::write(&path, bytes).unwrap();
-            assert_eq!(text_of(&path).unwrap(), "é\r\n");
-        }
-        std::fs::write(&path, b"a\xff").unwrap();
-        assert!(text_of(&path).is_err());
     }
 }

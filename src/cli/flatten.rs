@@ -36,5 +36,5 @@ pub(super) struct FlattenArgs {
 
 pub(super) fn run(args: FlattenArgs, voice: Voice) -> Result<u8> {
     let source = Source::Files(source::resolve(&args.inputs)?);
-    args.lake.make(source, false, voice)
+    args.lake.make(source, None, false, voice)
 }

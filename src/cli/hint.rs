@@ -41,6 +41,7 @@ pub(super) fn hint(error: &Error) -> Option<String> {
         Error::Opts { .. } => {
             "give the lake's options to --opts, --overwrite to replace what it holds, or another folder to --out"
         }
+        Error::TooManyRemoved { .. } => "--max-removed allows more",
         Error::TooManyRejects { .. } => "--max-rejects allows more",
         Error::LakeBusy { .. } | Error::SpoolBusy { .. } => "wait for it, or give another folder to --out",
         Error::SpoolOfOther { .. } => "give the same flags again to go on with it, or --restart to drop it",

@@ -12,7 +12,7 @@ use super::place::StoreArgs;
 use super::printable;
 use super::summary::Summary;
 use super::voice::Voice;
-use crate::config::{self, MaxRejects, Memory, RunConfig};
+use crate::config::{self, Limit, Memory, Reconcile, RunConfig};
 use crate::error::{Error, Result};
 use crate::lake::{Author, Lake, State};
 use crate::partition::{DateBy, DateGrain, Layout};
@@ -63,7 +63,7 @@ pub(super) struct LakeArgs {
     allow_rejects: bool,
     /// Fail and commit nothing if more tasks are rejected than this
     #[arg(long, value_name = "N|N%")]
-    max_rejects: Option<MaxRejects>,
+    max_rejects: Option<Limit>,
     /// Print the report as JSON
     #[arg(long)]
     json: bool,
@@ -91,18 +91,17 @@ const STATUS_NOT_ALL: u8 = 3;
 
 impl LakeArgs {
     /// Makes a lake of what comes from the source, tells how it went, and gives the exit status.
-    pub(super) fn make(self, source: Source, allows_missing: bool, voice: Voice) -> Result<u8> {
+    pub(super) fn make(
+        self,
+        source: Source,
+        reconcile: Option<Reconcile>,
+        allows_missing: bool,
+        voice: Voice,
+    ) -> Result<u8> {
         let (is_json, allows_rejects) = (self.json, self.allow_rejects);
-        let report = make(self.config(source)?, is_json, voice)?;
+        let report = make(RunConfig { reconcile, ..self.config(source)? }, is_json, voice)?;
         let fetch = report.fetch.as_ref();
-        for left_out in fetch.iter().flat_map(|fetch| &fetch.left_out) {
-            let LeftOut { path, status } = left_out;
-            let is_spared = left_out.is_of_delivered_tasks();
-            let spared = if is_spared { "; --skip-delivery-tasks does not ask for it" } else { "" };
-            voice.warn(&format!(
-                "the API answered {path} with {status}: what it lists is missing from the lake{spared}"
-            ));
-        }
+        warn_of_left_out(&report, voice);
         let is_missing = fetch.is_some_and(|fetch| !fetch.missing_task_ids.is_empty());
         let is_rejected = report.rejected > 0;
         Ok(if is_rejected && !allows_rejects || is_missing && !allows_missing { STATUS_NOT_ALL } else { 0 })
@@ -116,7 +115,20 @@ impl LakeArgs {
         Ok((pipeline::check(&config).err(), is_json))
     }
 
-    fn config(self, source: Source) -> Result<RunConfig> {
+    /// Where the lake is, or will be.
+    #[cfg(feature = "api")]
+    pub(super) fn place(&self) -> Result<Lake> {
+        Lake::with(&self.out, &self.store.options())
+    }
+
+    /// Whether results are to be JSON.
+    #[cfg(feature = "api")]
+    pub(super) fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// A run into the lake.
+    pub(super) fn config(self, source: Source) -> Result<RunConfig> {
         self.work_dir.as_deref().map_or(Ok(()), check_path)?;
         let memory = memory(self.memory_limit)?;
         let options = StoreOptions { held_bytes: memory.upload_bytes(), ..self.store.options() };
@@ -132,8 +144,20 @@ impl LakeArgs {
             memory,
             compression_level: ZstdLevel::try_new(self.compression_level).unwrap_or_default(),
             max_rejects: self.max_rejects,
+            reconcile: None,
+            job: None,
             author: author(),
         })
+    }
+}
+
+/// Tells which listings the API did not give.
+pub(super) fn warn_of_left_out(report: &Report, voice: Voice) {
+    for left_out in report.fetch.iter().flat_map(|fetch| &fetch.left_out) {
+        let LeftOut { path, status } = left_out;
+        let is_spared = left_out.is_of_delivered_tasks();
+        let spared = if is_spared { "; --skip-delivery-tasks does not ask for it" } else { "" };
+        voice.warn(&format!("the API answered {path} with {status}: what it lists is missing from the lake{spared}"));
     }
 }
 

@@ -1,5 +1,7 @@
 //! The command line: from typed words to a config, and from results to the terminal.
 
+#[cfg(feature = "api")]
+mod api;
 mod checkout;
 #[cfg(all(feature = "api", feature = "simulate"))]
 mod demo;
@@ -21,9 +23,13 @@ mod signals;
 #[cfg(feature = "simulate")]
 mod simulate;
 mod summary;
+#[cfg(feature = "api")]
+mod sync;
 mod vacuum;
 mod verify;
 mod voice;
+#[cfg(feature = "api")]
+mod wanted;
 
 use std::fs::{File, Permissions};
 use std::io::{self, BufWriter, Write};
@@ -65,6 +71,8 @@ enum Command {
     Flatten(flatten::FlattenArgs),
     #[cfg(feature = "api")]
     Export(Box<export::ExportArgs>),
+    #[cfg(feature = "api")]
+    Sync(Box<sync::SyncArgs>),
     Restore(restore::RestoreArgs),
     Verify(verify::VerifyArgs),
     History(history::HistoryArgs),
@@ -95,6 +103,8 @@ pub fn run() -> ExitCode {
         Command::Flatten(args) => flatten::run(args, voice),
         #[cfg(feature = "api")]
         Command::Export(args) => export::run(*args, voice),
+        #[cfg(feature = "api")]
+        Command::Sync(args) => sync::run(*args, voice),
         Command::Restore(args) => restore::restore(&args),
         Command::Recover(args) => restore::recover(&args),
         Command::Verify(args) => verify::run(&args),

@@ -140,10 +140,14 @@ impl Summary<&Report> {
 }
 
 fn write_merged(formatter: &mut Formatter<'_>, merged: &Merged) -> fmt::Result {
-    let Merged { tasks_added, tasks_replaced, tasks_unchanged, parts_replaced, .. } = *merged;
-    let [added, replaced, unchanged, parts] =
-        [tasks_added, tasks_replaced, tasks_unchanged, parts_replaced].map(grouped);
-    writeln!(formatter, "tasks: {added} added, {replaced} replaced, {unchanged} unchanged; {parts} parts written anew")
+    let Merged { tasks_added, tasks_replaced, tasks_unchanged, tasks_removed, parts_replaced, .. } = *merged;
+    let [added, replaced, unchanged, removed, parts] =
+        [tasks_added, tasks_replaced, tasks_unchanged, tasks_removed, parts_replaced].map(grouped);
+    let removed = if tasks_removed > 0 { format!(", {removed} removed") } else { String::new() };
+    writeln!(
+        formatter,
+        "tasks: {added} added, {replaced} replaced, {unchanged} unchanged{removed}; {parts} parts written anew"
+    )
 }
 
 fn write_row(formatter: &mut Formatter<'_>, name: &str, written: &TableReport) -> fmt::Result {

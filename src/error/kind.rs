@@ -61,7 +61,9 @@ impl Error {
             | Error::SpoolOfOther { .. }
             | Error::SpoolOfVersion { .. } => ErrorKind::Lake,
             Error::Record { .. } | Error::NoFile { .. } | Error::Unfit { .. } => ErrorKind::Damaged,
-            Error::TooManyRejects { .. } | Error::CountMismatch { .. } => ErrorKind::Rejected,
+            Error::TooManyRejects { .. } | Error::TooManyRemoved { .. } | Error::CountMismatch { .. } => {
+                ErrorKind::Rejected
+            }
             Error::Api { .. } | Error::Circle { .. } | Error::Client { .. } => ErrorKind::Refused,
             Error::GaveUp { .. } | Error::Unknown { .. } => ErrorKind::Unavailable,
             Error::LakeBusy { .. } | Error::SpoolBusy { .. } | Error::Listen { .. } => ErrorKind::Busy,

@@ -62,6 +62,14 @@ pub enum CommitOutcome {
 /// What a record of an export says that it did.
 pub const EXPORT: &str = "export";
 
+/// What that of an export says that is a run of a scheduled job.
+pub const SYNC: &str = "sync";
+
+/// Whether what was done is an export of either kind.
+pub fn is_export(operation: &str) -> bool {
+    [EXPORT, SYNC].contains(&operation)
+}
+
 /// How often a record is put whose fate is not known.
 const ATTEMPTS: usize = 3;
 
@@ -103,7 +111,7 @@ impl Lake {
         let mut exported = HashMap::new();
         for version in self.versions()?.range(version + 1..) {
             let (record, _) = self.record(*version)?;
-            if record.operation == EXPORT {
+            if is_export(&record.operation) {
                 exported.extend(record.add.into_iter().map(|part| (part.part, record.fetch_began_at.clone())));
             }
         }

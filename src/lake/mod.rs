@@ -9,6 +9,7 @@
 
 mod audit;
 mod checkout;
+mod checkpoint;
 mod commit;
 mod delta;
 mod history;
@@ -31,7 +32,8 @@ use std::sync::Arc;
 pub(crate) use audit::bytes_of;
 pub use audit::{Fault, Finding, Scope};
 pub use checkout::CheckedOut;
-pub use commit::{Change, CommitOutcome, EXPORT};
+pub use checkpoint::Checkpoint;
+pub use commit::{Change, CommitOutcome, SYNC, is_export};
 pub use history::Version;
 pub use record::{Author, Counts, Record, RemovedPart};
 pub use recover::Recovered;

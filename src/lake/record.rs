@@ -33,7 +33,7 @@ pub struct Record {
     pub parent: String,
     /// When it was made, RFC 3339 in UTC, to the millisecond; later than its parent.
     pub created_at: String,
-    /// What was done: `flatten`, `export`, `recover`, `rollback`, `tag` or `vacuum`.
+    /// What was done: `flatten`, `export`, `sync`, `recover`, `rollback`, `tag` or `vacuum`.
     pub operation: String,
     /// The run that made it: the names of the files that it added begin with its last part.
     pub run: String,
@@ -122,6 +122,9 @@ pub struct Counts {
     /// Tasks that the lake had with the same content.
     #[serde(default)]
     pub unchanged: u64,
+    /// Tasks that went because their source has them no more.
+    #[serde(default)]
+    pub removed: u64,
 }
 
 /// A part that goes.

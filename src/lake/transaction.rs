@@ -16,7 +16,7 @@ use crate::progress::Progress;
 #[derive(Debug)]
 pub struct Transaction<'l> {
     lake: &'l Lake,
-    parent: State,
+    parent: Arc<State>,
     running: Running,
     ledger: Ledger,
 }
@@ -45,7 +45,7 @@ impl Lake {
         if finished_versions > 0 {
             tracing::info!(finished_versions, "finished what an earlier run left");
         }
-        let parent = self.state()?;
+        let parent = Arc::new(self.state()?);
         check(&parent)?;
         let running = self.begin(&parent, author)?;
         let mut transaction = Transaction { lake: self, parent, running, ledger: Ledger::default() };
@@ -61,7 +61,7 @@ impl Lake {
 
 impl<'l> Transaction<'l> {
     /// The version that it began on.
-    pub fn parent(&self) -> &State {
+    pub fn parent(&self) -> &Arc<State> {
         &self.parent
     }
 
@@ -94,7 +94,7 @@ impl<'l> Transaction<'l> {
         may_follow: impl Fn(&State) -> bool,
         mut make: impl FnMut(&State, u32) -> Result<Option<Change>>,
     ) -> Result<Ended> {
-        let mut parent = self.parent.clone();
+        let mut parent = Arc::clone(&self.parent);
         for attempt in 0.. {
             let conflict = match make(&parent, attempt) {
                 Ok(None) => return Ok(Ended::Nothing(parent.version)),
@@ -111,7 +111,7 @@ impl<'l> Transaction<'l> {
                 return Ok(Ended::Conflict(conflict));
             }
             parent = match self.lake.state() {
-                Ok(newer) if may_follow(&newer) => newer,
+                Ok(newer) if may_follow(&newer) => Arc::new(newer),
                 // A newer release may have made it its own meanwhile.
                 Ok(_) | Err(Error::NewLake { .. }) => return Ok(Ended::Conflict(conflict)),
                 Err(error) => return Err(error),

@@ -3,6 +3,8 @@
 //! Old homes are found by the bounds of ids in the records, then by the bloom filters of the files, and then by reading nothing but what
 //! tells objects apart. A part that holds one that has changed is written anew without it; nothing else is touched.
 
+mod departed;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use rayon::prelude::*;
@@ -16,6 +18,8 @@ use crate::progress::Progress;
 use crate::shuffle::identity;
 use crate::store::{Store, with_readers};
 use crate::table::{Dataset, Table};
+
+pub use departed::{Absent, Walk};
 
 /// Objects of a run that are held in memory at a time while their old homes are looked for: some 100 bytes each.
 const HELD_OBJECTS: u64 = 1 << 19;
@@ -31,6 +35,8 @@ pub struct Merged {
     pub tasks_unchanged: u64,
     /// Tasks of which another export, that committed while this one ran, brought a newer copy.
     pub tasks_outdated: u64,
+    /// Tasks that went because their source has them no more.
+    pub tasks_removed: u64,
     /// Parts of the lake in whose bounds an id of the run lies.
     pub parts_looked_at: u64,
     /// Those whose ids were read.

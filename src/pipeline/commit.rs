@@ -1,17 +1,24 @@
 //! From a run's parts to a version: merged into what the lake holds, and anew behind whatever other runs commit meanwhile.
 
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
+use serde_json::Value;
+
 use super::{Run, check_parent, counts};
-use crate::config::RunConfig;
-use crate::error::Result;
-use crate::lake::{Change, EXPORT, Ended, Lake, RemovedPart, State};
-use crate::merge::{self, Contest};
+use crate::config::{Reconcile, RunConfig};
+use crate::error::{Error, Result};
+use crate::lake::{Change, Checkpoint, Ended, Lake, RemovedPart, State, is_export};
+use crate::merge::{self, Absent, Contest, Walk};
 use crate::part::{PartEntry, PartWriter};
 use crate::progress::{Progress, Stage};
 use crate::report::{self, Report};
 use crate::source::Tail;
+use crate::table::catalog::tasks;
 use crate::time::read_instant;
+
+/// The column of tasks that a watermark follows.
+const COMPLETED_AT: &str = "completed_at";
 
 impl Run<'_, '_> {
     /// Commits what the run's parts make of the lake.
@@ -21,17 +28,19 @@ impl Run<'_, '_> {
         report: &mut Report,
         writer: &PartWriter,
         tail: Option<&dyn Tail>,
+        rejected: Option<&HashSet<u128>>,
     ) -> Result<Ended> {
         let (config, progress, lake) = (self.config, self.progress, self.transaction.lake());
-        let began_on = self.transaction.parent().version;
+        let began_on = Arc::clone(self.transaction.parent());
         // Who replaces all would only throw away what another committed.
         let retries = if config.is_overwrite { 0 } else { config.conflict_retries };
         let may_follow = |newer: &State| check_parent(config, newer).is_ok();
-        let making = Making { config, progress, lake, began_on, parts, writer, tail };
+        let making = Making { config, progress, lake, began_on: &began_on, parts, writer, tail, rejected };
         let ended = self.transaction.commit(retries, progress, may_follow, |parent, attempt| {
             let (remove, add) = making.made(parent, attempt, report)?;
-            let is_nothing = add.is_empty() && remove.is_empty();
-            Ok((!is_nothing).then(|| making.change(parent, remove, add, report)))
+            let checkpoints = making.checkpoints(parent)?;
+            let is_nothing = add.is_empty() && remove.is_empty() && checkpoints.is_empty();
+            Ok((!is_nothing).then(|| Change { checkpoints, ..making.change(parent, remove, add, report) }))
         })?;
         match ended {
             Ended::Committed(version) => report.version = version,
@@ -47,11 +56,13 @@ struct Making<'r> {
     config: &'r RunConfig,
     progress: &'r Arc<Progress>,
     lake: &'r Lake,
-    /// The lake's version when the run began.
-    began_on: u64,
+    /// What the lake was when the run began.
+    began_on: &'r State,
     parts: &'r [PartEntry],
     writer: &'r PartWriter,
     tail: Option<&'r dyn Tail>,
+    /// Tasks that came and could not be read; `None` where one of them may be any task.
+    rejected: Option<&'r HashSet<u128>>,
 }
 
 impl Making<'_> {
@@ -66,11 +77,39 @@ impl Making<'_> {
         progress.enter(Stage::Merging);
         let (store, contest) = (&**self.lake.store(), self.contest()?);
         let rewrites_unchanged = self.config.rewrites_unchanged;
-        let plan = writer.install(|| merge::plan(store, parent, &own, &contest, rewrites_unchanged, progress))?;
+        let mut plan = writer.install(|| merge::plan(store, parent, &own, &contest, rewrites_unchanged, progress))?;
+        let gone = self.gone(parent)?;
+        writer.install(|| plan.remove(store, parent, &own, &gone))?;
         report.merged = Some(plan.merged());
         let made = writer.install(|| plan.carry_out(parent, &own, writer, attempt, progress))?;
         progress.enter(Stage::Committing);
         Ok(made)
+    }
+
+    /// The tasks of a version that the source, which was walked whole, has no more.
+    fn gone(&self, parent: &State) -> Result<Vec<Absent>> {
+        let Some((reconcile, tail)) = self.config.reconcile.as_ref().zip(self.tail) else { return Ok(Vec::new()) };
+        let Some(rejected) = self.rejected else {
+            tracing::warn!("a record that can't be read may be any task: no task is taken away, whatever did not come");
+            return Ok(Vec::new());
+        };
+        let Reconcile { extent, statuses, max_removed } = reconcile;
+        let walk = Walk { extent, statuses, own: self.parts, rejected, held: &self.began_on.parts };
+        let store = &**self.lake.store();
+        let (absent, of) = self.writer.install(|| walk.absent(store, parent, self.progress))?;
+        let removed = absent.len() as u64;
+        if !max_removed.allows(removed, of) {
+            let (path, allowed) = (self.lake.place().to_owned(), max_removed.to_string());
+            return Err(Error::TooManyRemoved { path, removed, of, allowed });
+        }
+        let ids = absent.iter().map(|task| task.id.clone()).collect::<Vec<_>>();
+        let are_gone = tail.are_gone(&ids, self.progress)?;
+        let mut gone = absent;
+        let mut still = are_gone.into_iter();
+        gone.retain(|_| still.next().unwrap_or(false));
+        let (left_out, removed) = (ids.len() - gone.len(), gone.len());
+        tracing::info!(removed, left_out, "compared what the lake holds with what came");
+        Ok(gone)
     }
 
     fn change(&self, parent: &State, remove: Vec<RemovedPart>, add: Vec<PartEntry>, report: &mut Report) -> Change {
@@ -78,7 +117,7 @@ impl Making<'_> {
         report.count_files(&add);
         report.is_first_replacement = !remove.is_empty() && !parent.has_replaced;
         Change {
-            operation: config.source.operation(),
+            operation: config.operation(),
             author: config.author.clone(),
             source: Some(config.source.words()),
             layout: config.layout,
@@ -92,17 +131,32 @@ impl Making<'_> {
         }
     }
 
+    /// How far the job has come, if that is further than before.
+    fn checkpoints(&self, parent: &State) -> Result<BTreeMap<String, Value>> {
+        let began_at = self.fetch_began_at().as_deref().and_then(read_instant);
+        let Some((job, began_at)) = self.config.job.as_ref().zip(began_at) else { return Ok(BTreeMap::new()) };
+        let completed =
+            |part: &PartEntry| part.files.get(tasks::TABLE.name)?.instants.get(COMPLETED_AT)?.greatest.clone();
+        let completed = self.parts.iter().filter_map(completed);
+        let latest = completed.filter_map(|instant| read_instant(&instant)).max();
+        let fresh = || Checkpoint { asked: job.asked.clone(), ..Checkpoint::default() };
+        let earlier = parent.checkpoint(&job.name, &job.asked).unwrap_or_else(fresh);
+        let checkpoint = earlier.moved(began_at, latest, job.is_whole).to_json()?;
+        let is_same = parent.checkpoints.get(&job.name) == Some(&checkpoint);
+        Ok((!is_same).then(|| (job.name.clone(), checkpoint)).into_iter().collect())
+    }
+
     fn fetch_began_at(&self) -> Option<String> {
         self.tail.and_then(|tail| tail.report(self.progress).began_at)
     }
 
     /// What other exports committed since this run began, if it is one too.
     fn contest(&self) -> Result<Contest> {
-        if self.config.source.operation() != EXPORT {
+        if !is_export(self.config.operation()) {
             return Ok(Contest::default());
         }
         let instant = |at: Option<String>| at.as_deref().and_then(read_instant);
-        let others = self.lake.exported_since(self.began_on)?;
+        let others = self.lake.exported_since(self.began_on.version)?;
         let others = others.into_iter().map(|(part, began_at)| (part, instant(began_at))).collect();
         Ok(Contest { began_at: instant(self.fetch_began_at()), others })
     }

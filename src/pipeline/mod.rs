@@ -155,23 +155,26 @@ impl Run<'_, '_> {
         let (lake, name) = (self.transaction.lake(), self.transaction.name().to_owned());
         let store = &**lake.store();
         report.run = name.clone();
+        let rejected = rejects.tasks().cloned();
         report.rejects_file = rejects.publish(store, &format!("_taskloom/rejects/{name}.ndjson"))?;
-        check_rejects(self.config, &report)?;
+        if let Err(error) = check_rejects(self.config, &report) {
+            return Err(self.give_up(tail.filter(|_| self.config.job.is_some()), error)?);
+        }
         check_count(&report, &parts, tail.as_deref())?;
         let parent = self.transaction.parent();
         let replaces_all = self.config.is_overwrite || parent.parts.is_empty();
         if replaces_all && would_empty(parent, &parts) {
-            if let Some(tail) = tail {
-                // Who went on with it would only come here again.
-                put_away(tail, store, &name)?;
-            }
-            return Err(Error::NothingToOverwriteWith { path: lake.place().to_owned(), rejected: report.rejected });
+            let (path, rejected) = (lake.place().to_owned(), report.rejected);
+            return Err(self.give_up(tail, Error::NothingToOverwriteWith { path, rejected })?);
         }
         self.progress.enter(Stage::Committing);
         if replaces_all {
             parts.extend(writer.write_empty()?);
         }
-        let ended = self.put(&parts, &mut report, writer, tail.as_deref())?;
+        let ended = match self.put(&parts, &mut report, writer, tail.as_deref(), rejected.as_ref()) {
+            Err(error @ Error::TooManyRemoved { .. }) => return Err(self.give_up(tail, error)?),
+            ended => ended?,
+        };
         if let Ended::Conflict(version) = ended {
             return Ok(Outcome::Conflict { version });
         }
@@ -181,6 +184,15 @@ impl Run<'_, '_> {
         }
         let report = Box::new(report);
         Ok(if let Ended::Nothing(_) = ended { Outcome::NothingNew(report) } else { Outcome::Committed(report) })
+    }
+}
+
+impl Run<'_, '_> {
+    /// Ends with an error that whoever went on with what was received would only come to again: that goes.
+    fn give_up(&self, tail: Option<Box<dyn Tail>>, error: Error) -> Result<Error> {
+        let store = &**self.transaction.lake().store();
+        tail.map(|tail| put_away(tail, store, self.transaction.name())).transpose()?;
+        Ok(error)
     }
 }
 
@@ -199,6 +211,7 @@ fn counts(report: &Report, parts: &[PartEntry]) -> Counts {
         added: report.merged.map_or(tasks, |merged| merged.tasks_added),
         replaced: report.merged.map_or(0, |merged| merged.tasks_replaced),
         unchanged: report.merged.map_or(0, |merged| merged.tasks_unchanged),
+        removed: report.merged.map_or(0, |merged| merged.tasks_removed),
     }
 }
 

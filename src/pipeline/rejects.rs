@@ -1,11 +1,13 @@
 //! The rejects of a run on their way to its reject file.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 use crate::parse::Reject;
+use crate::shuffle::identity;
 use crate::store::Store;
 
 /// First those of blocks in the order of the blocks, then those of parts in the order of the parts, so that the file doesn't depend on
@@ -18,23 +20,45 @@ pub(super) struct Rejects {
     blocks: Option<BufWriter<File>>,
     parts: Option<BufWriter<File>>,
     count: u64,
+    tasks: HashSet<u128>,
+    is_anonymous: bool,
 }
 
 impl Rejects {
     pub(super) fn new(scratch: &Path, names: Vec<String>) -> Rejects {
-        Rejects { scratch: scratch.to_owned(), names, blocks: None, parts: None, count: 0 }
+        Rejects {
+            scratch: scratch.to_owned(),
+            names,
+            blocks: None,
+            parts: None,
+            count: 0,
+            tasks: HashSet::new(),
+            is_anonymous: false,
+        }
     }
 
     pub(super) fn count(&self) -> u64 {
         self.count
     }
 
+    /// The tasks that are told by their ids; `None` where one of them may be any task.
+    pub(super) fn tasks(&self) -> Option<&HashSet<u128>> {
+        Some(&self.tasks).filter(|_| !self.is_anonymous)
+    }
+
+    fn note(&mut self, rejects: &[Reject]) {
+        self.tasks.extend(rejects.iter().filter_map(|reject| Some(identity(reject.task_id.as_deref()?.as_bytes()))));
+    }
+
     pub(super) fn of_block(&mut self, rejects: &[Reject]) -> Result<()> {
+        self.note(rejects);
+        self.is_anonymous |= rejects.iter().any(|reject| reject.task_id.is_none());
         self.count += rejects.len() as u64;
         append(&mut self.blocks, rejects, &self.names, &self.scratch)
     }
 
     pub(super) fn of_part(&mut self, rejects: &[Reject]) -> Result<()> {
+        self.note(rejects);
         self.count += rejects.len() as u64;
         append(&mut self.parts, rejects, &self.names, &self.scratch)
     }

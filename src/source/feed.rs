@@ -112,6 +112,8 @@ pub trait Tail: Debug {
     fn receipt(&self) -> Option<String>;
     /// How many tasks there should be, where that is known and must hold.
     fn expected_tasks(&self) -> Option<u64>;
+    /// Whether the source has each of these tasks no more, or not as what it was asked for; asked one by one.
+    fn are_gone(&self, ids: &[String], progress: &Progress) -> Result<Vec<bool>>;
     /// What came, for the report.
     fn report(&self, progress: &Progress) -> FetchReport;
     /// Puts away what was received, behind the commit: into the store, as `path` and the ending of its form, if it was to be kept. Gives

@@ -67,6 +67,7 @@ pub fn api(url: &str, query: Query, concurrency: usize) -> ApiConfig {
         keeps_raw: false,
         allows_count_mismatch: false,
         allows_absent_tasks: false,
+        job: None,
     }
 }
 

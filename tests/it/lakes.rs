@@ -31,6 +31,8 @@ pub fn config(input: &Path, out: &Path) -> RunConfig {
         memory: Memory { limit_bytes: 64 << 20 },
         compression_level: Default::default(),
         max_rejects: None,
+        reconcile: None,
+        job: None,
         author: Author::default(),
     }
 }

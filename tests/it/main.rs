@@ -23,5 +23,6 @@ mod simulate;
 #[path = "../stand_in/mod.rs"]
 mod stand_in;
 mod stores;
+mod sync;
 mod verify;
 mod versions;

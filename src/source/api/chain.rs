@@ -72,6 +72,11 @@ impl Kind {
         }
     }
 
+    /// Whether it walks the tasks of this status.
+    pub(super) fn is_of_status(&self, word: &str) -> bool {
+        matches!(self, Kind::Tasks { status: Some(status), .. } if status == word)
+    }
+
     /// Its slice, if it has one.
     pub(super) fn slice(&self) -> Option<Slice> {
         match self {

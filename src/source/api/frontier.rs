@@ -21,7 +21,7 @@ use url::Url;
 use super::chain::{Chain, ChainId, Kind};
 use super::endpoint::Endpoint;
 use super::glance::Glance;
-use super::query::{COMPLETED, Parameter, Query, Selector, parameter};
+use super::query::{COMPLETED, DELETED, Parameter, Query, Selector, parameter};
 use super::slice::Slice;
 use crate::error::{Error, Result};
 use split::Root;
@@ -37,15 +37,18 @@ pub struct Request {
     pub parameters: Vec<Parameter>,
     /// True if it goes on where a page ended.
     pub has_token: bool,
+    /// True if it asks for tasks of a status that an API may not take as a filter, and that nobody named.
+    pub is_guess: bool,
 }
 
 impl Request {
     /// Whether an answer of this status tells that there is no such thing, or none for this account, and the rest of the export is none
-    /// the worse for it: a task that is named by its id, and what is listed beside the tasks.
+    /// the worse for it: a task that is named by its id, what is listed beside the tasks, and a status that it does not take.
     pub fn may_be_absent(&self, status: u16) -> bool {
         match self.endpoint {
             Endpoint::Task => matches!(status, 404 | 410),
             Endpoint::Batches | Endpoint::Deliveries | Endpoint::DeliveryTasks => matches!(status, 402..=404),
+            Endpoint::Tasks => self.is_guess && matches!(status, 400 | 422),
             _ => false,
         }
     }
@@ -190,6 +193,10 @@ impl Frontier {
             let is_splittable = has_time && self.concurrency > 1;
             self.add(Kind::Tasks { endpoint: Endpoint::Tasks, of: of.clone(), status, slice, is_splittable });
         }
+        for status in self.query.open_statuses.clone() {
+            let (endpoint, of, status) = (Endpoint::Tasks, of.clone(), Some(status));
+            self.add(Kind::Tasks { endpoint, of, status, slice: None, is_splittable: false });
+        }
     }
 
     /// The times that are asked for.
@@ -249,7 +256,8 @@ impl Frontier {
         let (endpoint, mut parameters) = chain.kind.asked();
         parameters.extend(endpoint.parameters(&self.query, self.page_size));
         parameters.extend(chain.token.iter().map(|token| parameter("next_token", token)));
-        Request { chain: id, endpoint, parameters, has_token: chain.token.is_some() }
+        let is_guess = chain.kind.is_of_status(DELETED) && !self.query.statuses.iter().any(|status| status == DELETED);
+        Request { chain: id, endpoint, parameters, has_token: chain.token.is_some(), is_guess }
     }
 
     /// Takes in a page of a chain.
@@ -291,6 +299,9 @@ impl Frontier {
         let chain = self.remove(id).ok_or_else(|| unknown(id))?;
         let (endpoint, parameters) = chain.kind.asked();
         match endpoint {
+            // What has this status may be in an answer that is not narrowed to one.
+            Endpoint::Tasks if self.query.has_times() => {}
+            Endpoint::Tasks => chain.kind.selector().cloned().into_iter().for_each(|of| self.walk_whole(of)),
             Endpoint::Task => self.absences.task_ids.extend(parameters.into_iter().map(|(_, id)| id)),
             listing => drop(self.absences.listings.insert(listing, status)),
         }

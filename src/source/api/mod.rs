@@ -13,6 +13,7 @@
 
 mod chain;
 mod client;
+mod confirm;
 mod endpoint;
 mod fetch;
 pub mod frontier;
@@ -42,7 +43,7 @@ use crate::store::Store;
 use crate::time::write_instant;
 use client::Client;
 use fetch::{Arrival, Fetcher};
-use spool::{Event, Spool};
+use spool::{Earlier, Event, Spool};
 
 pub use client::Key;
 pub use frontier::{Absences, Frontier};
@@ -78,9 +79,20 @@ pub struct ApiConfig {
     pub allows_count_mismatch: bool,
     /// Commit although the API has none of the tasks that are asked for by id.
     pub allows_absent_tasks: bool,
+    /// The scheduled job that it is a run of, by a name that a file can have. What an earlier run of it received, and did not commit, gives
+    /// way where this one asks for something else.
+    pub job: Option<String>,
 }
 
 impl ApiConfig {
+    /// Whose tasks these are: a job that begins to ask another account begins anew. A port of this machine is anybody's.
+    pub fn origin(&self) -> String {
+        match self.is_local() {
+            true => format!("this machine with a {} key", self.key.kind()),
+            false => self.account(),
+        }
+    }
+
     /// Whose pages come: what test data brought is not gone on with for live data.
     fn account(&self) -> String {
         format!("{}{} with a {} key", self.url.origin().ascii_serialization(), self.url.path(), self.key.kind())
@@ -135,8 +147,7 @@ struct Export {
     ended: Option<Ended>,
     stop: Option<oneshot::Sender<()>>,
     outlet: Option<JoinHandle<()>>,
-    keeps_raw: bool,
-    allows_count_mismatch: bool,
+    config: Box<ApiConfig>,
 }
 
 /// An export whose pages are handed out.
@@ -170,7 +181,12 @@ impl Tail for Export {
     }
 
     fn expected_tasks(&self) -> Option<u64> {
-        self.ended.as_ref().filter(|_| !self.allows_count_mismatch).and_then(|ended| ended.task_count)
+        self.ended.as_ref().filter(|_| !self.config.allows_count_mismatch).and_then(|ended| ended.task_count)
+    }
+
+    fn are_gone(&self, ids: &[String], progress: &Progress) -> Result<Vec<bool>> {
+        let query = self.ended.as_ref().map_or(&self.config.plan.query, |ended| &ended.spool.plan().query);
+        confirm::are_gone(&self.config, query, ids, progress)
     }
 
     fn report(&self, progress: &Progress) -> FetchReport {
@@ -187,7 +203,7 @@ impl Tail for Export {
 
     fn put_away(mut self: Box<Self>, store: &dyn Store, path: &str) -> Result<Option<PathBuf>> {
         let ended = self.ended.take().ok_or(Error::Reader)?;
-        let keep_as = self.keeps_raw.then(|| format!("{path}.ndjson.zst"));
+        let keep_as = self.config.keeps_raw.then(|| format!("{path}.ndjson.zst"));
         ended.spool.finish(keep_as.as_deref().map(|path| (store, path)))?;
         Ok(keep_as.map(|path| store.place().join(path)))
     }
@@ -195,6 +211,11 @@ impl Tail for Export {
 
 /// Where an export writes down what it receives, in the folder for what is in work; version 0.1.0 had it in the lake's own folder.
 const SPOOL: &str = "spool.ndjson.zst";
+
+/// The same for a job, beside those of others.
+fn spool_of(job: Option<&str>) -> String {
+    job.map_or_else(|| SPOOL.to_owned(), |job| format!("spool-{job}.ndjson.zst"))
+}
 
 /// Where version 0.1.0 had it.
 fn spool_in(lake: Option<&Path>) -> Option<PathBuf> {
@@ -214,12 +235,17 @@ pub(super) fn warn_of_unfinished(opening: Opening<'_>) {
 /// Begins to fetch, or goes on where an earlier run ended: first come the pages in the spool, then those of the API.
 /// A spool whose pages are committed already is dropped.
 pub(super) fn open(config: &ApiConfig, opening: Opening<'_>, progress: &Arc<Progress>) -> Result<Feed> {
-    let place = opening.work_dir.join(SPOOL);
-    if let Some(earlier) = spool_in(opening.lake) {
+    let place = opening.work_dir.join(spool_of(config.job.as_deref()));
+    if let Some(earlier) = spool_in(opening.lake).filter(|_| config.job.is_none()) {
         spool::adopt(&earlier, &place)?;
     }
     let plan = config.plan.clone().of_account(config.account());
-    let mut spool = Spool::open(&place, plan, config.is_restart, opening.committed)?;
+    let other = match (config.is_restart, &config.job) {
+        (true, _) => Earlier::Dropped,
+        (false, Some(_)) => Earlier::DroppedIfOther,
+        (false, None) => Earlier::Kept,
+    };
+    let mut spool = Spool::open(&place, plan, other, opening.committed)?;
     if config.keeps_raw {
         spool.keep()?;
     }
@@ -290,8 +316,7 @@ fn start(fetcher: Fetcher, spool: Spool, config: &ApiConfig) -> (Incoming, Expor
         let _ = outlet.to.send(last);
     });
     let (stop, outlet) = (Some(stop), Some(outlet));
-    let ApiConfig { keeps_raw, allows_count_mismatch, .. } = *config;
-    (pages, Export { end, ended: None, stop, outlet, keeps_raw, allows_count_mismatch })
+    (pages, Export { end, ended: None, stop, outlet, config: Box::new(config.clone()) })
 }
 
 fn walk(fetcher: Fetcher, arrivals: mpsc::Sender<Arrival>, stopped: oneshot::Receiver<()>) -> Result<Frontier> {

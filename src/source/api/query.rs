@@ -1,9 +1,11 @@
 //! What is asked of the API.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::partition::Extent;
 use crate::time::write_instant;
 
 /// A query with all its times resolved.
@@ -17,6 +19,9 @@ pub struct Query {
     pub completed_after: Option<i64>,
     /// Only tasks that were completed before this.
     pub completed_before: Option<i64>,
+    /// Beside these times: all tasks of these statuses, which have no time or one that tells nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub open_statuses: Vec<String>,
     /// Leave out which task came with which delivery: the API tells it only together with the whole task once more.
     #[serde(default)]
     pub skips_delivery_tasks: bool,
@@ -56,7 +61,10 @@ pub const EXPANDABLE: [&str; 3] = ["project", "batch", "delivery"];
 pub const OPTS: [&str; 4] = ["annotation_details", "attachment_details", "model_parameters", "submissions"];
 
 /// Statuses of tasks that are not completed. With the slices of `completed_at` they cover a query.
-pub const OPEN_STATUSES: [&str; 4] = ["pending", "canceled", "error", "deleted"];
+pub const OPEN_STATUSES: [&str; 4] = ["pending", "canceled", "error", DELETED];
+
+/// The status of deleted tasks. That the API takes it as a filter is nowhere said.
+pub const DELETED: &str = "deleted";
 
 /// The status of completed tasks.
 pub const COMPLETED: &str = "completed";
@@ -82,17 +90,40 @@ impl Query {
         if others == 0 { words } else { format!("{words} and {others} more") }
     }
 
+    /// Whose tasks all come, if all of somebody's do: whoever did not come then is gone.
+    pub fn extent(&self) -> Option<Extent> {
+        let (mut projects, mut batches) = (BTreeSet::new(), BTreeSet::new());
+        let (mut is_of_projects, mut is_of_batches) = (false, false);
+        for selector in &self.of {
+            match selector {
+                Selector::AllProjects => return (!self.has_times()).then_some(Extent::All),
+                Selector::ProjectId(id) => drop(projects.insert(id.clone())),
+                Selector::BatchId(id) => drop(batches.insert(id.clone())),
+                Selector::ProjectName(_) | Selector::BatchName(_) => {}
+                Selector::Delivery(_) | Selector::TaskId(_) => return None,
+            }
+            is_of_projects |= matches!(selector, Selector::ProjectId(_) | Selector::ProjectName(_));
+            is_of_batches |= matches!(selector, Selector::BatchId(_) | Selector::BatchName(_));
+        }
+        match (is_of_projects, is_of_batches) {
+            _ if self.has_times() => None,
+            (true, false) => Some(Extent::Projects(projects)),
+            (false, true) => Some(Extent::Batches(batches)),
+            _ => None,
+        }
+    }
+
     /// True where a time is asked for, and so only tasks that have one.
     pub fn has_times(&self) -> bool {
         self.completed_after.is_some() || self.completed_before.is_some()
     }
 
     /// The same query with everything in one order and nothing twice: what tells it from others.
-    pub(super) fn canonical(&self) -> Query {
+    pub fn canonical(&self) -> Query {
         let mut query = self.clone();
         query.of.sort_unstable();
         query.of.dedup();
-        for words in [&mut query.statuses, &mut query.expand, &mut query.opts] {
+        for words in [&mut query.statuses, &mut query.open_statuses, &mut query.expand, &mut query.opts] {
             words.sort_unstable();
             words.dedup();
         }
@@ -145,6 +176,9 @@ impl fmt::Display for Query {
             if let Some(time) = time.and_then(write_instant) {
                 write!(formatter, "; completed {word} {time}")?;
             }
+        }
+        if !self.open_statuses.is_empty() {
+            write!(formatter, "; and all {}", self.open_statuses.join(", "))?;
         }
         if self.skips_delivery_tasks {
             formatter.write_str("; without the listing of delivered tasks")?;

@@ -73,10 +73,21 @@ impl fmt::Debug for Frames {
     }
 }
 
+/// What becomes of pages that an earlier run left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Earlier {
+    /// They are gone on with; those of another query are in the way.
+    Kept,
+    /// They are gone on with; those of another query go.
+    DroppedIfOther,
+    /// They go.
+    Dropped,
+}
+
 impl Spool {
     /// Opens the spool of a lake. One that an earlier run of the same query left is gone on with, unless it is to be dropped, or its pages
     /// are committed.
-    pub fn open(path: &Path, plan: Plan, is_restart: bool, committed: Option<&str>) -> Result<Spool> {
+    pub fn open(path: &Path, plan: Plan, earlier: Earlier, committed: Option<&str>) -> Result<Spool> {
         let failed = |action| Error::file(action, path);
         let mut options = File::options();
         let file = options.read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
@@ -91,7 +102,7 @@ impl Spool {
         if in_place != Some(file.metadata().map_err(failed("read"))?.ino()) {
             return Err(Error::SpoolBusy { path: path.to_owned() });
         }
-        if is_restart {
+        if earlier == Earlier::Dropped {
             file.set_len(0).map_err(failed("empty"))?;
         }
         let mut found = Found::of(&file).map_err(failed("read"))?;
@@ -99,6 +110,11 @@ impl Spool {
         let has_pages = found.entries.iter().any(|entry| matches!(entry.event, Event::Page { .. }));
         let is_empty = |plan: &Plan| plan.is_current() && !has_pages;
         if found.plan.as_ref().is_some_and(|plan| plan.is_in(committed) || is_empty(plan)) {
+            found = Found::default();
+        }
+        let gives_way = earlier == Earlier::DroppedIfOther;
+        if found.plan.as_ref().is_some_and(|other| gives_way && !(other.is_current() && plan.goes_on_with(other))) {
+            tracing::warn!(spool = %path.display(), "what an earlier run of this job received is dropped: it asked for something else");
             found = Found::default();
         }
         let frames = Frames::new().map_err(failed("compress"))?;
@@ -299,7 +315,7 @@ mod tests {
     }
 
     fn filled(path: &Path) -> Vec<u8> {
-        let mut spool = Spool::open(path, plan("a"), false, None).unwrap();
+        let mut spool = Spool::open(path, plan("a"), Earlier::Kept, None).unwrap();
         for chain in 0..3 {
             let body = format!("{{\"tasks\": [\n{chain}],\r\n\"workspace_token\": \"secret\"}}");
             spool.append(chain, Glance { items: 1, ..Glance::default() }, body.into_bytes()).unwrap();
@@ -317,12 +333,12 @@ mod tests {
         let mut counts = Vec::new();
         for length in 0..=whole.len() {
             std::fs::write(&path, &whole[..length]).unwrap();
-            let mut spool = Spool::open(&path, plan("a"), false, None).unwrap();
+            let mut spool = Spool::open(&path, plan("a"), Earlier::Kept, None).unwrap();
             let before = spool.entries().len();
             counts.push(before);
             spool.append(9, Glance::default(), b"{}".to_vec()).unwrap();
             drop(spool);
-            let spool = Spool::open(&path, plan("a"), false, None).unwrap();
+            let spool = Spool::open(&path, plan("a"), Earlier::Kept, None).unwrap();
             assert_eq!(spool.entries().len(), before + 1);
             assert_eq!(spool.lines().unwrap().last().unwrap().unwrap(), b"{}\n");
         }
@@ -343,20 +359,20 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("spool");
         filled(&path);
-        let id = Spool::open(&path, plan("a"), false, None).unwrap().plan().id.clone();
+        let id = Spool::open(&path, plan("a"), Earlier::Kept, None).unwrap().plan().id.clone();
         assert!(is_unfinished(&path, None) && is_unfinished(&path, Some("another")));
         assert!(!is_unfinished(&path, Some(&id)) && !is_unfinished(&folder.path().join("none"), None));
-        assert_eq!(Spool::open(&path, plan("a"), false, Some("another")).unwrap().entries().len(), 4);
-        assert_eq!(Spool::open(&path, plan("a"), false, Some(&id)).unwrap().entries().len(), 0);
+        assert_eq!(Spool::open(&path, plan("a"), Earlier::Kept, Some("another")).unwrap().entries().len(), 4);
+        assert_eq!(Spool::open(&path, plan("a"), Earlier::Kept, Some(&id)).unwrap().entries().len(), 0);
     }
 
     #[test]
     fn a_spool_without_pages_gives_way_to_any_query() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("spool");
-        drop(Spool::open(&path, plan("a"), false, None).unwrap());
+        drop(Spool::open(&path, plan("a"), Earlier::Kept, None).unwrap());
         assert!(!is_unfinished(&path, None));
-        let later = Spool::open(&path, Plan { began_at: 8, ..plan("b") }, false, None).unwrap();
+        let later = Spool::open(&path, Plan { began_at: 8, ..plan("b") }, Earlier::Kept, None).unwrap();
         assert_eq!((later.plan().began_at, later.plan().account.as_str()), (8, "b"));
     }
 
@@ -366,10 +382,10 @@ mod tests {
         let path = folder.path().join("spool");
         let of = vec![Selector::TaskId("ä".to_owned()); 3_000];
         let long = Plan::new((Query { of, ..Query::default() }, Moving::default()), 7, 100, 8);
-        let mut spool = Spool::open(&path, long, false, None).unwrap();
+        let mut spool = Spool::open(&path, long, Earlier::Kept, None).unwrap();
         spool.append(0, Glance::default(), b"{}".to_vec()).unwrap();
         drop(spool);
-        let refused = Spool::open(&path, plan("b"), false, None).unwrap_err().to_string();
+        let refused = Spool::open(&path, plan("b"), Earlier::Kept, None).unwrap_err().to_string();
         assert!(refused.contains("task ä, task ä") && refused.len() < 1_000, "{refused}");
     }
 
@@ -381,16 +397,19 @@ mod tests {
         // A torn end is cut off by who goes on, not by who is refused.
         File::options().append(true).open(&path).unwrap().write_all(b"torn").unwrap();
         let before = std::fs::read(&path).unwrap();
-        let refused = Spool::open(&path, plan("b"), false, None).unwrap_err();
+        let refused = Spool::open(&path, plan("b"), Earlier::Kept, None).unwrap_err();
         assert!(matches!(refused, Error::SpoolOfOther { pages: 4, .. }), "{refused}");
         assert_eq!(std::fs::read(&path).unwrap(), before);
-        let held = Spool::open(&path, Plan { began_at: 8, ..plan("a") }, false, None).unwrap();
+        let held = Spool::open(&path, Plan { began_at: 8, ..plan("a") }, Earlier::Kept, None).unwrap();
         assert_eq!(held.plan().began_at, 7);
-        assert!(matches!(Spool::open(&path, plan("a"), false, None), Err(Error::SpoolBusy { .. })));
+        assert!(matches!(Spool::open(&path, plan("a"), Earlier::Kept, None), Err(Error::SpoolBusy { .. })));
         drop(held);
-        let refused = Spool::open(&path, plan("b"), false, None).unwrap_err();
+        let refused = Spool::open(&path, plan("b"), Earlier::Kept, None).unwrap_err();
         assert!(matches!(refused, Error::SpoolOfOther { pages: 4, .. }), "{refused}");
-        assert!(Spool::open(&path, plan("b"), true, None).unwrap().entries().is_empty());
+        assert_eq!(Spool::open(&path, plan("a"), Earlier::DroppedIfOther, None).unwrap().entries().len(), 4);
+        assert!(Spool::open(&path, plan("b"), Earlier::DroppedIfOther, None).unwrap().entries().is_empty());
+        filled(&path);
+        assert!(Spool::open(&path, plan("b"), Earlier::Dropped, None).unwrap().entries().is_empty());
     }
 
     #[test]

@@ -75,11 +75,7 @@ fn query(statuses: &[&str]) -> Query {
     Query {
         of: vec![Selector::ProjectId("p".to_owned())],
         statuses: statuses.iter().map(|word| (*word).to_owned()).collect(),
-        completed_after: None,
-        completed_before: None,
-        skips_delivery_tasks: false,
-        expand: Vec::new(),
-        opts: Vec::new(),
+        ..Query::default()
     }
 }
 

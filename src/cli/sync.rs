@@ -1,0 +1,143 @@
+//! `taskloom sync`.
+
+use std::time::Duration;
+
+use chrono::Utc;
+use clap::{ArgGroup, Args};
+
+use super::api::ApiArgs;
+use super::export::rehearse;
+use super::lake::{LakeArgs, make, warn_of_left_out};
+use super::summary::grouped;
+use super::voice::Voice;
+use super::wanted::{DetailArgs, ScopeArgs};
+use crate::config::{Limit, Reconcile, RunConfig};
+use crate::error::Result;
+use crate::source::Source;
+use crate::source::api::{ApiConfig, Moving};
+use crate::sync::Schedule;
+
+/// Keep a lake up to date with the Scale API: the command for every night.
+///
+/// The first run exports everything. Later ones ask for what was completed since the last, less an overlap for what shows late, and for every
+/// task that is not completed; every seven days, for everything again, since no time tells of a task that is corrected later. How far
+/// it has come stands in the lake itself. Runs may overlap, be killed or fail: the next one makes it good.
+///
+/// The key is read from SCALE_API_KEY or from --api-key-file.
+#[derive(Debug, Args)]
+#[command(override_usage = "taskloom sync --out <LAKE> <WHICH TASKS> [OPTIONS]")]
+#[command(group = ArgGroup::new("source").required(true).multiple(true))]
+#[command(after_help = "\
+Examples:
+  taskloom sync --all-projects --out lake
+  taskloom sync --project-id 65f0c2 --out s3://our-bucket/scale --json
+  taskloom sync --project-name 'Chat 7' --status completed --job chat --out lake
+  taskloom sync --all-projects --out lake --reconcile   everything again, now
+
+Exit status: 0 done, or nothing new, also where a few tasks were rejected;
+1 failed, 2 wrong usage, 4 worth another attempt: the API was out of reach, or
+another run was faster; 130 and 143 stopped by Ctrl-C or SIGTERM with nothing
+visible. The same command goes on from there.")]
+pub(super) struct SyncArgs {
+    #[command(flatten)]
+    scope: ScopeArgs,
+    #[command(flatten)]
+    details: DetailArgs,
+    #[command(flatten)]
+    schedule: ScheduleArgs,
+    #[command(flatten)]
+    api: ApiArgs,
+    #[command(flatten)]
+    lake: LakeArgs,
+    /// Keep the JSON as it was received, in _taskloom/raw
+    #[arg(long)]
+    keep_raw: bool,
+    /// Drop the pages of an unfinished run and begin anew
+    #[arg(long)]
+    restart: bool,
+    /// Print the requests that the run would begin with, and send none
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// How far back a run looks.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "The job")]
+struct ScheduleArgs {
+    /// Its name: letters, digits, `.`, `_` and `-`. Jobs of one lake that ask for different tasks have different names
+    #[arg(long, value_name = "NAME", default_value = "default", value_parser = job)]
+    job: String,
+    /// How long before what is known to be in a run begins to ask, for what shows late
+    #[arg(long, value_name = "TIME", default_value = "24h", value_parser = humantime::parse_duration)]
+    overlap: Duration,
+    /// How often everything is asked for again, and what the API has no more is taken away; 0 for never
+    #[arg(long, value_name = "TIME", default_value = "7d", value_parser = span)]
+    reconcile_every: Duration,
+    /// Do that now
+    #[arg(long)]
+    reconcile: bool,
+    /// Fail and change nothing where more of the lake's tasks would be taken away than this
+    #[arg(long, value_name = "N|N%", default_value = MAX_REMOVED)]
+    max_removed: Limit,
+}
+
+/// No name is longer.
+const LONGEST_NAME: usize = 64;
+
+fn job(text: &str) -> std::result::Result<String, String> {
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
+    let is_fit = is_plain && !text.is_empty() && text.len() <= LONGEST_NAME;
+    let expected = || format!("expected up to {LONGEST_NAME} letters, digits, `.`, `_` and `-`");
+    is_fit.then(|| text.to_owned()).ok_or_else(expected)
+}
+
+/// A duration, or a bare 0.
+fn span(text: &str) -> std::result::Result<Duration, humantime::DurationError> {
+    if text == "0" { Ok(Duration::ZERO) } else { humantime::parse_duration(text) }
+}
+
+/// How many of a lake's tasks may go at a time.
+pub(super) const MAX_REMOVED: &str = "5%";
+
+/// How many rejects a run bears that nobody watches.
+const MAX_REJECTS: Limit = Limit::Percent(1.0);
+
+pub(super) fn run(args: SyncArgs, voice: Voice) -> Result<u8> {
+    let now = Utc::now();
+    let asked = |query| args.api.plan((query, Moving::default()), now);
+    let query = args.details.query(args.scope.selectors());
+    let mut api = args.api.config(asked(query.clone()), args.api.address()?)?;
+    let schedule = Schedule {
+        job: args.schedule.job.clone(),
+        query,
+        account: api.origin(),
+        overlap: args.schedule.overlap,
+        walk_every: Some(args.schedule.reconcile_every).filter(|every| !every.is_zero()),
+        is_whole: args.schedule.reconcile,
+    };
+    let due = schedule.due(&args.lake.place()?.state()?, now.timestamp_micros())?;
+    if due.is_changed {
+        voice.warn(&format!("the job `{}` asked for something else before: everything is asked for", schedule.job));
+    }
+    let (statuses, max_removed) = (args.details.status.clone(), args.schedule.max_removed);
+    let extent = due.query.extent().filter(|_| due.job.is_whole);
+    let reconcile = extent.map(|extent| Reconcile { extent, statuses, max_removed });
+    api.plan = asked(due.query);
+    if args.dry_run {
+        return rehearse(args.lake, &api.plan, &api.url);
+    }
+    let api = ApiConfig { is_restart: args.restart, keeps_raw: args.keep_raw, job: Some(schedule.job), ..api };
+    let is_json = args.lake.is_json();
+    let config = args.lake.config(Source::Api(Box::new(api)))?;
+    let max_rejects = config.max_rejects.or(Some(MAX_REJECTS));
+    let config = RunConfig { max_rejects, reconcile, job: Some(due.job), ..config };
+    let report = make(config, is_json, voice)?;
+    warn_of_left_out(&report, voice);
+    if let Some(path) = &report.rejects_file {
+        let (rejected, path) = (grouped(report.rejected), path.display());
+        voice.warn(&format!(
+            "{rejected} records could not be read; what the lake has of these tasks stays as it was: see {path}"
+        ));
+    }
+    Ok(0)
+}

@@ -1,0 +1,165 @@
+//! What a run of a scheduled job asks for, from how far the job has come. Pure: the lake holds the rest.
+//!
+//! The first run walks everything. A later one asks for what was completed since the watermark, less an overlap for what shows late, and
+//! for every task of the statuses that no time can tell of. No query finds a task that was corrected long after it was completed, and none
+//! one that is gone: so now and then a run walks everything again.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::config::Job;
+use crate::error::{Error, Result};
+use crate::lake::{Checkpoint, State};
+use crate::source::api::Query;
+use crate::source::api::query::{COMPLETED, OPEN_STATUSES};
+use crate::time::read_instant;
+
+/// A scheduled job.
+#[derive(Clone, Debug)]
+pub struct Schedule {
+    /// Its name.
+    pub job: String,
+    /// What it is to hold, without times.
+    pub query: Query,
+    /// Whose tasks these are.
+    pub account: String,
+    /// How long before the watermark a run begins to ask.
+    pub overlap: Duration,
+    /// How often everything is walked; `None` for never again.
+    pub walk_every: Option<Duration>,
+    /// Walk everything now.
+    pub is_whole: bool,
+}
+
+/// What a run asks for.
+#[derive(Clone, Debug)]
+pub struct Due {
+    /// The query.
+    pub query: Query,
+    /// The job, as the run is told of it.
+    pub job: Job,
+    /// Whether the job has asked for something else before.
+    pub is_changed: bool,
+}
+
+/// Whether the API counts the first instant of a span in is not said: so a span begins a moment before it.
+const MOMENT: Duration = Duration::from_secs(1);
+
+impl Schedule {
+    /// What the next run asks for, on this version of the lake, at this instant.
+    pub fn due(&self, lake: &State, now: i64) -> Result<Due> {
+        let query = self.query.canonical();
+        let json = |source| Error::Json { action: "write a checkpoint", source };
+        let asked = json!({"account": self.account, "query": serde_json::to_value(&query).map_err(json)?});
+        let checkpoint = lake.checkpoint(&self.job, &asked);
+        let is_changed = checkpoint.is_none() && lake.checkpoints.contains_key(&self.job);
+        let checkpoint = checkpoint.unwrap_or_default();
+        let watermark = checkpoint.watermark().filter(|_| !self.is_whole && !self.is_walk_due(&checkpoint, now));
+        let query = watermark.map_or(query, |watermark| self.since(watermark));
+        let job = Job { name: self.job.clone(), asked, is_whole: watermark.is_none() };
+        Ok(Due { query, job, is_changed })
+    }
+
+    fn is_walk_due(&self, checkpoint: &Checkpoint, now: i64) -> bool {
+        let Some(every) = self.walk_every else { return false };
+        let walked_at = checkpoint.walked_at.as_deref().and_then(read_instant);
+        // An instant to come is that of a clock that was wrong.
+        walked_at.is_none_or(|walked_at| now.saturating_sub(walked_at) >= micros(every) || walked_at > now)
+    }
+
+    /// What was completed since then, and all that no time tells of.
+    fn since(&self, watermark: i64) -> Query {
+        let after = watermark.saturating_sub(micros(self.overlap)).saturating_sub(micros(MOMENT));
+        let is_completed = |status: &&String| *status == COMPLETED;
+        let (statuses, open): (Vec<_>, Vec<_>) = self.query.statuses.iter().cloned().partition(|it| is_completed(&it));
+        let open = if self.query.statuses.is_empty() { OPEN_STATUSES.map(str::to_owned).to_vec() } else { open };
+        if statuses.is_empty() && !self.query.statuses.is_empty() {
+            // None of them is told by a time.
+            return self.query.clone();
+        }
+        Query { statuses, open_statuses: open, completed_after: Some(after), ..self.query.clone() }
+    }
+}
+
+fn micros(span: Duration) -> i64 {
+    i64::try_from(span.as_micros()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::source::api::Selector;
+    use crate::time::write_instant;
+
+    const DAY: i64 = 24 * 60 * 60 * 1_000_000;
+
+    fn schedule(statuses: &[&str]) -> Schedule {
+        let statuses = statuses.iter().map(|status| (*status).to_owned()).collect();
+        Schedule {
+            job: "nightly".to_owned(),
+            query: Query { of: vec![Selector::AllProjects], statuses, ..Query::default() },
+            account: "somewhere".to_owned(),
+            overlap: Duration::from_secs(24 * 60 * 60),
+            walk_every: Some(Duration::from_secs(7 * 24 * 60 * 60)),
+            is_whole: false,
+        }
+    }
+
+    /// A lake whose job has come so far.
+    fn lake(schedule: &Schedule, watermark: Option<i64>, walked_at: i64) -> State {
+        let asked = schedule.due(&State::empty(), 0).unwrap().job.asked;
+        let watermark = watermark.and_then(write_instant);
+        let checkpoint = Checkpoint { asked, watermark, walked_at: write_instant(walked_at) };
+        let checkpoints = BTreeMap::from([(schedule.job.clone(), checkpoint.to_json().unwrap())]);
+        State { checkpoints, ..State::empty() }
+    }
+
+    #[test]
+    fn a_first_run_walks_everything_and_a_later_one_what_is_new() {
+        let schedule = schedule(&[]);
+        let first = schedule.due(&State::empty(), 20 * DAY).unwrap();
+        assert!(first.job.is_whole && !first.is_changed && !first.query.has_times());
+        let later = schedule.due(&lake(&schedule, Some(19 * DAY), 18 * DAY), 20 * DAY).unwrap();
+        assert!(!later.job.is_whole);
+        assert_eq!(later.query.completed_after, Some(18 * DAY - 1_000_000));
+        assert_eq!((later.query.completed_before, later.query.open_statuses.len()), (None, OPEN_STATUSES.len()));
+        // Nothing was completed yet.
+        assert!(schedule.due(&lake(&schedule, None, 18 * DAY), 20 * DAY).unwrap().job.is_whole);
+    }
+
+    #[test]
+    fn everything_is_walked_again_when_it_is_time_or_asked_for_or_another_query() {
+        let is_whole = |schedule: &Schedule, walked_at, now| {
+            schedule.due(&lake(schedule, Some(DAY), walked_at), now).unwrap().job.is_whole
+        };
+        let weekly = schedule(&[]);
+        assert!(!is_whole(&weekly, 10 * DAY, 17 * DAY - 1) && is_whole(&weekly, 10 * DAY, 17 * DAY));
+        assert!(is_whole(&weekly, 10 * DAY, 9 * DAY), "a clock that was ahead");
+        let never = Schedule { walk_every: None, ..weekly.clone() };
+        assert!(!is_whole(&never, 10 * DAY, 99 * DAY));
+        assert!(is_whole(&Schedule { is_whole: true, ..weekly.clone() }, 10 * DAY, 11 * DAY));
+        let lake = lake(&weekly, Some(DAY), 10 * DAY);
+        for other in [schedule(&["completed"]), Schedule { account: "elsewhere".to_owned(), ..weekly.clone() }] {
+            let due = other.due(&lake, 11 * DAY).unwrap();
+            assert!(due.job.is_whole && due.is_changed);
+        }
+        let other = Schedule { job: "another".to_owned(), ..weekly };
+        assert!(!other.due(&lake, 11 * DAY).unwrap().is_changed);
+    }
+
+    #[test]
+    fn statuses_narrow_what_is_asked() {
+        let asked = |statuses: &[&str]| {
+            let schedule = schedule(statuses);
+            let query = schedule.due(&lake(&schedule, Some(9 * DAY), 9 * DAY), 10 * DAY).unwrap().query;
+            (query.statuses, query.open_statuses, query.completed_after.is_some())
+        };
+        let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+        assert_eq!(asked(&["completed"]), (words(&["completed"]), vec![], true));
+        assert_eq!(asked(&["error", "completed"]), (words(&["completed"]), words(&["error"]), true));
+        assert_eq!(asked(&["error", "pending"]), (words(&["error", "pending"]), vec![], false));
+    }
+}
