@@ -239,6 +239,14 @@ pub enum Error {
         /// How many may go.
         allowed: String,
     },
+    /// Another run took this one for dead, and ended it.
+    #[error(
+        "another run took this one for dead, since no sign of life of it came to {path}: nothing of this run is visible"
+    )]
+    TakenForDead {
+        /// The lake.
+        path: PathBuf,
+    },
     /// Whether the run is committed can't be told.
     #[error(
         "whether version {version} was committed can't be told: its files were left in place, and the next run finds out"

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, ErrorKind};
 use crate::store::FailureKind;
+use crate::store::address::is_address;
 
 /// The exit status of a command that ended so.
 pub(super) fn exit_status(error: &Error) -> u8 {
@@ -38,19 +39,24 @@ pub(super) fn hint(error: &Error) -> Option<String> {
         }
         Error::Committed { .. } => "`taskloom recover` finishes it",
         Error::Conflict { .. } => "run it again",
+        Error::TakenForDead { .. } => "run it again; a longer --lease of all that use the lake bears longer pauses",
+        Error::LakeBusy { path, .. } if is_address(path) => {
+            "wait for it; a run that died on another machine is taken for dead after --lease"
+        }
+        Error::SpoolBusy { .. } => "wait for it, or give another folder to --work-dir",
         Error::Opts { .. } => {
             "give the lake's options to --opts, --overwrite to replace what it holds, or another folder to --out"
         }
         Error::TooManyRemoved { .. } => "--max-removed allows more",
         Error::TooManyRejects { .. } => "--max-rejects allows more",
-        Error::LakeBusy { .. } | Error::SpoolBusy { .. } => "wait for it, or give another folder to --out",
+        Error::LakeBusy { .. } => "wait for it, or give another folder to --out",
         Error::SpoolOfOther { .. } => "give the same flags again to go on with it, or --restart to drop it",
         Error::SpoolOfVersion { .. } => "finish it with that one, or give --restart to drop them",
         Error::CountMismatch { .. } => "--allow-count-mismatch commits what came, --restart asks anew",
         Error::GaveUp { .. } => "the same command goes on from here",
         Error::Circle { .. } => "`--restart --concurrency 1` walks the query as one chain",
         Error::Listen { .. } => "give a free port to --port, or 0 for any",
-        Error::Store { source, .. } => of_failure(source.kind)?,
+        Error::Store { source, path, .. } => of_failure(source.kind, &path.to_string_lossy())?,
         Error::Api { status, .. } => of_status(*status)?,
         _ => return None,
     };
@@ -58,15 +64,17 @@ pub(super) fn hint(error: &Error) -> Option<String> {
 }
 
 /// What to do about a failure of a store.
-fn of_failure(kind: FailureKind) -> Option<&'static str> {
+fn of_failure(kind: FailureKind, address: &str) -> Option<&'static str> {
     Some(match kind {
-        FailureKind::Credentials => {
-            "on AWS set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or log in (`aws sso login`); on Google Cloud \
-             GOOGLE_APPLICATION_CREDENTIALS; on Azure AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY; docs/buckets.md has more"
-        }
+        FailureKind::Credentials => match address.split("://").next() {
+            Some("gs") => "set GOOGLE_APPLICATION_CREDENTIALS, or log in (`gcloud auth application-default login`)",
+            Some("s3" | "s3a") => {
+                "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or log in (`aws sso login`)"
+            }
+            _ => "set AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY, or another way in of docs/buckets.md",
+        },
         FailureKind::Denied => {
-            "the credentials must be allowed to list the bucket, and to get, put and delete what is in it (on AWS s3:ListBucket, \
-             s3:GetObject, s3:PutObject and s3:DeleteObject); docs/buckets.md has a policy"
+            "the credentials must be allowed to list the bucket, and to get, put and delete what is in it; docs/buckets.md has a policy"
         }
         FailureKind::Region => "set AWS_REGION to the region that the bucket is in",
         FailureKind::NoBucket => "look at the name; taskloom makes no buckets",

@@ -76,8 +76,11 @@ pub(super) fn history(args: &HistoryArgs) -> Result<u8> {
     let mut versions = args.place.open()?.history()?;
     versions.reverse();
     versions.truncate(args.limit.unwrap_or(usize::MAX));
-    let text =
-        if args.json { super::as_json(&versions)? } else { versions.iter().map(told).collect::<Vec<_>>().join("\n") };
+    let text = match (args.json, versions.as_slice()) {
+        (true, versions) => super::as_json(&versions)?,
+        (false, []) => "no version is committed yet\n".to_owned(),
+        (false, versions) => versions.iter().map(told).collect::<Vec<_>>().join("\n"),
+    };
     super::print(&text)?;
     Ok(0)
 }

@@ -27,7 +27,7 @@ pub(super) struct StoreArgs {
     /// A setting of the store, by its name in object_store: aws_region=eu-central-1. Usual variables of the environment hold as well
     #[arg(long = "store-option", help_heading = HEADING, value_name = "KEY=VALUE", value_parser = setting)]
     store_options: Vec<(String, String)>,
-    /// A run that has shown no sign of life for so long is taken for dead
+    /// A run that has shown no sign of life for so long is taken for dead; 15 minutes at least, since signs come every five
     #[arg(long, help_heading = HEADING, value_name = "TIME", default_value = "24h", value_parser = lease)]
     lease: Duration,
     /// Repeat a request that fails in a way that may pass for so long
@@ -35,8 +35,8 @@ pub(super) struct StoreArgs {
     store_retry_for: Duration,
 }
 
-/// A lease must outlast a hiccup of the network.
-const SHORTEST_LEASE: Duration = Duration::from_secs(60);
+/// A lease must outlast two signs of life that did not come through.
+const SHORTEST_LEASE: Duration = Duration::from_secs(15 * 60);
 
 impl PlaceArgs {
     /// Opens the lake, which must be there.
@@ -78,6 +78,6 @@ fn setting(text: &str) -> std::result::Result<(String, String), String> {
 }
 
 fn lease(text: &str) -> std::result::Result<Duration, String> {
-    let expected = || format!("expected a time of a minute or more, such as 24h, found `{text}`");
+    let expected = || format!("expected a time of 15 minutes or more, such as 24h, found `{text}`");
     humantime::parse_duration(text).ok().filter(|lease| *lease >= SHORTEST_LEASE).ok_or_else(expected)
 }

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Display, Formatter};
 
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 
 use super::lives::{Kept, Life, Lives};
@@ -179,11 +180,9 @@ impl Lake {
             if version > published {
                 published = self.published()?;
             }
-            if version > published {
-                if neighbours.are_alive(&record.run) {
-                    // It is being published right now, and nobody reads it yet.
-                    break;
-                }
+            // One of a run that lives, or seems to, is being published right now: that takes moments.
+            let is_under_way = neighbours.are_alive(&record.run) && is_recent(&record);
+            if version > published && !is_under_way {
                 let path = delta::log_path(&tasks::TABLE, version);
                 audit.push(Fault::Unpublished, path, "the log of a version that is committed", "none yet");
             }
@@ -346,6 +345,15 @@ fn is_own(listed: &Listed, newest: u64) -> bool {
             || is_version(snapshot::version_of(path).filter(|version| snapshot::is_due(*version)));
     }
     is_version(delta::version_of(path)) || delta::is_pointer(path)
+}
+
+/// Publishing a version takes no longer.
+const PUBLISHING: TimeDelta = TimeDelta::minutes(15);
+
+/// Whether a record was made just now, as far as the clocks of two machines tell.
+fn is_recent(record: &Record) -> bool {
+    let created_at = DateTime::parse_from_rfc3339(&record.created_at);
+    created_at.is_ok_and(|created_at| Utc::now().signed_duration_since(created_at) < PUBLISHING)
 }
 
 fn of_record(error: &Error) -> String {

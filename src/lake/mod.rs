@@ -14,6 +14,7 @@ mod commit;
 mod delta;
 mod history;
 mod lives;
+mod process;
 mod publish;
 mod record;
 mod recover;

@@ -8,6 +8,7 @@ use std::collections::{BTreeSet, HashSet};
 use serde::{Deserialize, Serialize};
 
 use super::Lake;
+use super::process::Process;
 use super::record::{Author, Record};
 use crate::error::{Error, Result};
 use crate::store::{Hold, Store};
@@ -25,8 +26,18 @@ struct Entry {
     files: String,
     started_at: String,
     process: u32,
+    /// What tells that process from others, where the system says it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    identity: Option<Process>,
     #[serde(flatten)]
     author: Author,
+}
+
+impl Entry {
+    /// Whether its process is known to live no more.
+    fn is_gone(&self) -> bool {
+        self.identity.as_ref().is_some_and(|identity| identity.is_gone(self.process))
+    }
 }
 
 /// A run that may write to the lake. Its entry stays when this value goes without [`Running::end`]: the next run looks after it.
@@ -82,6 +93,7 @@ impl Running {
             files: prefix_of(&name),
             started_at: super::now_after(""),
             process: std::process::id(),
+            identity: Process::own(),
             author: author.clone(),
         };
         let json =
@@ -146,9 +158,12 @@ impl Running {
 impl Dead {
     /// The run behind an entry, if it lives no more.
     fn find(store: &dyn Store, name: &str) -> Result<Option<Dead>> {
-        let Some(hold) = store.take_hold(&path_of(name))? else { return Ok(None) };
+        let taken = store.take_hold(&path_of(name))?;
+        let entry = entry(store, name)?;
+        let is_gone = || entry.as_ref().is_some_and(Entry::is_gone);
+        let Some(hold) = taken.or_else(|| is_gone().then(Hold::nominal)) else { return Ok(None) };
         // An entry that can't be read may be of any version.
-        let version = entry(store, name)?.map_or(0, |entry| entry.version);
+        let version = entry.map_or(0, |entry| entry.version);
         Ok(Some(Dead { name: name.to_owned(), version, _hold: hold }))
     }
 }

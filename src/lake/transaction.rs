@@ -107,7 +107,10 @@ impl<'l> Transaction<'l> {
                 Err(Error::NoFile { .. }) if self.is_overtaken(&parent)? => parent.version + 1,
                 Err(error) => return Err(error),
             };
-            if attempt >= retries || self.running.is_ended(self.lake)? {
+            if self.running.is_ended(self.lake)? {
+                return Err(Error::TakenForDead { path: self.lake.place().to_owned() });
+            }
+            if attempt >= retries {
                 return Ok(Ended::Conflict(conflict));
             }
             parent = match self.lake.state() {

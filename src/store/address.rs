@@ -38,6 +38,7 @@ const SCHEMES: [&str; 7] = ["s3", "s3a", "gs", "az", "azure", "abfs", "abfss"];
 pub fn open(place: &Path, options: &StoreOptions) -> Result<Arc<dyn Store>> {
     let text = place.to_string_lossy();
     match scheme_of(&text) {
+        None if is_nearly(&text) => Err(nearly(&text)),
         None => Ok(Arc::new(LocalStore::at(place))),
         Some(scheme) if SCHEMES.contains(&scheme) => bucket(&text, options),
         Some(scheme) => Err(Error::Address {
@@ -69,8 +70,20 @@ pub fn check_path(path: &Path) -> Result<()> {
             scheme: scheme.to_owned(),
             expected: "a path on this machine",
         }),
+        None if is_nearly(&text) => Err(nearly(&text)),
         None => Ok(()),
     }
+}
+
+/// Whether a text is an address with a slash too few: as a path it would be a folder that is called after a scheme.
+fn is_nearly(text: &str) -> bool {
+    text.split_once(":/").is_some_and(|(scheme, _)| SCHEMES.contains(&scheme))
+}
+
+fn nearly(text: &str) -> Error {
+    let (scheme, rest) = text.split_once(":/").unwrap_or_default();
+    let expected = format!("{scheme}://{rest}, or ./{text} for a folder of this name");
+    Error::Usage { setting: "the place", expected, found: text.to_owned() }
 }
 
 /// Whether it is one of a store beyond this machine.
@@ -121,6 +134,10 @@ mod tests {
         for path in ["lake", "a:b", "s3:", "/a/b://c", "C://lake", "é://x", "./s3://bucket"] {
             assert!(check_path(Path::new(path)).is_ok(), "{path}");
             assert!(open(Path::new(path), &StoreOptions::default()).unwrap().folder().is_some(), "{path}");
+        }
+        for nearly in ["s3:/bucket/lake", "gs:/b"] {
+            assert!(check_path(Path::new(nearly)).is_err(), "{nearly}");
+            assert!(open(Path::new(nearly), &StoreOptions::default()).is_err(), "{nearly}");
         }
         for address in ["s3://bucket/lake", "gs://b", "abfss://c@a.dfs.core.windows.net/x"] {
             assert!(check_path(Path::new(address)).is_err(), "{address}");

@@ -161,3 +161,10 @@ pub struct Listed {
 /// A file that is held: see [`Store::hold`].
 #[derive(Debug)]
 pub struct Hold(#[expect(dead_code, reason = "held by being there")] Box<dyn Any + Send + Sync>);
+
+impl Hold {
+    /// One that keeps nobody out.
+    pub fn nominal() -> Hold {
+        Hold(Box::new(()))
+    }
+}

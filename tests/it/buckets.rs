@@ -92,6 +92,31 @@ fn a_lake_in_a_bucket_is_written_merged_read_verified_and_vacuumed() {
     assert!(lake.checkout_into(&lake.state().unwrap(), &*store(&server), &progress).is_err(), "over itself");
 }
 
+#[test]
+fn a_version_that_was_not_published_is_looked_at_although_its_run_may_live() {
+    let folder = tempfile::tempdir().unwrap();
+    let (first, second) = (input(folder.path(), 1, 10), input(folder.path(), 2, 10));
+    let is_down = Arc::new(AtomicBool::new(false));
+    let down = Arc::clone(&is_down);
+    let hook = move |seen: &Seen<'_>| {
+        let is_log = seen.method == "PUT" && seen.path.contains("_delta_log/") && !seen.path.ends_with("00.json");
+        if is_log && down.load(SeqCst) { Fault::SlowDown } else { Fault::None }
+    };
+    let server = StandIn::start(Options { hook: Box::new(hook), ..Options::default() });
+    merge(&server, &first).unwrap();
+    is_down.store(true, SeqCst);
+    let half = run_on(&store_with(&server, SOON), &second, false).unwrap_err();
+    assert!(matches!(half, Error::Committed { version: 2, .. }), "{half}");
+    let lake = Lake::on(store(&server));
+    let looked = |is_deep| verify(&lake, &VerifyOptions { scope: Scope::default(), is_deep }).unwrap();
+    assert_eq!((looked(true).version, looked(true).findings), (Some(2), vec![]));
+    let state = lake.state().unwrap();
+    let part = state.parts.values().find(|part| part.rows("messages") > 0).unwrap();
+    lake.store().delete(&part.path("messages")).unwrap();
+    let found = looked(false).findings;
+    assert!(found.iter().any(|finding| finding.fault == verified::Fault::Missing), "{found:?}");
+}
+
 /// Of how many requests one is disturbed: each in `make soak`.
 fn every() -> usize {
     std::env::var("TASKLOOM_EVERY").map_or(5, |every| every.parse().unwrap())

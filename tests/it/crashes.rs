@@ -175,7 +175,7 @@ fn disturb_everywhere(before: &MemoryStore, first: &Path, is_overwrite: bool, se
                         &both
                     }
                     Ok(_) => &expected[1],
-                    Err(Error::Conflict { .. }) => {
+                    Err(Error::Conflict { .. } | Error::TakenForDead { .. }) => {
                         assert_eq!(fault, Fault::Late, "{disturbance:?}");
                         run_on(&(Arc::new(store.clone()) as Arc<dyn Store>), second, true).unwrap();
                         &expected[1]

@@ -163,7 +163,9 @@ fn meet_in(
                 match (end, actor) {
                     (Ok(end), _) => end,
                     (Err(_), Actor::Dies(..) | Actor::MergesAndDies(..)) => End::Died,
-                    (Err(Error::Conflict { .. } | Error::LakeBusy { .. }), _) => End::Conflict,
+                    (Err(Error::Conflict { .. } | Error::TakenForDead { .. } | Error::LakeBusy { .. }), _) => {
+                        End::Conflict
+                    }
                     // Somebody thought that it was dead, and removed what it was about to read or write.
                     (Err(error), _) => panic!("{error}: {:?}", std::error::Error::source(&error)),
                 }

@@ -162,10 +162,14 @@ impl Client {
 
     /// Sends a request until it is answered, or patience ends.
     pub async fn get(&self, request: &Request) -> Result<Answer> {
+        self.turn().await;
         let started = Instant::now();
         let mut waits = waits(self.patience.first_wait);
         let mut attempts = 0;
         loop {
+            if attempts > 0 {
+                self.turn().await;
+            }
             attempts += 1;
             let (reason, after, is_complaint) = match self.watched_attempt(request, started).await {
                 Ok(page) => return Ok(page),
@@ -203,6 +207,12 @@ impl Client {
         }
     }
 
+    /// Waits until this request may leave: that is nobody's failure.
+    async fn turn(&self) {
+        let waited = self.pace.turn().await;
+        add(&self.counts.waited_ms, waited.as_millis() as u64);
+    }
+
     /// Says now and then that nothing comes: who waits for the end of a long outage should know why.
     fn complain(&self, request: &str, since: Duration, reason: &str) {
         if self.outage.is_to_be_told(since) {
@@ -212,8 +222,6 @@ impl Client {
     }
 
     async fn attempt(&self, request: &Request) -> std::result::Result<Answer, Failure> {
-        let waited = self.pace.turn().await;
-        add(&self.counts.waited_ms, waited.as_millis() as u64);
         add(&self.counts.requests, 1);
         let asked = self.http.get(request.url(&self.base)).header(AUTHORIZATION, self.key.0.clone());
         let response = asked.send().await.map_err(again)?;

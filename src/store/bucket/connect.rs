@@ -37,7 +37,7 @@ const CONNECT_TIMEOUT: &str = "10s";
 fn retry(retry_for: Duration) -> RetryConfig {
     let backoff =
         BackoffConfig { init_backoff: Duration::from_millis(100), max_backoff: Duration::from_secs(10), base: 2.0 };
-    RetryConfig { backoff, max_retries: 100, retry_timeout: retry_for }
+    RetryConfig { backoff, max_retries: usize::MAX, retry_timeout: retry_for }
 }
 
 /// The builder of a client, with what the environment, the settings and our defaults say. Those of the stores share no trait.
@@ -75,7 +75,8 @@ pub(super) fn connect(address: &str, options: &StoreOptions, observed: &Observed
     let is_container = matches!(url.scheme(), "abfs" | "abfss");
     let has_name = !url.username().is_empty() && !is_container || url.password().is_some();
     if has_name || url.query().is_some() || url.fragment().is_some() {
-        return Err(usage(place()));
+        let what = if has_name { "a name" } else { "a query" };
+        return Err(usage(format!("{what} in {}", place())));
     }
     let (scheme, root) = ObjectStoreScheme::parse(&url).map_err(|_| usage(place()))?;
     let failed = |error: object_store::Error| Error::Store {
@@ -86,7 +87,7 @@ pub(super) fn connect(address: &str, options: &StoreOptions, observed: &Observed
     Ok(match scheme {
         ObjectStoreScheme::AmazonS3 => {
             let mut builder = configured!(AmazonS3Builder, AmazonS3ConfigKey, "S3", ["aws_", ""], address, options);
-            check_plain(
+            check_endpoint(
                 &builder.get_config_value(&AmazonS3ConfigKey::Endpoint),
                 &allowed!(builder, AmazonS3ConfigKey),
                 &place(),
@@ -118,7 +119,7 @@ pub(super) fn connect(address: &str, options: &StoreOptions, observed: &Observed
         ObjectStoreScheme::MicrosoftAzure => {
             let prefixes = ["azure_", "azure_storage_"];
             let builder = configured!(MicrosoftAzureBuilder, AzureConfigKey, "Azure", prefixes, address, options);
-            check_plain(
+            check_endpoint(
                 &builder.get_config_value(&AzureConfigKey::Endpoint),
                 &allowed!(builder, AzureConfigKey),
                 &place(),
@@ -133,7 +134,16 @@ pub(super) fn connect(address: &str, options: &StoreOptions, observed: &Observed
 const DEFAULTS: [(ClientConfigKey, &str); 2] =
     [(ClientConfigKey::Timeout, TIMEOUT), (ClientConfigKey::ConnectTimeout, CONNECT_TIMEOUT)];
 
-fn check_plain(endpoint: &Option<String>, allowed: &Option<String>, place: &str) -> Result<()> {
+/// An endpoint is a whole address, and unencrypted only where that is allowed.
+fn check_endpoint(endpoint: &Option<String>, allowed: &Option<String>, place: &str) -> Result<()> {
+    if let Some(endpoint) = endpoint.as_ref().filter(|endpoint| !is_http(endpoint)) {
+        let expected = "an address that begins with https:// or http://".to_owned();
+        return Err(Error::Usage {
+            setting: "the store's endpoint",
+            expected,
+            found: address::without_secrets(endpoint),
+        });
+    }
     let is_plain = endpoint.as_ref().is_some_and(|endpoint| endpoint.starts_with("http://"));
     if !is_plain || allowed.as_ref().is_some_and(|allowed| allowed == "true") {
         return Ok(());
@@ -141,6 +151,10 @@ fn check_plain(endpoint: &Option<String>, allowed: &Option<String>, place: &str)
     let words = "its endpoint is plain http, which sends what is stored in the clear";
     let source = StoreFailure::new(FailureKind::PlainHttp, words);
     Err(Error::Store { action: "connect to", path: place.into(), source })
+}
+
+fn is_http(endpoint: &str) -> bool {
+    Url::parse(endpoint).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
 }
 
 /// What people set of a store, by its keys; a key may leave out what all keys of the store begin with.

@@ -46,13 +46,15 @@ impl Credentials {
             Ok(None) => None,
             Err(error) => Some(error),
         };
-        if self.context.env_var("AWS_PROFILE").is_some() {
+        let profile = self.context.env_var("AWS_PROFILE");
+        if profile.is_some() {
             let of_the_program = ProcessCredentialProvider::new().with_command(OF_THE_PROGRAM);
             if let Ok(Some(found)) = of_the_program.provide_credential(&self.context).await {
                 return Ok(found);
             }
         }
-        Err(refused.unwrap_or_else(|| Error::credential_invalid("none are set")))
+        let words = profile.map_or("none are set".to_owned(), |name| format!("the profile `{name}` has none"));
+        Err(refused.unwrap_or_else(|| Error::credential_invalid(words)))
     }
 }
 

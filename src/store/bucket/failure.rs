@@ -45,6 +45,8 @@ const SIGNS: [(FailureKind, &[&str]); 7] = [
             "AuthenticationFailed",
             "401 Unauthorized",
             "no credentials",
+            "Missing SecretAccessKey",
+            "Missing AccessKeyId",
             "token request",
             "Account must be specified",
             "InvalidAuthenticationInfo",

@@ -9,6 +9,8 @@ use object_store::client::{
     HttpClient, HttpConnector, HttpError, HttpRequest, HttpResponse, HttpService, ReqwestConnector,
 };
 
+use crate::store::StoreFailure;
+
 /// Failures are borne in silence for so long.
 const QUIET: Duration = Duration::from_secs(5);
 
@@ -44,7 +46,7 @@ impl Observed {
     }
 
     /// Whoever waits for a store that fails is told so.
-    fn failed(&self, words: &dyn std::fmt::Display) {
+    fn failed(&self, words: &str) {
         let mut failing = self.0.failing.lock().unwrap_or_else(PoisonError::into_inner);
         let (since, is_told) = failing.get_or_insert_with(|| (Instant::now(), false));
         if since.elapsed() > QUIET && !*is_told {
@@ -55,7 +57,7 @@ impl Observed {
 
     fn saw(&self, response: &HttpResponse) {
         if response.status().is_server_error() {
-            self.failed(&response.status());
+            self.failed(response.status().as_str());
             return;
         }
         *self.0.failing.lock().unwrap_or_else(PoisonError::into_inner) = None;
@@ -91,7 +93,9 @@ struct Watched {
 impl HttpService for Watched {
     async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
         self.observed.0.requests.fetch_add(1, Relaxed);
-        let response = self.client.execute(request).await.inspect_err(|error| self.observed.failed(error))?;
+        let response = self.client.execute(request).await.inspect_err(|error| {
+            self.observed.failed(&StoreFailure::of(error).words);
+        })?;
         self.observed.saw(&response);
         Ok(response)
     }

@@ -396,7 +396,7 @@ impl Store for BucketStore {
         }
         let Some(found) = self.or_absent("look at", path, self.wait(self.objects.head(&at)))? else { return Ok(None) };
         let age = self.observed.now().duration_since(found.last_modified.into()).unwrap_or(Duration::ZERO);
-        Ok((age > self.leases.lasting()).then(|| Hold(Box::new(()))))
+        Ok((age > self.leases.lasting()).then(Hold::nominal))
     }
 
     fn requests(&self) -> Option<u64> {
