@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use parquet::basic::ZstdLevel;
 
 use crate::lake::{Author, Lake, SYNC};
-use crate::partition::{Extent, Layout};
+use crate::partition::{Extent, Wanted};
 use crate::source::Source;
 
 /// A run of `flatten` or `export`.
@@ -24,8 +24,8 @@ pub struct RunConfig {
     pub rewrites_unchanged: bool,
     /// How often a merge is planned anew because another run committed meanwhile.
     pub conflict_retries: u32,
-    /// How tasks become partitions.
-    pub layout: Layout,
+    /// How tasks become partitions, where that is to be told: a lake's first run fixes it.
+    pub layout: Wanted,
     /// Threads that work; 1 does all work on one.
     pub threads: usize,
     /// Bytes that may be buffered and be encoded at a time.
@@ -81,7 +81,7 @@ impl RunConfig {
             is_overwrite: false,
             rewrites_unchanged: false,
             conflict_retries: CONFLICT_RETRIES,
-            layout: Layout::default(),
+            layout: Wanted::default(),
             threads: all_cores(),
             memory: Memory::default(),
             compression_level: ZstdLevel::default(),

@@ -81,6 +81,8 @@ mod report;
 
 mod pipeline;
 
+mod upkeep;
+
 #[cfg(feature = "api")]
 mod sync;
 
@@ -104,17 +106,18 @@ mod simulate;
 #[cfg(feature = "cli")]
 pub mod cli;
 
-pub use config::{Limit, Memory, RunConfig};
+pub use config::{Job, Limit, Memory, Reconcile, RunConfig};
 pub use error::{Error, ErrorKind, Result};
 pub use inspect::drift_of;
 pub use lake::{Author, CheckedOut, Fault, Finding, Lake, Recovered, Scope, VacuumOptions, Vacuumed, Version};
-pub use partition::{DateBy, DateGrain, Layout};
+pub use partition::{DateBy, DateGrain, Extent, Layout, Wanted};
 pub use pipeline::{Outcome, check, run};
 pub use progress::{Counts, Progress, Stage};
 pub use report::{DriftReport, FetchReport, LeftOut, Report, TableReport};
 pub use restore::restore;
 pub use source::{Input, Source, resolve};
 pub use store::{LocalStore, MemoryStore, Store};
+pub use upkeep::{CompactOptions, Compacted, compact};
 pub use verify::{Verification, VerifyOptions, verify};
 
 /// Tasks from the Scale API: what is asked of it, and how it is reached.
@@ -209,6 +212,9 @@ pub mod internals {
     }
     pub mod time {
         pub use crate::time::*;
+    }
+    pub mod upkeep {
+        pub use crate::upkeep::*;
     }
     pub mod verify {
         pub use crate::verify::*;

@@ -56,6 +56,14 @@ impl DateGrain {
             DateGrain::Month => "month",
         }
     }
+
+    /// The day that names the partition of a day.
+    pub fn first_day(self, day: NaiveDate) -> NaiveDate {
+        match self {
+            DateGrain::Day => day,
+            DateGrain::Month => day.with_day(1).unwrap_or(day),
+        }
+    }
 }
 
 /// How tasks become partitions: fixed by the first commit of a lake.
@@ -67,6 +75,22 @@ pub struct Layout {
     pub date_grain: DateGrain,
 }
 
+/// What a run wants of a lake's layout: what it does not say is as the lake has it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// Which instant names the date.
+    pub date_by: Option<DateBy>,
+    /// How long a date lasts.
+    pub date_grain: Option<DateGrain>,
+}
+
+impl Wanted {
+    /// What comes of it where this is so already.
+    pub fn on(self, lake: Layout) -> Layout {
+        Layout { date_by: self.date_by.unwrap_or(lake.date_by), date_grain: self.date_grain.unwrap_or(lake.date_grain) }
+    }
+}
+
 impl Layout {
     /// The date of a task, from its instants in microseconds.
     pub fn date(self, created_at: Option<i64>, completed_at: Option<i64>) -> Option<NaiveDate> {
@@ -75,10 +99,7 @@ impl Layout {
             DateBy::Created => created_at,
         };
         let day = chrono::DateTime::from_timestamp_micros(instant?)?.date_naive();
-        match self.date_grain {
-            DateGrain::Day => Some(day),
-            DateGrain::Month => day.with_day(1),
-        }
+        Some(self.date_grain.first_day(day))
     }
 }
 

@@ -14,7 +14,7 @@ use super::voice::Voice;
 use crate::config::RunConfig;
 use crate::error::{Error, Result};
 use crate::lake::{Lake, VacuumOptions};
-use crate::partition::{DateGrain, Layout};
+use crate::partition::{DateGrain, Wanted};
 use crate::simulate::{Fault, Faults, SimulateOptions, Simulator, Store};
 use crate::source::Source;
 use crate::source::api::query::{EXPANDABLE, OPTS};
@@ -51,7 +51,7 @@ pub(super) fn run(args: DemoArgs, voice: Voice) -> Result<u8> {
     let config = RunConfig {
         is_overwrite: true,
         conflict_retries: 0,
-        layout: Layout { date_grain: DateGrain::Month, ..Layout::default() },
+        layout: Wanted { date_grain: Some(DateGrain::Month), ..Wanted::default() },
         author: lake::author(),
         ..RunConfig::new(source, Lake::at(&args.out)?)
     };

@@ -15,7 +15,7 @@ use super::voice::Voice;
 use crate::config::{self, Limit, Memory, Reconcile, RunConfig};
 use crate::error::{Error, Result};
 use crate::lake::{Author, Lake, State};
-use crate::partition::{DateBy, DateGrain, Layout};
+use crate::partition::{DateBy, DateGrain, Wanted};
 use crate::pipeline::{self, Outcome};
 use crate::progress::Progress;
 use crate::report::{LeftOut, Report};
@@ -52,12 +52,12 @@ pub(super) struct LakeArgs {
     /// Level of zstd: 1 is quick, 3 is small enough for most, 19 is for archives
     #[arg(long, value_name = "LEVEL", default_value_t = 3, value_parser = clap::value_parser!(i32).range(1..=22))]
     compression_level: i32,
-    /// Which time of a task names its date; fixed by a lake's first run
-    #[arg(long, value_enum, value_name = "INSTANT", default_value_t)]
-    date_by: DateBy,
-    /// How long a partition's date lasts; fixed by a lake's first run
-    #[arg(long, value_enum, value_name = "GRAIN", default_value_t)]
-    date_grain: DateGrain,
+    /// Which time of a task names its date; fixed by a lake's first run [default: that of the lake; of a new one completed]
+    #[arg(long, value_enum, value_name = "INSTANT")]
+    date_by: Option<DateBy>,
+    /// How long a partition's date lasts; fixed by a lake's first run [default: that of the lake; of a new one day]
+    #[arg(long, value_enum, value_name = "GRAIN")]
+    date_grain: Option<DateGrain>,
     /// End with status 0 although tasks were rejected
     #[arg(long)]
     allow_rejects: bool,
@@ -121,6 +121,12 @@ impl LakeArgs {
         Lake::with(&self.out, &self.store.options())
     }
 
+    /// How stores are talked to.
+    #[cfg(feature = "api")]
+    pub(super) fn store_options(&self) -> StoreOptions {
+        self.store.options()
+    }
+
     /// Whether results are to be JSON.
     #[cfg(feature = "api")]
     pub(super) fn is_json(&self) -> bool {
@@ -139,7 +145,7 @@ impl LakeArgs {
             is_overwrite: self.overwrite,
             rewrites_unchanged: self.rewrite_unchanged,
             conflict_retries: self.conflict_retries,
-            layout: Layout { date_by: self.date_by, date_grain: self.date_grain },
+            layout: Wanted { date_by: self.date_by, date_grain: self.date_grain },
             threads: self.threads.map_or_else(config::all_cores, usize::from),
             memory,
             compression_level: ZstdLevel::try_new(self.compression_level).unwrap_or_default(),
@@ -210,7 +216,7 @@ pub(super) fn default_work_dir() -> Option<PathBuf> {
     Some(dirs::cache_dir()?.join("taskloom"))
 }
 
-fn print(report: &Report, is_json: bool, voice: Voice) -> std::io::Result<()> {
+pub(super) fn print(report: &Report, is_json: bool, voice: Voice) -> std::io::Result<()> {
     if is_json {
         let json = report.to_json().map_err(std::io::Error::other)?;
         return writeln!(std::io::stdout(), "{}", printable::json(&json));

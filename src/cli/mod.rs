@@ -3,6 +3,7 @@
 #[cfg(feature = "api")]
 mod api;
 mod checkout;
+mod compact;
 #[cfg(all(feature = "api", feature = "simulate"))]
 mod demo;
 mod drift;
@@ -79,6 +80,7 @@ enum Command {
     Tag(history::TagArgs),
     Rollback(history::RollbackArgs),
     Checkout(checkout::CheckoutArgs),
+    Compact(compact::CompactArgs),
     Vacuum(vacuum::VacuumArgs),
     Recover(restore::RecoverArgs),
     Drift(drift::DriftArgs),
@@ -112,6 +114,7 @@ pub fn run() -> ExitCode {
         Command::Tag(args) => history::tag(&args),
         Command::Rollback(args) => history::rollback(&args),
         Command::Checkout(args) => checkout::run(&args),
+        Command::Compact(args) => compact::run(&args, voice),
         Command::Vacuum(args) => vacuum::run(&args),
         Command::Drift(args) => drift::run(&args),
         Command::Schema(args) => schema::schema(&args),

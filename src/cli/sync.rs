@@ -1,21 +1,34 @@
 //! `taskloom sync`.
 
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use bytesize::ByteSize;
 use chrono::Utc;
 use clap::{ArgGroup, Args};
+use serde::Serialize;
 
 use super::api::ApiArgs;
 use super::export::rehearse;
-use super::lake::{LakeArgs, make, warn_of_left_out};
+use super::lake::{LakeArgs, print, warn_of_left_out};
+use super::printable;
 use super::summary::grouped;
+use super::vacuum::since;
 use super::voice::Voice;
 use super::wanted::{DetailArgs, ScopeArgs};
 use crate::config::{Limit, Reconcile, RunConfig};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
+use crate::lake::{Lake, VacuumOptions};
+use crate::pipeline::{self, Outcome};
+use crate::progress::Progress;
+use crate::report::Report;
 use crate::source::Source;
 use crate::source::api::{ApiConfig, Moving};
+use crate::store::address::is_address;
+use crate::store::{StoreOptions, open};
 use crate::sync::Schedule;
+use crate::upkeep::{CompactOptions, Compacted, compact, surplus_parts};
 
 /// Keep a lake up to date with the Scale API: the command for every night.
 ///
@@ -46,6 +59,8 @@ pub(super) struct SyncArgs {
     #[command(flatten)]
     schedule: ScheduleArgs,
     #[command(flatten)]
+    upkeep: UpkeepArgs,
+    #[command(flatten)]
     api: ApiArgs,
     #[command(flatten)]
     lake: LakeArgs,
@@ -58,6 +73,87 @@ pub(super) struct SyncArgs {
     /// Print the requests that the run would begin with, and send none
     #[arg(long)]
     dry_run: bool,
+}
+
+/// What is done behind a run.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Behind the run")]
+struct UpkeepArgs {
+    /// Leave small files as they are, however many
+    #[arg(long)]
+    no_compact: bool,
+    /// Leave the files of old versions
+    #[arg(long)]
+    no_vacuum: bool,
+    /// How long what was replaced can still be read
+    #[arg(long, value_name = "SPAN", default_value = "7d", value_parser = humantime::parse_duration)]
+    retain: Duration,
+    /// Keep a plain folder of the newest version here, for tools that know nothing but folders of Parquet files
+    #[arg(long, value_name = "DIR")]
+    checkout: Option<PathBuf>,
+}
+
+/// What was done behind a run.
+#[derive(Debug, Default, Serialize)]
+struct Upkeep {
+    /// Files that were joined.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    compacted: Option<Compacted>,
+    /// Files that were removed, and their bytes.
+    removed_files: u64,
+    removed_bytes: u64,
+    /// The version of the plain folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    checked_out_version: Option<u64>,
+}
+
+/// What is printed as JSON.
+#[derive(Serialize)]
+struct Synced<'r> {
+    #[serde(flatten)]
+    report: &'r Report,
+    upkeep: &'r Upkeep,
+}
+
+/// A lake is compacted when so many files of each table could be fewer.
+const SURPLUS_PARTS: usize = 64;
+
+impl UpkeepArgs {
+    /// Does it, for a lake that is committed: what goes wrong takes nothing back.
+    fn run(&self, lake: &Lake, options: &CompactOptions, store: &StoreOptions, progress: &Progress) -> Result<Upkeep> {
+        let mut done = Upkeep::default();
+        if !self.no_compact && surplus_parts(&lake.state()?) >= SURPLUS_PARTS {
+            done.compacted = Some(compact(lake, options, progress)?);
+        }
+        if !self.no_vacuum {
+            let kept_since = since(self.retain);
+            let vacuumed = lake.vacuum(&VacuumOptions { kept_since, is_dry_run: false }, &options.author)?;
+            (done.removed_files, done.removed_bytes) = (vacuumed.paths.len() as u64, vacuumed.bytes);
+        }
+        if let Some(folder) = &self.checkout {
+            let state = lake.readable_state()?;
+            let made = match is_address(folder) {
+                true => lake.checkout_into(&state, &*open(folder, store)?, progress)?,
+                false => lake.checkout(&state, folder, progress)?,
+            };
+            done.checked_out_version = Some(made.version);
+        }
+        Ok(done)
+    }
+
+    /// What was done, as lines.
+    fn told(&self, done: &Upkeep) -> String {
+        let mut told =
+            done.compacted.iter().map(|compacted| super::compact::told(compacted) + "\n").collect::<String>();
+        if done.removed_files > 0 {
+            let (files, bytes) = (grouped(done.removed_files), ByteSize(done.removed_bytes));
+            told += &format!("{files} old files with {bytes} removed\n");
+        }
+        if let (Some(folder), Some(version)) = (&self.checkout, done.checked_out_version) {
+            told += &format!("{} holds version {version}\n", printable::line(&folder.display().to_string()));
+        }
+        told
+    }
 }
 
 /// How far back a run looks.
@@ -127,11 +223,32 @@ pub(super) fn run(args: SyncArgs, voice: Voice) -> Result<u8> {
         return rehearse(args.lake, &api.plan, &api.url);
     }
     let api = ApiConfig { is_restart: args.restart, keeps_raw: args.keep_raw, job: Some(schedule.job), ..api };
-    let is_json = args.lake.is_json();
+    let (is_json, store) = (args.lake.is_json(), args.lake.store_options());
     let config = args.lake.config(Source::Api(Box::new(api)))?;
     let max_rejects = config.max_rejects.or(Some(MAX_REJECTS));
     let config = RunConfig { max_rejects, reconcile, job: Some(due.job), ..config };
-    let report = make(config, is_json, voice)?;
+    let options = CompactOptions {
+        threads: config.threads,
+        compression_level: config.compression_level,
+        author: config.author.clone(),
+        ..CompactOptions::default()
+    };
+    let lake = config.lake.clone();
+    let progress = Arc::new(Progress::default());
+    super::signals::watch(&progress);
+    let shown = voice.show(&progress);
+    let report = pipeline::run(config, &progress).and_then(Outcome::report);
+    let upkeep = report.as_ref().ok().map(|_| args.upkeep.run(&lake, &options, &store, &progress));
+    drop(shown);
+    let report = report?;
+    let (done, failed) = match upkeep {
+        Some(Err(error)) => (Upkeep::default(), Some(error)),
+        done => (done.transpose()?.unwrap_or_default(), None),
+    };
+    // The run is committed: whether anybody hears of it doesn't change how it ended.
+    if let Err(error) = tell(&report, &done, &args.upkeep, is_json, voice) {
+        voice.warn(&format!("version {} is committed, but the report can't be written: {error}", report.version));
+    }
     warn_of_left_out(&report, voice);
     if let Some(path) = &report.rejects_file {
         let (rejected, path) = (grouped(report.rejected), path.display());
@@ -139,5 +256,23 @@ pub(super) fn run(args: SyncArgs, voice: Voice) -> Result<u8> {
             "{rejected} records could not be read; what the lake has of these tasks stays as it was: see {path}"
         ));
     }
-    Ok(0)
+    match failed {
+        // Another run is faster, and does it as well.
+        Some(error) if matches!(error.kind(), ErrorKind::Conflict | ErrorKind::Busy) => {
+            voice.warn(&format!(
+                "version {} is committed; the lake is tidied up by another run: {error}",
+                report.version
+            ));
+            Ok(0)
+        }
+        failed => failed.map_or(Ok(0), Err),
+    }
+}
+
+fn tell(report: &Report, done: &Upkeep, args: &UpkeepArgs, is_json: bool, voice: Voice) -> Result<()> {
+    if is_json {
+        return super::print(&super::as_json(&Synced { report, upkeep: done })?);
+    }
+    print(report, false, voice).map_err(Error::Output)?;
+    if voice.is_quiet() { Ok(()) } else { super::print(&args.told(done)) }
 }

@@ -40,14 +40,17 @@ pub(super) struct VacuumArgs {
 
 pub(super) fn run(args: &VacuumArgs) -> Result<u8> {
     let lake = args.place.open()?;
-    // Who asks for more than there was keeps all.
-    let kept_since = TimeDelta::from_std(args.retain).ok().and_then(|retain| Utc::now().checked_sub_signed(retain));
-    let options =
-        VacuumOptions { kept_since: kept_since.unwrap_or(DateTime::<Utc>::MIN_UTC), is_dry_run: args.dry_run };
+    let options = VacuumOptions { kept_since: since(args.retain), is_dry_run: args.dry_run };
     let vacuumed = lake.vacuum(&options, &lake::author())?;
     let text = if args.json { super::as_json(&vacuumed)? } else { told(&vacuumed) };
     super::print(&text)?;
     Ok(0)
+}
+
+/// So long ago. Who asks for more than there was keeps all.
+pub(super) fn since(retain: Duration) -> DateTime<Utc> {
+    let since = TimeDelta::from_std(retain).ok().and_then(|retain| Utc::now().checked_sub_signed(retain));
+    since.unwrap_or(DateTime::<Utc>::MIN_UTC)
 }
 
 fn told(vacuumed: &Vacuumed) -> String {

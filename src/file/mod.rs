@@ -2,11 +2,13 @@
 
 mod chunk;
 mod encode;
+mod join;
 mod objects;
 mod read;
 mod rewrite;
 
 pub use encode::{Encoding, encode};
+pub use join::joined;
 pub use objects::Objects;
 pub use read::{footer_of, open, open_columns};
 pub use rewrite::{identities, without};

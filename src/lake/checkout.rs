@@ -1,6 +1,6 @@
 //! One version as a plain folder: for tools and people who know nothing but folders of Parquet files.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, Permissions};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::PermissionsExt;
@@ -41,7 +41,7 @@ pub struct CheckedOut {
 
 impl Lake {
     /// Makes a folder of exactly one version: hard links where they can be, else copies. It is made beside its place and put there at once,
-    /// in place of an earlier checkout if there is one.
+    /// in place of an earlier checkout if there is one, whose files are taken over where they are of this version too.
     pub fn checkout(&self, state: &State, folder: &Path, progress: &Progress) -> Result<CheckedOut> {
         let folder = self.place_for(folder)?;
         let parent = folder.parent().unwrap_or(Path::new("/"));
@@ -50,7 +50,7 @@ impl Lake {
         let builder = builder.prefix(".taskloom-checkout-").permissions(Permissions::from_mode(0o755));
         let draft = builder.tempdir_in(parent).map_err(Error::file("create", parent))?;
         let to = LocalStore::at(draft.path());
-        let done = self.bring_all(state, progress, |path| self.bring(path, &to))?;
+        let done = self.bring_all(state, progress, |path, bytes| self.bring(path, bytes, &folder, &to))?;
         to.put(NOTE, &done.note()?)?;
         to.flush()?;
         progress.check()?;
@@ -60,7 +60,7 @@ impl Lake {
         Ok(done)
     }
 
-    /// The same in a store, file by file. What tells of which version it is comes last; until then it says that it is not whole.
+    /// The same in a store, file by file, but for those that are there. What tells of which version it is comes last; until then it says that it is not whole.
     pub fn checkout_into(&self, state: &State, to: &dyn Store, progress: &Progress) -> Result<CheckedOut> {
         if to.place().starts_with(self.place()) || self.place().starts_with(to.place()) {
             let (expected, found) = ("a place beside the lake".to_owned(), to.place().display().to_string());
@@ -71,14 +71,19 @@ impl Lake {
             return Err(Error::NoCheckout { path: to.place().to_owned(), found: found.clone() });
         }
         to.replace(NOTE, b"{\"is_whole\": false}")?;
-        let done = self.bring_all(state, progress, |path| {
-            to.put(path, &self.bytes_of(path)?)?;
-            Ok(false)
+        // A data file never changes, and no other one is ever called as it is.
+        let there = to.list("")?.into_iter().map(|listed| (listed.path, listed.bytes)).collect::<HashMap<_, _>>();
+        let done = self.bring_all(state, progress, |path, bytes| {
+            let is_there = there.get(path) == Some(&bytes);
+            if !is_there {
+                to.put(path, &self.bytes_of(path)?)?;
+            }
+            Ok(is_there)
         })?;
         to.flush()?;
         let wanted = state.parts.values().flat_map(|part| part.files.keys().map(|table| part.path(table)));
         let wanted = wanted.collect::<HashSet<_>>();
-        let mut others = to.paths("")?;
+        let mut others = there.into_keys().collect::<Vec<_>>();
         // Only what an earlier checkout brought: whatever else came there since is somebody's.
         others.retain(|path| is_data(path) && !wanted.contains(path));
         to.delete_each(&others)?;
@@ -91,13 +96,13 @@ impl Lake {
         &self,
         state: &State,
         progress: &Progress,
-        bring: impl Fn(&str) -> Result<bool> + Sync,
+        bring: impl Fn(&str, u64) -> Result<bool> + Sync,
     ) -> Result<CheckedOut> {
         let parts = state.in_order();
         let files = parts.iter().flat_map(|part| part.files.iter().map(|(table, file)| (part.path(table), file.bytes)));
         let files = files.collect::<Vec<_>>();
         let brought = with_readers(&**self.store(), || {
-            let brought = files.par_iter().map(|(path, _)| progress.check().and_then(|()| bring(path)));
+            let brought = files.par_iter().map(|(path, bytes)| progress.check().and_then(|()| bring(path, *bytes)));
             brought.collect::<Result<Vec<_>>>()
         })??;
         let mut done = CheckedOut::of(state);
@@ -132,11 +137,14 @@ impl Lake {
     }
 
     /// Brings a file into a folder; false where it had to be copied.
-    fn bring(&self, path: &str, to: &LocalStore) -> Result<bool> {
-        if let Some(lake) = self.store().folder()
-            && to.link_from(&lake.join(path), path)?
-        {
-            return Ok(true);
+    fn bring(&self, path: &str, bytes: u64, earlier: &Path, to: &LocalStore) -> Result<bool> {
+        let is_whole = |place: &Path| place.metadata().is_ok_and(|metadata| metadata.len() == bytes);
+        // A data file never changes, and no other one is ever called as it is.
+        let homes = self.store().folder().into_iter().chain([earlier]).map(|home| home.join(path));
+        for home in homes.filter(|home| is_whole(home)) {
+            if to.link_from(&home, path)? {
+                return Ok(true);
+            }
         }
         to.put(path, &self.bytes_of(path)?)?;
         Ok(false)

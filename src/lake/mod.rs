@@ -34,7 +34,7 @@ pub(crate) use audit::bytes_of;
 pub use audit::{Fault, Finding, Scope};
 pub use checkout::CheckedOut;
 pub use checkpoint::Checkpoint;
-pub use commit::{Change, CommitOutcome, SYNC, is_export};
+pub use commit::{COMPACT, Change, CommitOutcome, SYNC, is_export};
 pub use history::Version;
 pub use record::{Author, Counts, Record, RemovedPart};
 pub use recover::Recovered;

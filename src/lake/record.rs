@@ -33,7 +33,7 @@ pub struct Record {
     pub parent: String,
     /// When it was made, RFC 3339 in UTC, to the millisecond; later than its parent.
     pub created_at: String,
-    /// What was done: `flatten`, `export`, `sync`, `recover`, `rollback`, `tag` or `vacuum`.
+    /// What was done: `flatten`, `export`, `sync`, `compact`, `recover`, `rollback`, `tag` or `vacuum`.
     pub operation: String,
     /// The run that made it: the names of the files that it added begin with its last part.
     pub run: String,

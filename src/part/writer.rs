@@ -13,7 +13,7 @@ use super::rows::{Rows, flatten_frames};
 use super::statistics::{Ids, bounds, instants};
 use crate::drift::Drift;
 use crate::error::{Error, Result};
-use crate::file::{Encoding, encode, without};
+use crate::file::{Encoding, encode, joined, without};
 use crate::parse::Reject;
 use crate::partition::Key;
 use crate::progress::Progress;
@@ -167,6 +167,30 @@ impl PartWriter {
         (entry.least_id, entry.greatest_id) = all.bounds();
         entry.files = files;
         Ok(Some(entry).filter(|entry| !entry.files.is_empty()))
+    }
+
+    /// Writes the rows of many parts, read from there, as one part of a partition under a name of this run. The old ones stay where they
+    /// are. They hold different objects, or the rows would contradict each other.
+    pub fn join(&self, parts: &[&PartEntry], from: &dyn Store, name: &str, key: Key) -> Result<PartEntry> {
+        let mut entry = self.entry(name.to_owned(), key);
+        let join = |table: &'static Table| {
+            let own = parts.iter().filter(|part| part.rows(table.name) > 0).map(|part| part.path(table.name));
+            let rows = joined(table, from, &own.collect::<Vec<_>>())?;
+            let Some(rows) = rows.map(|rows| [rows]) else { return Ok(None) };
+            let mut ids = Ids::default();
+            ids.observe(&rows);
+            Ok(Some((table.name.to_owned(), self.put(table, &entry, &rows)?, ids)))
+        };
+        let tables = entry.key.dataset.tables().collect::<Vec<_>>();
+        let written = self.pool.install(|| tables.into_par_iter().map(join).collect::<Result<Vec<_>>>())?;
+        let (mut files, mut all) = (BTreeMap::new(), Ids::default());
+        for (name, file, ids) in written.into_iter().flatten() {
+            files.insert(name, file);
+            all.merge(ids);
+        }
+        (entry.least_id, entry.greatest_id) = all.bounds();
+        entry.files = files;
+        Ok(entry)
     }
 
     /// Writes a file without rows for every table, so that no reader fails on a table that has none.

@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::lake::{Change, Checkpoint, Ended, Lake, RemovedPart, State, is_export};
 use crate::merge::{self, Absent, Contest, Walk};
 use crate::part::{PartEntry, PartWriter};
+use crate::partition::Layout;
 use crate::progress::{Progress, Stage};
 use crate::report::{self, Report};
 use crate::source::Tail;
@@ -34,8 +35,9 @@ impl Run<'_, '_> {
         let began_on = Arc::clone(self.transaction.parent());
         // Who replaces all would only throw away what another committed.
         let retries = if config.is_overwrite { 0 } else { config.conflict_retries };
-        let may_follow = |newer: &State| check_parent(config, newer).is_ok();
-        let making = Making { config, progress, lake, began_on: &began_on, parts, writer, tail, rejected };
+        let layout = self.layout();
+        let may_follow = |newer: &State| newer.layout == layout && check_parent(config, newer).is_ok();
+        let making = Making { config, layout, progress, lake, began_on: &began_on, parts, writer, tail, rejected };
         let ended = self.transaction.commit(retries, progress, may_follow, |parent, attempt| {
             let (remove, add) = making.made(parent, attempt, report)?;
             let checkpoints = making.checkpoints(parent)?;
@@ -54,6 +56,7 @@ impl Run<'_, '_> {
 /// What a run has to make versions of.
 struct Making<'r> {
     config: &'r RunConfig,
+    layout: Layout,
     progress: &'r Arc<Progress>,
     lake: &'r Lake,
     /// What the lake was when the run began.
@@ -120,7 +123,7 @@ impl Making<'_> {
             operation: config.operation(),
             author: config.author.clone(),
             source: Some(config.source.words()),
-            layout: config.layout,
+            layout: self.layout,
             opts: config.source.opts(),
             counts: counts(report, self.parts),
             remove,

@@ -13,6 +13,7 @@ use super::workers::Workers;
 use crate::config::{Memory, RunConfig};
 use crate::error::{Error, Result};
 use crate::part::{PartEntry, PartWriter, Written};
+use crate::partition::Layout;
 use crate::progress::{Progress, Stage};
 use crate::report::Report;
 use crate::shuffle::{Buffers, Part};
@@ -21,6 +22,7 @@ use crate::source::{Block, Feed, Flow, Tail};
 /// What a run works with.
 pub(super) struct Tools<'r> {
     pub config: &'r RunConfig,
+    pub layout: Layout,
     pub workers: &'r Workers,
     pub writer: PartWriter,
     /// Folder for what is put on disk on its way.
@@ -171,7 +173,7 @@ impl<'r> Coordinator<'r> {
         self.block_bytes += block.bytes.len();
         self.blocks += 1;
         self.all_blocks += 1;
-        let (sender, spares, layout) = (self.sender.clone(), self.feed.spares.clone(), self.tools.config.layout);
+        let (sender, spares, layout) = (self.sender.clone(), self.feed.spares.clone(), self.tools.layout);
         let job = move || {
             let grouped = group(&block, layout)?;
             spares.give(block);

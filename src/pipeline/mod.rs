@@ -17,6 +17,7 @@ use crate::error::{Error, Result};
 use crate::file::Encoding;
 use crate::lake::{Counts, Ended, State, Transaction};
 use crate::part::{PartEntry, PartWriter};
+use crate::partition::Layout;
 use crate::progress::{Progress, Stage};
 use crate::report::Report;
 use crate::source::{Opening, Tail};
@@ -25,7 +26,7 @@ use crate::table::catalog::{delivery_tasks, tasks};
 
 use coordinator::{Coordinator, Produced, Tools};
 use scratch::Scratch;
-use workers::Workers;
+pub use workers::Workers;
 
 /// How a run ended.
 #[derive(Debug)]
@@ -91,8 +92,8 @@ fn check_parent(config: &RunConfig, parent: &State) -> Result<()> {
         return Ok(());
     }
     let path = || config.lake.place().to_owned();
-    if parent.layout != config.layout {
-        let (has, wanted) = (parent.layout, config.layout);
+    let (has, wanted) = (parent.layout, config.layout.on(parent.layout));
+    if has != wanted {
         return Err(Error::Layout {
             path: path(),
             has_by: has.date_by.word(),
@@ -121,6 +122,12 @@ fn in_words(words: &[String]) -> String {
 }
 
 impl Run<'_, '_> {
+    /// How tasks become partitions: a lake that holds none can still have another layout.
+    fn layout(&self) -> Layout {
+        let parent = self.transaction.parent();
+        self.config.layout.on(if parent.parts.is_empty() { Layout::default() } else { parent.layout })
+    }
+
     fn execute(self) -> Result<Outcome> {
         // Who merges goes on behind whatever another commits; who replaces all would only throw it away.
         if let Some(earlier) = self.transaction.behind().filter(|_| self.config.is_overwrite) {
@@ -145,7 +152,8 @@ impl Run<'_, '_> {
         };
         let feed = config.source.open(opening, self.progress)?;
         let progress = self.progress;
-        let tools = Tools { config, workers, writer: writer.clone(), scratch: scratch.path(), progress };
+        let layout = self.layout();
+        let tools = Tools { config, layout, workers, writer: writer.clone(), scratch: scratch.path(), progress };
         let produced = Coordinator::new(tools, feed).run()?;
         self.commit(produced, &writer)
     }

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 
 /// A pool of threads; with one thread, jobs are done at once and the caller waits.
 #[derive(Debug)]
-pub(super) struct Workers {
+pub struct Workers {
     pool: Arc<rayon::ThreadPool>,
     is_alone: bool,
 }
@@ -18,7 +18,8 @@ pub(super) struct Workers {
 const STACK_BYTES: usize = 16 * 1024 * 1024;
 
 impl Workers {
-    pub(super) fn start(threads: usize) -> Result<Workers> {
+    /// Starts so many.
+    pub fn start(threads: usize) -> Result<Workers> {
         let named = |index| format!("taskloom-{index}");
         let pool =
             rayon::ThreadPoolBuilder::new().num_threads(threads).thread_name(named).stack_size(STACK_BYTES).build();
@@ -32,7 +33,7 @@ impl Workers {
     }
 
     /// The threads.
-    pub(super) fn pool(&self) -> &Arc<rayon::ThreadPool> {
+    pub fn pool(&self) -> &Arc<rayon::ThreadPool> {
         &self.pool
     }
 

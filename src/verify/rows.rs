@@ -18,7 +18,7 @@ use crate::json::Value;
 use crate::lake::{Fault, Finding, State, bytes_of};
 use crate::parse::tree_of;
 use crate::part::{PartEntry, bounds, checksum, instants};
-use crate::partition::{Key, Layout};
+use crate::partition::{DateGrain, Key, Layout};
 use crate::restore::restore_part;
 use crate::shuffle::identity;
 use crate::store::{MemoryStore, Store, with_readers};
@@ -149,7 +149,12 @@ impl Rows {
                 let project = text("project_id", row);
                 let own = match dataset {
                     Dataset::Tasks => {
-                        let date = layout.date(instant("created_at", row), instant("completed_at", row));
+                        let (created_at, completed_at) = (instant("created_at", row), instant("completed_at", row));
+                        // The grain of a version may have been another one than the newest has.
+                        let mut dates = [DateGrain::Day, DateGrain::Month]
+                            .map(|date_grain| Layout { date_grain, ..layout }.date(created_at, completed_at))
+                            .into_iter();
+                        let date = dates.clone().find(|date| *date == part.key.date).or_else(|| dates.next()).flatten();
                         Key::task(project, text("batch_id", row), date)
                     }
                     // One that does not tell its project lies in that of the object that it stood in.

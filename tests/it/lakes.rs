@@ -10,7 +10,7 @@ use serde_json::Value;
 use taskloom::internals::config::{Memory, RunConfig};
 use taskloom::internals::error::{Error, Result};
 use taskloom::internals::lake::{Author, Finding, Lake};
-use taskloom::internals::partition::Layout;
+use taskloom::internals::partition::Wanted;
 use taskloom::internals::pipeline;
 use taskloom::internals::report::Report;
 use taskloom::internals::source::{Input, Source};
@@ -26,7 +26,7 @@ pub fn config(input: &Path, out: &Path) -> RunConfig {
         is_overwrite: false,
         rewrites_unchanged: false,
         conflict_retries: 10,
-        layout: Layout::default(),
+        layout: Wanted::default(),
         threads: 2,
         memory: Memory { limit_bytes: 64 << 20 },
         compression_level: Default::default(),

@@ -24,5 +24,6 @@ mod simulate;
 mod stand_in;
 mod stores;
 mod sync;
+mod upkeep;
 mod verify;
 mod versions;

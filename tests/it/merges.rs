@@ -16,6 +16,7 @@ use taskloom::internals::progress::{Progress, Stage};
 use taskloom::internals::report::{Ended, Report};
 use taskloom::internals::restore::restore_state;
 use taskloom::internals::store::{Fault, Faulty, MemoryStore, Store};
+use taskloom::internals::upkeep::{CompactOptions, compact, surplus_parts};
 
 use crate::crashes::{Disturbance, check_whole, cut_the_power, disturbed};
 use crate::lakes::{by_id, config, findings, run};
@@ -136,13 +137,13 @@ proptest! {
 
     #[test]
     fn any_sequence_of_runs_holds_what_one_run_over_the_final_state_holds(
-        runs in prop::collection::vec(prop::collection::vec(brought(), 0..12), 1..6)
+        runs in prop::collection::vec((prop::collection::vec(brought(), 0..12), any::<bool>()), 1..6)
     ) {
         let store = MemoryStore::named("memory");
         let lake = lake_in(&store);
         let mut model = Model::default();
         let mut versions = vec![Model::default()];
-        for brought in &runs {
+        for (brought, is_compacted) in &runs {
             let before = lake.state().unwrap();
             let report = merge(&lake, &lines(brought.iter().map(Brought::line))).unwrap();
             brought.iter().for_each(|brought| model.take(brought));
@@ -164,7 +165,19 @@ proptest! {
             // Once more, and nothing is new.
             let again = merge(&lake, &lines(brought.iter().map(Brought::line))).unwrap();
             prop_assert_eq!(again.outcome, Ended::NothingNew);
-            prop_assert_eq!(lake.state().unwrap(), state);
+            prop_assert_eq!(&lake.state().unwrap(), &state);
+            if *is_compacted {
+                let done = compact(&lake, &CompactOptions::default(), &Progress::default()).unwrap();
+                let compacted = lake.state().unwrap();
+                let folders = compacted.parts.values().filter(|part| part.has_rows()).map(|part| &part.folder);
+                let (parts, distinct) = (folders.clone().count(), folders.collect::<BTreeSet<_>>().len());
+                prop_assert_eq!(findings(&lake), []);
+                prop_assert_eq!((&at(&lake, &compacted), surplus_parts(&compacted)), (&model.tasks, 0));
+                prop_assert!(parts >= distinct && done.files_after <= done.files_before);
+                if compacted.version > state.version {
+                    versions.push(model.clone());
+                }
+            }
         }
         for (version, model) in versions.iter().enumerate().skip(1) {
             prop_assert_eq!(&at(&lake, &lake.state_at(version as u64).unwrap()), &model.tasks);
@@ -218,14 +231,14 @@ fn what_is_unchanged_is_written_anew_if_asked_to() {
 
 #[test]
 fn a_run_of_another_layout_is_refused() {
-    use taskloom::internals::partition::{DateGrain, Layout};
+    use taskloom::internals::partition::{DateGrain, Wanted};
     let store = MemoryStore::named("memory");
     let lake = lake_in(&store);
     merge(&lake, &lines([task(1, 1, 1)])).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let input = folder.path().join("input.ndjson");
     std::fs::write(&input, lines([task(2, 1, 1)])).unwrap();
-    let layout = Layout { date_grain: DateGrain::Month, ..Layout::default() };
+    let layout = Wanted { date_grain: Some(DateGrain::Month), ..Wanted::default() };
     let config = RunConfig { lake: lake.clone(), layout, work_dir: None, ..config(&input, folder.path()) };
     assert!(matches!(run(config), Err(Error::Layout { .. })));
 }

@@ -13,6 +13,7 @@ use serde::Serialize;
 use uuid::Uuid;
 use xxhash_rust::xxh3::xxh3_128;
 
+use super::commit::COMPACT;
 use super::record::{Record, RemovedPart};
 use super::state::State;
 use crate::error::{Error, Result};
@@ -63,15 +64,20 @@ pub(super) fn beginning(table: &Table, first: &Record) -> Result<Vec<u8>> {
 pub(super) fn log(table: &Table, record: &Record) -> Result<Vec<u8>> {
     let at = millis(&record.created_at)?;
     let (removed, added) = (removed(table, record).collect::<Vec<_>>(), added(table, &record.add).collect::<Vec<_>>());
-    let operation = if removed.is_empty() && added.is_empty() { "NOTHING" } else { "WRITE" };
+    let operation = match record.operation.as_str() {
+        _ if removed.is_empty() && added.is_empty() => "NOTHING",
+        COMPACT => "OPTIMIZE",
+        _ => "WRITE",
+    };
     let info = CommitInfo::of(operation, &record.taskloom_version, at);
+    let data_change = record.operation != COMPACT;
     let mut actions = vec![Action::CommitInfo(info), Action::Txn(txn(record.version, at))];
     for part in removed {
         let (path, deletion_timestamp) = (uri(&format!("{}/{}", part.folder, part.part)), at);
-        actions.push(Action::Remove(Remove { path, deletion_timestamp, data_change: true }));
+        actions.push(Action::Remove(Remove { path, deletion_timestamp, data_change }));
     }
     for (part, file) in added {
-        actions.push(Action::Add(add(table, part, file, at, true)?));
+        actions.push(Action::Add(add(table, part, file, at, data_change)?));
     }
     lines(&actions)
 }
