@@ -162,7 +162,7 @@ impl Lake {
     ) -> Result<Option<(Lives, State)>> {
         let mut state = scope.since.map_or_else(|| Ok(State::empty()), |since| self.state_up_to(since))?;
         let mut lives = Lives::of(&state);
-        let last = scope.at.or(self.versions()?.last().copied()).unwrap_or(0);
+        let last = scope.at.map_or_else(|| self.newest_version(), Ok)?;
         let mut published = self.published()?;
         while state.version < last {
             let version = state.version + 1;
@@ -263,8 +263,8 @@ impl Lake {
             None => Kept::of(&self.state()?),
         };
         let mut now = lives.clone();
-        for version in self.versions()?.range(newest + 1..) {
-            now.apply(&self.record(*version)?.0);
+        for version in self.versions_behind(*newest)? {
+            now.apply(&self.record(version)?.0);
         }
         let needed: BTreeSet<String> = now.kept(&kept).flat_map(Life::paths).collect();
         let missing = paths.into_iter().filter(|path| needed.contains(path));
@@ -281,11 +281,11 @@ impl Lake {
         audit: &mut Audit,
     ) -> Result<u64> {
         neighbours.look_again(self)?;
-        let versions = self.versions()?;
-        for version in versions.range(known + 1..) {
+        let versions = self.versions_behind(known)?;
+        for version in &versions {
             lives.apply(&self.record(*version)?.0);
         }
-        let newest = versions.last().copied().unwrap_or(0);
+        let newest = versions.last().copied().unwrap_or(known);
         let mut left_by = BTreeMap::<String, u64>::new();
         for listed in listed {
             if lives.has_named(&listed.path) || is_own(listed, newest) || neighbours.writes(&listed.path) {

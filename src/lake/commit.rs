@@ -112,8 +112,8 @@ impl Lake {
     /// The parts that exports committed after a version, each with when its fetch began.
     pub fn exported_since(&self, version: u64) -> Result<HashMap<String, Option<String>>> {
         let mut exported = HashMap::new();
-        for version in self.versions()?.range(version + 1..) {
-            let (record, _) = self.record(*version)?;
+        for version in self.versions_behind(version)? {
+            let (record, _) = self.record(version)?;
             if is_export(&record.operation) {
                 exported.extend(record.add.into_iter().map(|part| (part.part, record.fetch_began_at.clone())));
             }
@@ -175,9 +175,11 @@ impl Lake {
 
     /// Puts a record that met others behind them, if these changed no part and did not end its run; false if they did.
     fn go_behind_words(&self, record: &mut Record) -> Result<bool> {
-        for version in self.versions()?.range(record.version..) {
-            let (other, checksum) = self.record(*version)?;
-            if !other.add.is_empty() || !other.remove.is_empty() || other.ended.contains(&record.run) {
+        for version in self.versions_behind(record.version - 1)? {
+            let (other, checksum) = self.record(version)?;
+            let is_of_parts = !other.add.is_empty() || !other.remove.is_empty() || other.layout != record.layout;
+            let is_of_job = record.checkpoints.keys().any(|job| other.checkpoints.contains_key(job));
+            if is_of_parts || is_of_job || other.ended.contains(&record.run) {
                 return Ok(false);
             }
             (record.version, record.parent, record.lake_id) = (version + 1, checksum, other.lake_id);

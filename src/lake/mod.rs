@@ -88,7 +88,7 @@ impl Lake {
 
     /// An error unless a lake is here.
     pub fn check(&self) -> Result<()> {
-        let has_own = |folder: &str| Ok::<_, Error>(!self.store.paths(folder)?.is_empty());
+        let has_own = |folder: &str| self.store.has_any(folder);
         if has_own(COMMITS)? || has_own("_taskloom/running")? {
             return Ok(());
         }
@@ -175,8 +175,8 @@ impl Lake {
     /// The newest version that is not newer than this.
     fn state_up_to(&self, newest: u64) -> Result<State> {
         let mut state = self.snapshot_up_to(newest)?.unwrap_or_else(State::empty);
-        let behind = self.versions()?.into_iter().filter(|version| (state.version + 1..=newest).contains(version));
-        for version in behind.collect::<Vec<_>>() {
+        let behind = self.versions_behind(state.version)?;
+        for version in behind.into_iter().take_while(|version| *version <= newest) {
             let (record, checksum) = self.record(version)?;
             if version != state.version + 1 || record.parent != state.checksum {
                 let expected = format!("version {} with the checksum `{}`", state.version, state.checksum);
@@ -200,6 +200,18 @@ impl Lake {
     /// Versions that have a record, in order.
     fn versions(&self) -> Result<BTreeSet<u64>> {
         Ok(self.store.paths(COMMITS)?.iter().filter_map(|path| Lake::version_of_record(path)).collect())
+    }
+
+    /// The versions behind one that have a record, in order: among years of them, the newest few.
+    fn versions_behind(&self, version: u64) -> Result<BTreeSet<u64>> {
+        let paths = self.store.paths_behind(COMMITS, &Lake::record_path(version))?;
+        Ok(paths.iter().filter_map(|path| Lake::version_of_record(path)).collect())
+    }
+
+    /// The newest version that has a record; 0 where none has.
+    fn newest_version(&self) -> Result<u64> {
+        let known = self.snapshots()?.last().copied().unwrap_or(0);
+        Ok(self.versions_behind(known)?.last().copied().unwrap_or(known))
     }
 
     fn version_of_record(path: &str) -> Option<u64> {

@@ -57,7 +57,7 @@ impl Lake {
 
     /// Writes the logs that a killed run left out; gives how many versions had some missing.
     pub(super) fn finish(&self) -> Result<u64> {
-        let newest = self.versions()?.last().copied().unwrap_or(0);
+        let newest = self.newest_version()?;
         let finished = self.publish_up_to(newest)?;
         if newest > 0 {
             self.add_tables(newest)?;
@@ -101,7 +101,7 @@ impl Lake {
     pub(super) fn mend_logs(&self) -> Result<u64> {
         let mut mended = 0;
         let from = snapshot::kept_from(&self.state()?);
-        for version in self.versions()?.into_iter().filter(|version| *version >= from) {
+        for version in self.versions_behind(from.saturating_sub(1))? {
             let (record, _) = self.record(version)?;
             for table in TABLES.iter().rev() {
                 mended += self.put_logs(&record, logs_of(table, &record)?)?;

@@ -121,8 +121,8 @@ impl Running {
 
     /// Whether a record ended this run, because somebody took it for dead: what it wrote may be gone.
     pub fn is_ended(&self, lake: &Lake) -> Result<bool> {
-        for version in lake.versions()?.range(self.began_on + 1..) {
-            if lake.record(*version)?.0.ended.contains(&self.name) {
+        for version in lake.versions_behind(self.began_on)? {
+            if lake.record(version)?.0.ended.contains(&self.name) {
                 return Ok(true);
             }
         }
@@ -262,7 +262,7 @@ enum Fate {
 }
 
 fn fate(lake: &Lake, dead: &Dead) -> Result<Option<Fate>> {
-    for version in lake.versions()?.into_iter().filter(|version| *version > dead.version) {
+    for version in lake.versions_behind(dead.version)? {
         let (record, _): (Record, _) = lake.record(version)?;
         if record.run == dead.name {
             let paths = record.add.iter().flat_map(|part| part.files.keys().map(|table| part.path(table)));

@@ -61,7 +61,7 @@ impl Lake {
 
     /// Writes the newest snapshot that is due, if a killed run left it out.
     pub(super) fn finish_snapshot(&self) -> Result<()> {
-        let newest = self.versions()?.last().copied().unwrap_or(0);
+        let newest = self.newest_version()?;
         let due = newest / EVERY * EVERY;
         if due == 0 || self.snapshots()?.contains(&due) { Ok(()) } else { self.write_snapshot(due) }
     }
@@ -111,7 +111,7 @@ impl Lake {
     }
 
     /// The versions that have a snapshot, in order.
-    fn snapshots(&self) -> Result<Vec<u64>> {
+    pub(super) fn snapshots(&self) -> Result<Vec<u64>> {
         Ok(self.store().paths(SNAPSHOTS)?.iter().filter_map(|path| version_of(path)).collect())
     }
 

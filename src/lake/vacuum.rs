@@ -61,11 +61,12 @@ impl Lake {
         if options.is_dry_run {
             let state = self.state()?;
             let oldest = self.oldest_to_keep(&state, options.kept_since)?;
-            self.remove_what_is_not_kept(Some(oldest), &mut done)?;
+            self.remove_what_is_not_kept(state.oldest_version, Some(oldest), &mut done)?;
             return Ok(done);
         }
         self.finish()?;
         let abandoned = Abandoned::find(self)?;
+        let kept_from = self.state()?.oldest_version;
         self.commit_words(|parent| {
             let (oldest, ended) = (self.oldest_to_keep(parent, options.kept_since)?, abandoned.to_end(self)?);
             if oldest == parent.oldest_version && ended.is_empty() {
@@ -81,16 +82,16 @@ impl Lake {
             Ok(Some((change, ended)))
         })?;
         done.swept_runs = abandoned.sweep(self)?;
-        self.remove_what_is_not_kept(None, &mut done)?;
+        self.remove_what_is_not_kept(kept_from, None, &mut done)?;
         self.remove_drafts()?;
         Ok(done)
     }
 
     /// The version that was the newest at an instant, if that frees any file; else the oldest that is kept already.
     fn oldest_to_keep(&self, state: &State, kept_since: DateTime<Utc>) -> Result<u64> {
-        let mut lives = Lives::default();
+        let mut lives = Lives::of(&self.state_up_to(state.oldest_version)?);
         let mut oldest = state.oldest_version;
-        for version in self.versions()?.range(..=state.version) {
+        for version in self.versions_behind(oldest)?.range(..=state.version) {
             let (record, _) = self.record(*version)?;
             if DateTime::parse_from_rfc3339(&record.created_at).is_ok_and(|created_at| created_at <= kept_since) {
                 oldest = oldest.max(record.version);
@@ -103,14 +104,14 @@ impl Lake {
         Ok(if frees { oldest } else { state.oldest_version })
     }
 
-    /// `oldest` stands in for what the newest version says.
-    fn remove_what_is_not_kept(&self, oldest: Option<u64>, done: &mut Vacuumed) -> Result<()> {
+    /// Files that went before version `from` are gone, or nobody's. `oldest` stands in for what the newest version says.
+    fn remove_what_is_not_kept(&self, from: u64, oldest: Option<u64>, done: &mut Vacuumed) -> Result<()> {
         // In this order: a file that is listed has a writer by then, or a record behind that.
         let listed = self.store().list("")?;
         let neighbours = Neighbours::of(self)?;
-        let mut lives = Lives::default();
+        let mut lives = Lives::of(&self.state_up_to(from)?);
         let mut state = self.state()?;
-        for version in self.versions()?.range(..=state.version) {
+        for version in self.versions_behind(from)?.range(..=state.version) {
             lives.apply(&self.record(*version)?.0);
         }
         state.oldest_version = oldest.unwrap_or(state.oldest_version);
@@ -118,12 +119,18 @@ impl Lake {
         if done.is_dry_run {
             done.swept_runs = neighbours.dead().len() as u64;
         }
-        let kept = lives.kept(&Kept::of(&state)).flat_map(|life| life.paths()).collect::<HashSet<_>>();
+        let mut kept = lives.kept(&Kept::of(&state)).flat_map(|life| life.paths()).collect::<HashSet<_>>();
+        for tagged in state.tags.values().filter(|tagged| **tagged < from) {
+            let lives = Lives::of(&self.state_up_to(*tagged)?);
+            kept.extend(lives.kept(&Kept::One(*tagged)).flat_map(|life| life.paths()));
+        }
         for Listed { path, bytes, .. } in listed {
             let going = if let Some(version) = delta::version_of(&path).or(snapshot::version_of(&path)) {
                 (version < snapshot::kept_from(&state)).then_some(Going::Log)
+            } else if kept.contains(&path) {
+                None
             } else if lives.has_named(&path) {
-                (!kept.contains(&path)).then_some(Going::Gone)
+                Some(Going::Gone)
             } else {
                 (is_of_a_run(&path) && !neighbours.knows_writer_of(&path)).then_some(Going::Left)
             };

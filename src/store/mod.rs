@@ -72,6 +72,18 @@ pub trait Store: Debug + Send + Sync {
         Ok(self.list(folder)?.into_iter().map(|listed| listed.path).collect())
     }
 
+    /// Those of the paths in a folder that come behind one in their order: few of many, where the store can begin there.
+    fn paths_behind(&self, folder: &str, path: &str) -> Result<Vec<String>> {
+        let mut paths = self.paths(folder)?;
+        paths.retain(|other| other.as_str() > path);
+        Ok(paths)
+    }
+
+    /// Whether there is any file in a folder.
+    fn has_any(&self, folder: &str) -> Result<bool> {
+        Ok(!self.paths(folder)?.is_empty())
+    }
+
     /// The names of files and folders at the top.
     fn top(&self) -> Result<Vec<String>>;
 

@@ -58,6 +58,11 @@ fn what_was_put_is_got_listed_and_deleted() {
         assert_eq!(store.get("a/b=1/y").unwrap().unwrap(), b"a/b=1/y");
         assert_eq!(paths(store, "a"), ["a/b=1/x", "a/b=1/y", "a/b=10/x"]);
         assert_eq!(paths(store, "a/b=1"), ["a/b=1/x", "a/b=1/y"]);
+        assert_eq!(store.paths_behind("a", "a/b=1/x").unwrap(), ["a/b=1/y", "a/b=10/x"]);
+        assert_eq!(store.paths_behind("a", "a/b=1/w").unwrap().len(), 3);
+        assert_eq!(store.paths_behind("none", "none/x").unwrap(), [""; 0]);
+        assert!(store.has_any("a").unwrap() && store.has_any("a/b=1").unwrap());
+        assert!(!store.has_any("none").unwrap() && !store.has_any("a/b").unwrap());
         assert_eq!(paths(store, "none"), [""; 0]);
         assert_eq!(store.list("z").unwrap().len(), usize::from(store.folder().is_some()), "a folder, not a file");
         assert_eq!(

@@ -306,6 +306,23 @@ impl Store for BucketStore {
         Ok(listed)
     }
 
+    fn paths_behind(&self, folder: &str, path: &str) -> Result<Vec<String>> {
+        let (prefix, offset) = (self.path(folder)?, self.path(path)?);
+        let found = self.wait(self.objects.list_with_offset(Some(&prefix), &offset).try_collect::<Vec<_>>());
+        let found = self.or_absent("list", folder, found)?.unwrap_or_default();
+        let mut paths =
+            found.into_iter().filter_map(|found| Some(self.listed(folder, found)?.path)).collect::<Vec<_>>();
+        paths.sort_unstable();
+        Ok(paths)
+    }
+
+    fn has_any(&self, folder: &str) -> Result<bool> {
+        let prefix = self.path(folder)?;
+        let mut listing = self.objects.list(Some(&prefix)).map_ok(|found| self.listed(folder, found));
+        let first = self.wait(async { listing.try_next().await });
+        Ok(self.or_absent("list", folder, first)?.flatten().is_some())
+    }
+
     fn top(&self) -> Result<Vec<String>> {
         let prefix = self.path("")?;
         let found = self.wait(self.objects.list_with_delimiter(Some(&prefix)));
