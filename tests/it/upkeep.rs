@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::Ordering::SeqCst;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use serde_json::Value;
 use taskloom::internals::error::Error;
 use taskloom::internals::lake::{Lake, VacuumOptions};
 use taskloom::internals::partition::{DateGrain, Wanted};
-use taskloom::internals::store::{Fault, MemoryStore};
+use taskloom::internals::store::{Fault, Faulty, MemoryStore, Store};
+use taskloom::internals::table::TABLES;
 use taskloom::internals::upkeep::{CompactOptions, Compacted, compact, surplus_parts};
 
 use crate::crashes::{Disturbance, disturbed};
@@ -146,4 +147,82 @@ fn the_program_compacts_and_says_what_it_did() {
     let lake = Lake::open(&lake).unwrap();
     lake.vacuum(&VacuumOptions { kept_since: chrono::Utc::now(), is_dry_run: false }, &Default::default()).unwrap();
     assert_eq!((restored(&lake).len(), findings(&lake)), (3, vec![]));
+}
+
+/// How many hours are simulated: a year of them is 8,760.
+fn hours() -> usize {
+    std::env::var("TASKLOOM_HOURS").map_or(150, |hours| hours.parse().unwrap())
+}
+
+/// What a lake of hourly runs had come to.
+#[derive(Clone, Copy, Debug, Default)]
+struct Hour {
+    /// Operations on the store of this hour's run and what is done behind it.
+    operations: usize,
+    seconds: f64,
+    data_files: usize,
+    /// Logs, checkpoints and snapshots.
+    logs: usize,
+}
+
+/// Each hour a task is new and one of the last days has changed; old versions are kept for a day.
+#[test]
+fn a_run_of_the_last_hour_costs_what_one_of_the_first_days_did() {
+    const RETAINED: usize = 24;
+    let store = MemoryStore::named("memory");
+    let operations = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&operations);
+    let lake = Lake::on(Arc::new(Faulty::new(&store, move |_, _| {
+        counted.fetch_add(1, SeqCst);
+        Fault::None
+    })));
+    let first = chrono::DateTime::from_timestamp(1_735_689_600, 0).unwrap();
+    let task_of = |hour: usize, content: usize| {
+        let at = first + chrono::TimeDelta::hours(hour as i64);
+        let mut task = task((content % 3) as u8, 0, 1);
+        task["task_id"] = format!("task-{hour:06}").into();
+        (task["created_at"], task["completed_at"]) = (at.to_rfc3339().into(), at.to_rfc3339().into());
+        task["metadata"] = serde_json::json!({"content": content});
+        task
+    };
+    let (mut committed_at, mut curve) = (Vec::new(), Vec::<Hour>::new());
+    for hour in 0..hours() {
+        let (started, before) = (std::time::Instant::now(), operations.load(SeqCst));
+        let changed = hour.saturating_sub(1 + hour * 7 % 60);
+        merge(&lake, [task_of(hour, 0), task_of(changed, hour + 1)], Wanted::default()).unwrap();
+        if surplus_parts(&lake.state().unwrap()) >= 16 {
+            joined(&lake);
+        }
+        committed_at.push(chrono::Utc::now());
+        if let Some(kept_since) = hour.checked_sub(RETAINED).map(|hour| committed_at[hour]) {
+            lake.vacuum(&VacuumOptions { kept_since, is_dry_run: false }, &Default::default()).unwrap();
+        }
+        let (operations, seconds) = (operations.load(SeqCst) - before, started.elapsed().as_secs_f64());
+        let paths = store.paths("").unwrap();
+        let is_log = |path: &&String| path.contains("_delta_log/") || path.contains("snapshots/");
+        let logs = paths.iter().filter(is_log).count();
+        let is_data = |path: &&String| path.ends_with(".parquet") && !path.contains("_delta_log/");
+        curve.push(Hour { operations, seconds, data_files: paths.iter().filter(is_data).count(), logs });
+    }
+    let sum = |hours: &[Hour], of: fn(&Hour) -> f64| hours.iter().map(of).sum::<f64>() / hours.len() as f64;
+    let stretches = curve.chunks(curve.len().div_ceil(12)).collect::<Vec<_>>();
+    for (number, hours) in stretches.iter().enumerate() {
+        let [operations, milliseconds, files, logs] = [
+            sum(hours, |hour| hour.operations as f64),
+            sum(hours, |hour| hour.seconds * 1_000.0),
+            sum(hours, |hour| hour.data_files as f64),
+            sum(hours, |hour| hour.logs as f64),
+        ];
+        println!("{number:>4} {operations:>8.0} operations {milliseconds:>8.0} ms {files:>8.0} files {logs:>8.0} logs");
+    }
+    assert_eq!(restored(&lake).len(), hours());
+    assert_eq!(shallow(&lake), []);
+    let [middle, end] =
+        [stretches.len() / 2, stretches.len() - 1].map(|at| sum(stretches[at], |hour| hour.operations as f64));
+    assert!(end < middle * 1.25, "{middle} operations became {end}");
+    // Behind the first days, files are a few for each day, beside those of the versions that are kept.
+    let per_day = 12;
+    let last = curve.last().unwrap();
+    assert!(last.logs < TABLES.len() * (3 * RETAINED + 150), "{last:?}");
+    assert!(last.data_files < per_day * hours() / 24 + per_day * 3 * RETAINED, "{last:?}");
 }
