@@ -16,7 +16,7 @@ pub fn drift_of(lake: &Lake) -> Result<Drift> {
 
 /// The same of one version.
 pub fn drift_of_state(lake: &Lake, state: &State) -> Result<Drift> {
-    let files = state.in_order().into_iter().flat_map(|part| part.files.keys().map(move |table| (part, table)));
+    let files = state.brought().flat_map(|part| part.files.keys().map(move |table| (part, table)));
     let files = files.filter(|(part, table)| part.rows(table) > 0).collect::<Vec<_>>();
     let drifts = files.into_par_iter().map(|(part, table)| of_file(lake, part, table)).collect::<Result<Vec<_>>>()?;
     let mut all = Drift::default();

@@ -89,6 +89,8 @@ mod sync;
 // And back.
 mod restore;
 
+mod feed;
+
 mod inspect;
 
 mod verify;
@@ -108,6 +110,7 @@ pub mod cli;
 
 pub use config::{Job, Limit, Memory, Reconcile, RunConfig};
 pub use error::{Error, ErrorKind, Result};
+pub use feed::{Since, TaskChange, changes_since};
 pub use inspect::drift_of;
 pub use lake::{Author, CheckedOut, Fault, Finding, Lake, Recovered, Scope, VacuumOptions, Vacuumed, Version};
 pub use partition::{DateBy, DateGrain, Extent, Layout, Wanted};
@@ -117,7 +120,7 @@ pub use report::{DriftReport, FetchReport, LeftOut, Report, TableReport};
 pub use restore::restore;
 pub use source::{Input, Source, resolve};
 pub use store::{LocalStore, MemoryStore, Store};
-pub use upkeep::{CompactOptions, Compacted, compact};
+pub use upkeep::{CompactOptions, Compacted, RolledBack, compact, rollback, surplus_parts};
 pub use verify::{Verification, VerifyOptions, verify};
 
 /// Tasks from the Scale API: what is asked of it, and how it is reached.
@@ -125,6 +128,7 @@ pub use verify::{Verification, VerifyOptions, verify};
 pub mod api {
     pub use crate::source::api::query::{EXPANDABLE, OPTS};
     pub use crate::source::api::{ApiConfig, Key, Moving, Patience, Plan, Query, Selector};
+    pub use crate::sync::{Due, Schedule};
 }
 
 /// What the tables hold, and code that reads them in the engines' own words.
@@ -193,6 +197,9 @@ pub mod internals {
     }
     pub mod report {
         pub use crate::report::*;
+    }
+    pub mod feed {
+        pub use crate::feed::*;
     }
     pub mod restore {
         pub use crate::restore::*;

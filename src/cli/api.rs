@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use clap::Args;
 use url::Url;
 
+use super::usage;
 use crate::error::{Error, Result};
 use crate::source::api::{ApiConfig, Key, Moving, Patience, Plan, Query, is_loopback};
 
@@ -82,10 +83,6 @@ impl ApiArgs {
 fn rate(text: &str) -> std::result::Result<f64, String> {
     let rate = text.parse().ok().filter(|rate: &f64| rate.is_finite() && *rate > 0.0);
     rate.ok_or_else(|| format!("expected a number above 0, such as 20 or 0.5, found `{text}`"))
-}
-
-pub(super) fn usage(setting: &'static str, expected: &str, found: impl Into<String>) -> Error {
-    Error::Usage { setting, expected: expected.to_owned(), found: found.into() }
 }
 
 /// The API's address, to which the key may go: unencrypted only on this machine, unless that is allowed.

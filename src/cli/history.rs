@@ -10,7 +10,8 @@ use super::place::PlaceArgs;
 use super::printable;
 use super::summary::grouped;
 use crate::error::Result;
-use crate::lake::{RolledBack, Version};
+use crate::lake::Version;
+use crate::upkeep::{self, RolledBack};
 
 /// List the versions of a lake, the newest first: when, what, by whom, from what, and what it changed.
 #[derive(Debug, Args)]
@@ -100,7 +101,7 @@ pub(super) fn tag(args: &TagArgs) -> Result<u8> {
 
 pub(super) fn rollback(args: &RollbackArgs) -> Result<u8> {
     let lake = args.place.open()?;
-    let done = lake.rollback(lake.version_of(&args.to)?, &lake::author())?;
+    let done = upkeep::rollback(&lake, lake.version_of(&args.to)?, &lake::author())?;
     let RolledBack { to, version, files_added, files_removed } = done;
     let text = if args.json {
         super::as_json(&done)?

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "api")]
 mod api;
+mod changes;
 mod checkout;
 mod compact;
 #[cfg(all(feature = "api", feature = "simulate"))]
@@ -26,6 +27,7 @@ mod simulate;
 mod summary;
 #[cfg(feature = "api")]
 mod sync;
+mod times;
 mod vacuum;
 mod verify;
 mod voice;
@@ -77,6 +79,7 @@ enum Command {
     Restore(restore::RestoreArgs),
     Verify(verify::VerifyArgs),
     History(history::HistoryArgs),
+    Changes(changes::ChangesArgs),
     Tag(history::TagArgs),
     Rollback(history::RollbackArgs),
     Checkout(checkout::CheckoutArgs),
@@ -111,6 +114,7 @@ pub fn run() -> ExitCode {
         Command::Recover(args) => restore::recover(&args),
         Command::Verify(args) => verify::run(&args),
         Command::History(args) => history::history(&args),
+        Command::Changes(args) => changes::run(&args),
         Command::Tag(args) => history::tag(&args),
         Command::Rollback(args) => history::rollback(&args),
         Command::Checkout(args) => checkout::run(&args),
@@ -145,6 +149,11 @@ fn end_on_panic(voice: Voice) {
         voice.fail(&error);
         std::process::exit(hint::exit_status(&error).into());
     }));
+}
+
+/// A setting that can't be.
+pub(super) fn usage(setting: &'static str, expected: &str, found: impl Into<String>) -> Error {
+    Error::Usage { setting, expected: expected.to_owned(), found: found.into() }
 }
 
 /// A result for programs.

@@ -79,5 +79,6 @@ fn append<'a>(
         Dataset::Batches => dimension::batch(members, tables, bench),
         Dataset::Deliveries => dimension::delivery(members, tables, bench),
         Dataset::DeliveryTasks => dimension::delivery_task(members, tables, bench),
+        Dataset::TaskChanges => Err(Problem::here("expected an object of the API, found one of the lake")),
     }
 }

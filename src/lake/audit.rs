@@ -16,8 +16,8 @@ use super::{Lake, OWN, delta, recover, snapshot};
 use crate::error::{Error, Result};
 use crate::part::PartEntry;
 use crate::store::{Listed, read_each};
-use crate::table::TABLES;
 use crate::table::catalog::tasks;
+use crate::table::{TABLES, Table, changes};
 
 /// Which kind of thing is not as it should be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -107,6 +107,8 @@ pub(crate) struct Audit {
     pointers: BTreeMap<String, Vec<Vec<u8>>>,
     /// A record could not be read, and a snapshot stood in for it.
     has_gap: bool,
+    /// The tables that the lake has.
+    tables: Vec<&'static Table>,
     /// By which it is told later whether a file is still needed.
     lives: Option<(Lives, u64)>,
 }
@@ -124,7 +126,11 @@ impl Audit {
 impl Lake {
     /// Looks at everything but the insides of data files.
     pub(crate) fn audit(&self, scope: Scope) -> Result<Audit> {
-        let mut audit = Audit::default();
+        let mut audit = Audit { tables: TABLES.to_vec(), ..Audit::default() };
+        for table in changes::TABLES {
+            // Earlier lakes don't have it until the next run.
+            audit.tables.extend(self.store().has_any(&format!("{}/_delta_log", table.name))?.then_some(*table));
+        }
         // Before anything else: who writes now may have committed by then, and be gone.
         let neighbours = Neighbours::of(self)?;
         let Some((mut lives, state)) = self.audit_history(scope, &neighbours, &mut audit)? else { return Ok(audit) };
@@ -208,7 +214,7 @@ impl Lake {
     }
 
     fn audit_logs(&self, record: &Record, is_published: bool, audit: &mut Audit) -> Result<()> {
-        let logs = TABLES.iter().map(|table| logs_of(table, record)).collect::<Result<Vec<_>>>()?;
+        let logs = audit.tables.iter().map(|table| logs_of(table, record)).collect::<Result<Vec<_>>>()?;
         let logs = logs.into_iter().flatten().collect::<Vec<_>>();
         let found = read_each(&**self.store(), &logs, |(path, _)| self.store().get(path))?;
         for ((path, expected), found) in logs.into_iter().zip(found) {
@@ -231,7 +237,7 @@ impl Lake {
             Err(Error::NoFile { .. }) => audit.absent(Fault::Snapshot, version, path, "a snapshot"),
             Err(error) => audit.push(Fault::Snapshot, path, "a whole snapshot", of_record(&error)),
         }
-        for table in TABLES {
+        for table in audit.tables.clone() {
             let checkpoint = delta::checkpoint(table, state)?;
             match self.store().get(&checkpoint.path)? {
                 Some(found) if checkpoint.is_told_by(&found, release) => {}

@@ -77,7 +77,8 @@ pub fn is_export(operation: &str) -> bool {
 const ATTEMPTS: usize = 3;
 
 impl Lake {
-    /// Commits what a run wrote on top of a version, and publishes it. `last_word` is asked when all is on the disk: its error is the
+    /// Commits what a run wrote on top of a version, and publishes it. `note` writes what the version does to tasks, of which the record
+    /// tells what it will be; it may become another one. `last_word` is asked when all is on the disk: its error is the
     /// last that can prevent the commit. Versions that others commit meanwhile and that change no part are no conflict. An error behind
     /// the commit is an [`Error::Committed`].
     pub fn commit(
@@ -85,6 +86,7 @@ impl Lake {
         parent: &State,
         running: &mut Running,
         change: Change,
+        note: &dyn Fn(&Record, u32) -> Result<Vec<PartEntry>>,
         last_word: impl FnOnce() -> Result<()>,
     ) -> Result<CommitOutcome> {
         // Behind the parent a record in the way tells; up to it, only a look does.
@@ -93,10 +95,19 @@ impl Lake {
         }
         let mut record = self.record_of(parent, running.name(), change);
         record.ended = running.to_end();
+        let added = record.add.len();
+        record.add.extend(note(&record, 0)?);
         self.store().flush()?;
         last_word()?;
         let mut outcome = self.put_record(&record)?;
-        while matches!(outcome, CommitOutcome::Conflict(_)) && self.go_behind_words(&mut record)? {
+        for attempt in 1.. {
+            if !matches!(outcome, CommitOutcome::Conflict(_)) || !self.go_behind_words(&mut record)? {
+                break;
+            }
+            // What was noted tells of another version.
+            record.add.truncate(added);
+            record.add.extend(note(&record, attempt)?);
+            self.store().flush()?;
             outcome = self.put_record(&record)?;
         }
         if let CommitOutcome::Committed(version) = outcome {

@@ -5,7 +5,7 @@ use super::{Lake, delta, snapshot};
 use crate::error::Result;
 use crate::store::{Put, read_each};
 use crate::table::catalog::tasks;
-use crate::table::{TABLES, Table};
+use crate::table::{Table, lake_tables};
 
 impl Lake {
     /// Publishes every version up to this one that is not, in their order: whoever made one may have died since. Gives how many.
@@ -24,7 +24,7 @@ impl Lake {
         // Read anew: whoever was paused for long must not write what stood there once.
         let (record, _) = self.record(version)?;
         let mut logs = Vec::new();
-        for table in TABLES.iter().rev() {
+        for table in lake_tables().rev() {
             logs.extend(logs_of(table, &record)?);
         }
         // That of `tasks` comes last: it stands when all others do.
@@ -80,7 +80,8 @@ impl Lake {
             let is_new = store.open(&delta::log_path(table, published))?.is_none();
             Ok(is_new.then_some(*table))
         };
-        let new = read_each(store, TABLES, is_new)?.into_iter().flatten().collect::<Vec<_>>();
+        let new =
+            read_each(store, &lake_tables().collect::<Vec<_>>(), is_new)?.into_iter().flatten().collect::<Vec<_>>();
         if new.is_empty() {
             return Ok(());
         }
@@ -103,7 +104,7 @@ impl Lake {
         let from = snapshot::kept_from(&self.state()?);
         for version in self.versions_behind(from.saturating_sub(1))? {
             let (record, _) = self.record(version)?;
-            for table in TABLES.iter().rev() {
+            for table in lake_tables().rev() {
                 mended += self.put_logs(&record, logs_of(table, &record)?)?;
             }
         }

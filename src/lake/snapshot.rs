@@ -9,7 +9,7 @@ use super::state::State;
 use super::{Lake, SNAPSHOTS, delta};
 use crate::error::{Error, Result};
 use crate::store::Put;
-use crate::table::{TABLES, Table};
+use crate::table::{Table, lake_tables};
 
 /// They come with every version that this divides: replaying more records, or opening more logs, takes longer than reading the
 /// state whole.
@@ -47,7 +47,7 @@ impl Lake {
             let found = format!("version {} for {version}", state.version);
             return Err(Error::Bug { place: "lake::snapshot", found });
         }
-        let checkpoints = TABLES.iter().map(|table| delta::checkpoint(table, &state)).collect::<Result<Vec<_>>>()?;
+        let checkpoints = lake_tables().map(|table| delta::checkpoint(table, &state)).collect::<Result<Vec<_>>>()?;
         let files = checkpoints.iter().map(|checkpoint| (checkpoint.path.clone(), checkpoint.bytes.clone()));
         for put in self.store().put_each_if_absent(&files.collect::<Vec<_>>())? {
             is_there(put)?;
@@ -78,7 +78,7 @@ impl Lake {
                 self.store().delete(&path_of(version))?;
             }
             let (state, (record, _)) = (self.state_up_to(version)?, self.record(version)?);
-            for table in TABLES {
+            for table in lake_tables() {
                 let checkpoint = delta::checkpoint(table, &state)?;
                 if !self
                     .store()

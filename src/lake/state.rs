@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::record::{FORMAT, Record};
 use crate::part::PartEntry;
 use crate::partition::Layout;
+use crate::table::Dataset;
 
 /// A lake at one version. As a file it is a snapshot, so that nobody has to begin with the first record.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -96,9 +97,14 @@ impl State {
         is_recent || self.tags.values().any(|tagged| *tagged == version)
     }
 
-    /// True where no part has a row.
+    /// True where no part has a row of what a source brings.
     pub fn is_bare(&self) -> bool {
-        !self.parts.values().any(PartEntry::has_rows)
+        !self.parts.values().any(|part| part.has_rows() && part.key.dataset != Dataset::TaskChanges)
+    }
+
+    /// The parts of what sources bring: what the lake tells of itself stays, whatever becomes of these.
+    pub fn brought(&self) -> impl Iterator<Item = &PartEntry> {
+        self.parts.values().filter(|part| part.key.dataset != Dataset::TaskChanges)
     }
 
     /// The parts by partition and least id: an order that doesn't depend on what they are called.

@@ -1,16 +1,18 @@
 //! A change of a lake from its beginning to its end: whatever is to become a version goes through here.
 
-use std::collections::HashSet;
+use std::cell::RefCell;
 use std::sync::Arc;
 
-use super::commit::{Change, CommitOutcome};
+use super::commit::{COMPACT, Change, CommitOutcome};
+use super::record::Record;
 use super::running::Running;
 use super::state::State;
 use super::{Author, Lake};
 use crate::error::{Error, Result};
 use crate::file::Encoding;
-use crate::part::{Ledger, PartWriter};
+use crate::part::{Ledger, Noted, PartWriter};
 use crate::progress::Progress;
+use crate::time::read_instant;
 
 /// A writer's stay in a lake.
 #[derive(Debug)]
@@ -85,10 +87,11 @@ impl<'l> Transaction<'l> {
         PartWriter::new(self.lake.store(), self.running.prefix(), encoding, pool, &self.ledger)
     }
 
-    /// Commits what `make` makes of the newest version, which is told how often that was tried before. Where others commit meanwhile it is
-    /// made anew on top of that, at most `retries` times and only where `may_follow` allows it.
+    /// Commits what `make` makes of the newest version, which is told how often that was tried before, and notes what that does to tasks.
+    /// Where others commit meanwhile it is made anew on top of that, at most `retries` times and only where `may_follow` allows it.
     pub fn commit(
         &mut self,
+        writer: &PartWriter,
         retries: u32,
         progress: &Progress,
         may_follow: impl Fn(&State) -> bool,
@@ -98,7 +101,7 @@ impl<'l> Transaction<'l> {
         for attempt in 0.. {
             let conflict = match make(&parent, attempt) {
                 Ok(None) => return Ok(Ended::Nothing(parent.version)),
-                Ok(Some(change)) => match self.put(&parent, change, progress)? {
+                Ok(Some(change)) => match self.put(&parent, change, writer, attempt, progress)? {
                     CommitOutcome::Committed(version) => return Ok(Ended::Committed(version)),
                     CommitOutcome::Unknown { version, cause } => return Err(Error::unknown(version, cause)),
                     CommitOutcome::Conflict(version) => version,
@@ -123,12 +126,35 @@ impl<'l> Transaction<'l> {
         Err(Error::Bug { place: "lake::transaction", found: "no attempt to commit".to_owned() })
     }
 
-    fn put(&mut self, parent: &State, change: Change, progress: &Progress) -> Result<CommitOutcome> {
-        let data = change.add.iter().flat_map(|part| part.files.keys().map(|table| part.path(table)));
-        let data = data.collect::<HashSet<_>>();
-        let outcome = self.lake.commit(parent, &mut self.running, change, || progress.check())?;
+    fn put(
+        &mut self,
+        parent: &State,
+        change: Change,
+        writer: &PartWriter,
+        attempt: u32,
+        progress: &Progress,
+    ) -> Result<CommitOutcome> {
+        let added = change.add.clone();
+        let added = added.iter().collect::<Vec<_>>();
+        let removed = change.remove.iter().filter_map(|part| parent.parts.get(&part.part)).collect::<Vec<_>>();
+        let notes = RefCell::new(Vec::new());
+        let note = |record: &Record, again: u32| {
+            if record.operation == COMPACT {
+                return Ok(Vec::new());
+            }
+            let committed_at = read_instant(&record.created_at).unwrap_or_default();
+            let (version, of_gone) = (record.version, "removed");
+            let attempt = format!("{attempt}.{again}");
+            let noted = Noted { version, committed_at, attempt: &attempt, removed: &removed, added: &added, of_gone };
+            let parts = writer.note(&noted)?;
+            notes.replace(parts.clone());
+            Ok(parts)
+        };
+        let outcome = self.lake.commit(parent, &mut self.running, change, &note, || progress.check())?;
         if let CommitOutcome::Committed(_) = outcome {
-            self.ledger.keep(&data);
+            let notes = notes.into_inner();
+            let data = added.into_iter().chain(&notes).flat_map(|part| part.files.keys().map(|table| part.path(table)));
+            self.ledger.keep(&data.collect());
         }
         Ok(outcome)
     }

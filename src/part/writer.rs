@@ -19,7 +19,7 @@ use crate::partition::Key;
 use crate::progress::Progress;
 use crate::shuffle::{Part, Position, identity};
 use crate::store::Store;
-use crate::table::{Dataset, TABLES, Table};
+use crate::table::{Dataset, Table, lake_tables};
 
 /// Writes the parts of one run, each file under its final name: what is not named by a commit record is no data.
 #[derive(Clone, Debug)]
@@ -193,6 +193,14 @@ impl PartWriter {
         Ok(entry)
     }
 
+    /// Writes rows of a table as a part of its own.
+    pub(super) fn write_rows(&self, table: &Table, name: String, key: Key, rows: &[RecordBatch]) -> Result<PartEntry> {
+        let mut entry = self.entry(name, key);
+        (entry.least_id, entry.greatest_id) = bounds(rows);
+        entry.files = BTreeMap::from([(table.name.to_owned(), self.put(table, &entry, rows)?)]);
+        Ok(entry)
+    }
+
     /// Writes a file without rows for every table, so that no reader fails on a table that has none.
     pub fn write_empty(&self) -> Result<Vec<PartEntry>> {
         let write = |dataset: &Dataset| {
@@ -202,7 +210,7 @@ impl PartWriter {
             }
             Ok(entry)
         };
-        let mut datasets = TABLES.iter().map(|table| table.dataset).collect::<Vec<_>>();
+        let mut datasets = lake_tables().map(|table| table.dataset).collect::<Vec<_>>();
         datasets.dedup();
         self.pool.install(|| datasets.par_iter().map(write).collect())
     }

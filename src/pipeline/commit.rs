@@ -38,7 +38,7 @@ impl Run<'_, '_> {
         let layout = self.layout();
         let may_follow = |newer: &State| newer.layout == layout && check_parent(config, newer).is_ok();
         let making = Making { config, layout, progress, lake, began_on: &began_on, parts, writer, tail, rejected };
-        let ended = self.transaction.commit(retries, progress, may_follow, |parent, attempt| {
+        let ended = self.transaction.commit(writer, retries, progress, may_follow, |parent, attempt| {
             let (remove, add) = making.made(parent, attempt, report)?;
             let checkpoints = making.checkpoints(parent)?;
             let is_nothing = add.is_empty() && remove.is_empty() && checkpoints.is_empty();
@@ -72,7 +72,7 @@ impl Making<'_> {
     /// What the run's parts make of a version: all of it, or what they merge to.
     fn made(&self, parent: &State, attempt: u32, report: &mut Report) -> Result<(Vec<RemovedPart>, Vec<PartEntry>)> {
         if self.config.is_overwrite || parent.parts.is_empty() {
-            return Ok((parent.parts.values().map(RemovedPart::of).collect(), self.parts.to_vec()));
+            return Ok((parent.brought().map(RemovedPart::of).collect(), self.parts.to_vec()));
         }
         // The lake has files without rows already.
         let own = self.parts.iter().filter(|part| part.has_rows()).cloned().collect::<Vec<_>>();

@@ -4,6 +4,7 @@
 //! types and its entry in the golden files under `schemas/`.
 
 pub mod catalog;
+pub mod changes;
 mod define;
 pub mod kind;
 mod parquet_schema;
@@ -38,6 +39,13 @@ pub enum Dataset {
     Deliveries,
     /// Which task came with which delivery: partitioned by project.
     DeliveryTasks,
+    /// What the lake's versions did to tasks: partitioned by project.
+    TaskChanges,
+}
+
+/// Every table of a lake, parents before children: those that tasks become, and what the lake tells of itself.
+pub fn lake_tables() -> impl DoubleEndedIterator<Item = &'static Table> + Clone {
+    TABLES.iter().chain(changes::TABLES).copied()
 }
 
 impl Dataset {
@@ -49,12 +57,13 @@ impl Dataset {
             Dataset::Batches => "batches",
             Dataset::Deliveries => "deliveries",
             Dataset::DeliveryTasks => "delivery_tasks",
+            Dataset::TaskChanges => "task_changes",
         }
     }
 
     /// The tables of this dataset, parents before children.
     pub fn tables(self) -> impl Iterator<Item = &'static Table> {
-        TABLES.iter().copied().filter(move |table| table.dataset == self)
+        lake_tables().filter(move |table| table.dataset == self)
     }
 }
 
@@ -107,7 +116,7 @@ impl Column {
 impl Table {
     /// The table of this name.
     pub fn named(name: &str) -> Option<&'static Table> {
-        TABLES.iter().copied().find(|table| table.name == name)
+        lake_tables().find(|table| table.name == name)
     }
 
     /// The Arrow schema, with Parquet field ids in the fields' metadata.
@@ -122,7 +131,7 @@ impl Table {
     /// The columns that the rows of a file are ordered by, ascending, nulls first: the first column and the positions after it.
     pub fn sort_columns(&self) -> impl Iterator<Item = &'static Column> {
         let is_key = |(index, column): &(usize, &Column)| {
-            *index == 0 || column.name == "task_id" || column.name.ends_with("_index")
+            *index == 0 || ["task_id", "version"].contains(&column.name) || column.name.ends_with("_index")
         };
         self.columns.iter().enumerate().take_while(is_key).map(|(_, column)| column)
     }

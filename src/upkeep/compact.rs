@@ -80,7 +80,7 @@ pub fn compact(lake: &Lake, options: &CompactOptions, progress: &Progress) -> Re
         let writer = transaction.writer(encoding, workers.pool());
         let mut done = Compacted::default();
         let may_follow = |newer: &State| check(newer).is_ok();
-        let ended = transaction.commit(CONFLICT_RETRIES, progress, may_follow, |parent, attempt| {
+        let ended = transaction.commit(&writer, CONFLICT_RETRIES, progress, may_follow, |parent, attempt| {
             options.change(lake, parent, &writer, attempt, progress, &mut done)
         })?;
         match ended {

@@ -1,5 +1,7 @@
-//! What a lake needs over the years, without any source: fewer and larger files, and old ones gone.
+//! What a lake needs over the years, without any source: fewer and larger files, and an older version again.
 
 mod compact;
+mod rollback;
 
 pub use compact::{CompactOptions, Compacted, compact, surplus_parts};
+pub use rollback::{RolledBack, rollback};

@@ -246,7 +246,9 @@ pub(super) fn repeated(
     let asked = parts.iter().enumerate().filter_map(|(index, part)| {
         let table = part.key.dataset.tables().next().filter(|table| part.rows(table.name) > 0)?;
         let path = part.path(table.name);
-        let is_asked = state.parts.contains_key(&part.part) && !known.contains(path.as_str());
+        // What happened to a task is told as often as something did.
+        let is_of_objects = part.key.dataset != Dataset::TaskChanges;
+        let is_asked = is_of_objects && state.parts.contains_key(&part.part) && !known.contains(path.as_str());
         is_asked.then_some((index, part.key.dataset, table, path))
     });
     let mut seen: HashMap<(Dataset, u128), usize> = HashMap::new();

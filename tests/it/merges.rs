@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use arrow::array::AsArray;
+use arrow::datatypes::Int64Type;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use taskloom::internals::config::RunConfig;
@@ -71,6 +72,39 @@ fn values(lake: &Lake, state: &State, table: &str, column: &str) -> BTreeMap<Str
         }
     }
     found
+}
+
+/// What a lake says that its versions did to tasks.
+pub fn changes(lake: &Lake, state: &State) -> BTreeMap<u64, BTreeMap<String, String>> {
+    let mut changes = BTreeMap::<u64, BTreeMap<String, String>>::new();
+    for part in state.parts.values().filter(|part| part.rows("task_changes") > 0) {
+        for batch in taskloom::internals::file::open(&**lake.store(), &part.path("task_changes")).unwrap() {
+            let batch = batch.unwrap();
+            let text = |name: &str| batch.column_by_name(name).unwrap().as_string::<i32>().clone();
+            let versions = batch.column_by_name("version").unwrap().as_primitive::<Int64Type>().clone();
+            for row in 0..batch.num_rows() {
+                let (id, word) = (text("task_id").value(row).to_owned(), text("change").value(row).to_owned());
+                let known = changes.entry(versions.value(row) as u64).or_default().insert(id, word);
+                assert_eq!(known, None, "a task is told of once a version");
+            }
+        }
+    }
+    changes
+}
+
+/// What leads from the tasks of one version to those of the next.
+pub fn difference(old: &BTreeMap<String, Value>, new: &BTreeMap<String, Value>) -> BTreeMap<String, String> {
+    let mut difference = BTreeMap::new();
+    for (id, task) in new {
+        match old.get(id) {
+            None => drop(difference.insert(id.clone(), "added".to_owned())),
+            Some(old) if old != task => drop(difference.insert(id.clone(), "replaced".to_owned())),
+            Some(_) => {}
+        }
+    }
+    let gone = old.keys().filter(|id| !new.contains_key(*id));
+    difference.extend(gone.map(|id| (id.clone(), "removed".to_owned())));
+    difference
 }
 
 /// What a run brings.
@@ -181,6 +215,11 @@ proptest! {
         }
         for (version, model) in versions.iter().enumerate().skip(1) {
             prop_assert_eq!(&at(&lake, &lake.state_at(version as u64).unwrap()), &model.tasks);
+        }
+        let told = changes(&lake, &lake.state().unwrap());
+        for (version, [old, new]) in versions.windows(2).map(|two| [&two[0], &two[1]]).enumerate() {
+            let told = told.get(&(version as u64 + 1)).cloned().unwrap_or_default();
+            prop_assert_eq!(told, difference(&old.tasks, &new.tasks));
         }
     }
 }

@@ -10,6 +10,8 @@ use taskloom::internals::lake::{Author, Fault as Wrong, Lake, VacuumOptions};
 use taskloom::internals::store::{Fault, Faulty, MemoryStore, Store};
 
 use crate::buckets::store;
+use taskloom::internals::upkeep::rollback;
+
 use crate::lakes::{by_id, restored, shallow};
 use crate::stand_in::{Options, StandIn};
 use crate::stores::{copy, input, lake_in, run_on};
@@ -51,7 +53,7 @@ impl Actor {
                 run_on(&store, input, false).map(|_| End::Committed)
             }
             Actor::Recovers => lake.recover(&Author::default()).map(|_| End::Done),
-            Actor::RollsBack => match lake.rollback(1, &Author::default()) {
+            Actor::RollsBack => match rollback(&lake, 1, &Author::default()) {
                 Ok(_) | Err(Error::VersionGone { .. }) => Ok(End::Done),
                 Err(error) => Err(error),
             },
@@ -392,7 +394,7 @@ fn a_run_that_was_ended_commits_no_more_whatever_it_builds_on() {
     assert!(store.get(&file).unwrap().is_none());
     // It knows of the other's version, and builds on it.
     let newest = lake.state().unwrap();
-    let outcome = lake.commit(&newest, &mut sleeper, Change::default(), || Ok(())).unwrap();
+    let outcome = lake.commit(&newest, &mut sleeper, Change::default(), &|_, _| Ok(vec![]), || Ok(())).unwrap();
     assert!(matches!(outcome, CommitOutcome::Conflict(_)), "{outcome:?}");
     assert_eq!(lake.state().unwrap(), newest);
 }

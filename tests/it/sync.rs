@@ -11,6 +11,8 @@ use taskloom::internals::lake::Lake;
 use taskloom::internals::simulate::{SimulateOptions, Simulator, Store};
 use tempfile::TempDir;
 
+use taskloom::internals::upkeep::{CompactOptions, compact, rollback};
+
 use crate::lakes::{findings, restored, taskloom};
 use crate::restore::canonical_task;
 
@@ -221,7 +223,7 @@ fn a_reconcile_makes_the_lake_what_the_api_has() {
     night.check();
     // It goes back with the rest.
     let lake = night.lake();
-    lake.rollback(1, &Default::default()).unwrap();
+    rollback(&lake, 1, &Default::default()).unwrap();
     assert!(restored(&lake).contains_key("t7"));
     let first = lake.state_at(1).unwrap().checkpoints;
     assert_eq!(lake.state().unwrap().checkpoints, first);
@@ -403,4 +405,47 @@ fn a_job_that_is_named_badly_is_refused() {
         let ran = taskloom().args(["sync", "--all-projects", "--out", "lake", "--job", name]).output().unwrap();
         assert_eq!(ran.status.code(), Some(2));
     }
+}
+
+#[test]
+fn whoever_follows_the_changes_has_what_the_lake_has() {
+    let mut night = Night::all();
+    for number in 0..6 {
+        night.has(&format!("t{number}"), "completed", f64::from(number));
+    }
+    let mut copy = BTreeMap::<String, Value>::new();
+    let mut seen = 0;
+    let mut follow = |night: &Night| {
+        let mut program = taskloom();
+        program.arg("changes").arg(night.out()).args(["--since", &seen.to_string()]);
+        let output = program.assert().success().get_output().stdout.clone();
+        let held = night.held();
+        for line in String::from_utf8(output).unwrap().lines() {
+            let change: Value = serde_json::from_str(line).unwrap();
+            let (id, version) = (change["task_id"].as_str().unwrap().to_owned(), change["version"].as_u64().unwrap());
+            assert!(version >= seen && change["project_id"] == "p" && change["batch_id"] == "batch-p", "{change}");
+            seen = version;
+            let is_new = match change["change"].as_str().unwrap() {
+                "added" => copy.insert(id.clone(), held[&id].clone()).is_none(),
+                "replaced" => copy.insert(id.clone(), held[&id].clone()).is_some(),
+                "removed" => copy.remove(&id).is_some(),
+                other => panic!("{other}"),
+            };
+            assert!(is_new, "{change}");
+        }
+        assert_eq!(copy, held);
+    };
+    night.sync(&[]);
+    follow(&night);
+    night.has("t1", "pending", 1.0).has("new", "completed", 0.1).without("t2");
+    night.sync(&["--reconcile", "--max-removed", "50%"]);
+    follow(&night);
+    // What a compaction joins tells the same.
+    compact(&night.lake(), &CompactOptions::default(), &Default::default()).unwrap();
+    follow(&night);
+    let all = taskloom().arg("changes").arg(night.out()).assert().success().get_output().stdout.clone();
+    assert_eq!(String::from_utf8(all).unwrap().lines().count(), 6 + 3);
+    let none = taskloom().arg("changes").arg(night.out()).args(["--since", "0s ago"]).assert().success();
+    assert!(none.get_output().stdout.is_empty());
+    taskloom().arg("changes").arg(night.out()).args(["--since", "99"]).assert().code(2);
 }

@@ -10,10 +10,13 @@ use serde_json::Value;
 use taskloom::internals::error::{Error, Result};
 use taskloom::internals::inspect::drift_of_state;
 use taskloom::internals::lake::{Author, Lake, State, VacuumOptions, Vacuumed};
+use taskloom::internals::part::PartEntry;
 use taskloom::internals::restore::restore_state;
 use taskloom::internals::store::{Fault, Faulty, MemoryStore, Store};
 use taskloom::internals::table::TABLES;
 use taskloom::internals::verify::{VerifyOptions, verify};
+
+use taskloom::internals::upkeep::rollback;
 
 use crate::lakes::{by_id, findings, restored, shallow, taskloom};
 use crate::stores::{copy, input, lake_in, run_on};
@@ -225,19 +228,19 @@ fn an_older_version_is_the_newest_again_and_that_can_be_taken_back_too() {
     let store = lake_of(4);
     let lake = lake_in(&store);
     let all = (1..=4).map(|version| restored_at(&lake, version).unwrap()).collect::<Vec<_>>();
-    let back = lake.rollback(2, &Author::default()).unwrap();
+    let back = rollback(&lake, 2, &Author::default()).unwrap();
     assert_eq!((back.to, back.version, back.files_added > 0, back.files_removed > 0), (2, 5, true, true));
     assert_eq!((restored(&lake), findings(&lake)), (all[1].clone(), vec![]));
     // Once more changes nothing.
-    assert_eq!(lake.rollback(2, &Author::default()).unwrap().version, 5);
-    assert_eq!(lake.rollback(5, &Author::default()).unwrap().version, 5);
-    assert_eq!(lake.rollback(4, &Author::default()).unwrap().version, 6);
+    assert_eq!(rollback(&lake, 2, &Author::default()).unwrap().version, 5);
+    assert_eq!(rollback(&lake, 5, &Author::default()).unwrap().version, 5);
+    assert_eq!(rollback(&lake, 4, &Author::default()).unwrap().version, 6);
     assert_eq!(restored(&lake), all[3]);
     // What came again is not what went, for a vacuum as for who merges.
-    lake.rollback(1, &Author::default()).unwrap();
+    rollback(&lake, 1, &Author::default()).unwrap();
     vacuum(&lake, Utc::now()).unwrap();
     assert_eq!((restored(&lake), findings(&lake)), (all[0].clone(), vec![]));
-    let gone = lake.rollback(4, &Author::default()).unwrap_err();
+    let gone = rollback(&lake, 4, &Author::default()).unwrap_err();
     assert!(matches!(gone, Error::VersionGone { at: 4, .. }), "{gone}");
     let folder = tempfile::tempdir().unwrap();
     run_on(lake_in(&store).store(), &input(folder.path(), 4, 2), false).unwrap();
@@ -249,11 +252,8 @@ fn drift_reads_one_version_from_beginning_to_end() {
     reads_one_version(|lake, state| {
         drift_of_state(lake, state)?;
         // What drifts is the same in all generated tasks; what was read is told by the parts.
-        Ok(state
-            .parts
-            .keys()
-            .map(|part| part.split('-').next_back().unwrap().to_owned() + &state.lake_id)
-            .collect::<Vec<_>>())
+        let name = |part: &PartEntry| part.part.split('-').next_back().unwrap().to_owned() + &state.lake_id;
+        Ok(state.brought().map(name).collect::<Vec<_>>())
     });
 }
 
