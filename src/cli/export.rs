@@ -12,7 +12,7 @@ use super::api::{ApiArgs, text_of};
 use super::lake::LakeArgs;
 use super::printable;
 use super::sync::MAX_REMOVED;
-use super::times::{instant, shown};
+use super::times::instant;
 use super::usage;
 use super::voice::Voice;
 use super::wanted::{DetailArgs, ScopeArgs};
@@ -189,6 +189,11 @@ impl WantedArgs {
         };
         Ok(Some(Selector::Delivery(vec![parameter("delivery_name", delivery), project])))
     }
+}
+
+/// An instant as it is told.
+fn shown(micros: i64) -> String {
+    crate::time::write_instant(micros).unwrap_or_default()
 }
 
 /// Prints the requests that an export would begin with, and whether the lake would have it.

@@ -6,11 +6,6 @@ use super::usage;
 use crate::error::Result;
 use crate::time::read_instant;
 
-/// An instant as it is told.
-pub(super) fn shown(micros: i64) -> String {
-    crate::time::write_instant(micros).unwrap_or_default()
-}
-
 /// An ISO 8601 time, a date, which begins at midnight UTC, or so long ago. Tells too whether it moves with `now`.
 pub(super) fn instant(flag: &'static str, text: Option<&str>, now: DateTime<Utc>) -> Result<Option<(i64, bool)>> {
     let Some(text) = text.map(str::trim) else { return Ok(None) };
@@ -32,8 +27,12 @@ mod tests {
     #[test]
     fn times_are_instants_dates_or_so_long_ago() {
         let now = "2025-03-10T12:00:00Z".parse().unwrap();
-        let micros =
-            |text: &str| instant("--completed-after", Some(text), now).ok().flatten().map(|(time, _)| shown(time));
+        let micros = |text: &str| {
+            instant("--completed-after", Some(text), now)
+                .ok()
+                .flatten()
+                .map(|(time, _)| crate::time::write_instant(time).unwrap_or_default())
+        };
         for (text, expected) in [
             ("2025-01-02T04:00:00+02:00", "2025-01-02T02:00:00Z"),
             ("2025-01-02", "2025-01-02T00:00:00Z"),

@@ -37,9 +37,12 @@ WALKS = {
     ("docs/reading/pyarrow.md", "Open it"): ["lake"],
     ("docs/versions.md", "What was done"): ["lake"],
     ("docs/versions.md", "Reading an older version"): ["lake"],
+    ("docs/versions.md", "Going back"): ["lake"],
     ("docs/versions.md", "Proof"): ["lake"],
     ("docs/versions.md", "Letting go"): ["lake"],
     ("docs/versions.md", "A plain folder of one version"): ["lake"],
+    ("docs/nightly.md", "What changed"): ["lake"],
+    ("docs/nightly.md", "Behind the run"): ["lake"],
     ("docs/questions.md", "Questions"): ["lake", "queries"],
     ("docs/exporting.md", "Without a key"): [],
     ("docs/inputs.md", "Inputs"): [],
@@ -56,7 +59,9 @@ NOT_WALKED = [
     ("docs/buckets.md", "In five lines"),
     ("README.md", "Try it"),
     ("docs/exporting.md", "Exporting from the API"),
-    ("docs/exporting.md", "Each night"),
+    ("docs/exporting.md", "Again and again"),
+    ("docs/nightly.md", "Every night"),
+    ("docs/nightly.md", "Several jobs"),
 ]
 
 
