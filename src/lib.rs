@@ -120,7 +120,7 @@ pub use report::{DriftReport, FetchReport, LeftOut, Report, TableReport};
 pub use restore::restore;
 pub use source::{Input, Source, resolve};
 pub use store::{LocalStore, MemoryStore, Store};
-pub use upkeep::{CompactOptions, Compacted, RolledBack, compact, rollback, surplus_parts};
+pub use upkeep::{CompactOptions, Compacted, MANY_PARTS, RolledBack, compact, rollback, surplus_parts};
 pub use verify::{Verification, VerifyOptions, verify};
 
 /// Tasks from the Scale API: what is asked of it, and how it is reached.

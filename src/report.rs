@@ -18,6 +18,13 @@ use crate::table::TABLES;
 pub struct Report {
     /// The run.
     pub run: String,
+    /// What it was: `flatten`, `export` or `sync`.
+    pub operation: &'static str,
+    /// The scheduled job that it was a run of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub job: Option<String>,
+    /// When it ended: RFC 3339 in UTC, to the millisecond.
+    pub ended_at: String,
     /// How it ended.
     pub outcome: Ended,
     /// The version that it committed; of one that had nothing to commit, the lake's newest.

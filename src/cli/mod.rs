@@ -24,6 +24,7 @@ mod schema;
 mod signals;
 #[cfg(feature = "simulate")]
 mod simulate;
+mod status;
 mod summary;
 #[cfg(feature = "api")]
 mod sync;
@@ -78,6 +79,7 @@ enum Command {
     Sync(Box<sync::SyncArgs>),
     Restore(restore::RestoreArgs),
     Verify(verify::VerifyArgs),
+    Status(status::StatusArgs),
     History(history::HistoryArgs),
     Changes(changes::ChangesArgs),
     Tag(history::TagArgs),
@@ -113,6 +115,7 @@ pub fn run() -> ExitCode {
         Command::Restore(args) => restore::restore(&args),
         Command::Recover(args) => restore::recover(&args),
         Command::Verify(args) => verify::run(&args),
+        Command::Status(args) => status::run(&args),
         Command::History(args) => history::history(&args),
         Command::Changes(args) => changes::run(&args),
         Command::Tag(args) => history::tag(&args),

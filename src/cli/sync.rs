@@ -28,7 +28,7 @@ use crate::source::api::{ApiConfig, Moving};
 use crate::store::address::is_address;
 use crate::store::{StoreOptions, open};
 use crate::sync::Schedule;
-use crate::upkeep::{CompactOptions, Compacted, compact, surplus_parts};
+use crate::upkeep::{CompactOptions, Compacted, MANY_PARTS, compact, surplus_parts};
 
 /// Keep a lake up to date with the Scale API: the command for every night.
 ///
@@ -115,14 +115,11 @@ struct Synced<'r> {
     upkeep: &'r Upkeep,
 }
 
-/// A lake is compacted when so many files of each table could be fewer.
-const SURPLUS_PARTS: usize = 64;
-
 impl UpkeepArgs {
     /// Does it, for a lake that is committed: what goes wrong takes nothing back.
     fn run(&self, lake: &Lake, options: &CompactOptions, store: &StoreOptions, progress: &Progress) -> Result<Upkeep> {
         let mut done = Upkeep::default();
-        if !self.no_compact && surplus_parts(&lake.state()?) >= SURPLUS_PARTS {
+        if !self.no_compact && surplus_parts(&lake.state()?) >= MANY_PARTS {
             done.compacted = Some(compact(lake, options, progress)?);
         }
         if !self.no_vacuum {

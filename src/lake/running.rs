@@ -244,6 +244,10 @@ impl Neighbours {
         writer_of(path, &self.dead).cloned()
     }
 
+    pub(super) fn alive(&self) -> &BTreeSet<String> {
+        &self.alive
+    }
+
     pub(super) fn dead(&self) -> &BTreeSet<String> {
         &self.dead
     }

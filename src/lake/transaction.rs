@@ -144,7 +144,7 @@ impl<'l> Transaction<'l> {
             }
             let committed_at = read_instant(&record.created_at).unwrap_or_default();
             let (version, of_gone) = (record.version, "removed");
-            let attempt = format!("{attempt}.{again}");
+            let attempt = format!("{attempt}-{again}");
             let noted = Noted { version, committed_at, attempt: &attempt, removed: &removed, added: &added, of_gone };
             let parts = writer.note(&noted)?;
             notes.replace(parts.clone());

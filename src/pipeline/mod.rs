@@ -75,6 +75,7 @@ pub fn run(config: RunConfig, progress: &Arc<Progress>) -> Result<Outcome> {
     let (Outcome::Committed(report) | Outcome::NothingNew(report)) = &mut ended else { return Ok(ended) };
     report.store_requests = lake.store().requests();
     report.seconds = started.elapsed().as_secs_f64();
+    report.ended_at = chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
     let written = lake.store().replace(&format!("_taskloom/runs/{name}.json"), report.to_json()?.as_bytes());
     written.map_err(|cause| Error::committed(report.version, cause))?;
     tracing::info!(run = name, version = report.version, seconds = report.seconds, outcome = ?report.outcome, "done");
@@ -163,6 +164,8 @@ impl Run<'_, '_> {
         let (lake, name) = (self.transaction.lake(), self.transaction.name().to_owned());
         let store = &**lake.store();
         report.run = name.clone();
+        report.operation = self.config.operation();
+        report.job = self.config.job.as_ref().map(|job| job.name.clone());
         let rejected = rejects.tasks().cloned();
         report.rejects_file = rejects.publish(store, &format!("_taskloom/rejects/{name}.ndjson"))?;
         if let Err(error) = check_rejects(self.config, &report) {

@@ -63,6 +63,9 @@ const TARGET_BYTES: u64 = 8 << 20;
 /// A part that has so many is left as it is: each byte is written anew a few times at most, however many runs there are.
 const LARGE_BYTES: u64 = TARGET_BYTES / 2;
 
+/// Where a lake has so many parts more than need be, compacting it is worth while.
+pub const MANY_PARTS: usize = 64;
+
 /// Parts that become one.
 #[derive(Debug)]
 struct Join<'s> {

@@ -3,5 +3,5 @@
 mod compact;
 mod rollback;
 
-pub use compact::{CompactOptions, Compacted, compact, surplus_parts};
+pub use compact::{CompactOptions, Compacted, MANY_PARTS, compact, surplus_parts};
 pub use rollback::{RolledBack, rollback};

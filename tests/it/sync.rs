@@ -449,3 +449,30 @@ fn whoever_follows_the_changes_has_what_the_lake_has() {
     assert!(none.get_output().stdout.is_empty());
     taskloom().arg("changes").arg(night.out()).args(["--since", "99"]).assert().code(2);
 }
+
+#[test]
+fn the_status_tells_how_a_lake_stands_and_what_needs_a_person() {
+    let mut night = Night::all();
+    night.has("one", "completed", 3.0).has("two", "pending", 1.0);
+    night.sync(&["--job", "nightly"]);
+    let status = |flags: &[&str]| {
+        let output = taskloom().arg("status").arg(night.out()).args(flags).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    let (code, json) = status(&["--json", "--max-age", "36h"]);
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(
+        (code, &json["needs_attention"], &json["tasks"], &json["version"]),
+        (Some(0), &json!(false), &json!(2), &json!(1))
+    );
+    let job = &json["jobs"][0];
+    assert_eq!((&job["job"], &job["last_run"]["outcome"]), (&json!("nightly"), &json!("committed")), "{json}");
+    assert_eq!(instant(&job["watermark"]), instant(&night.tasks["one"]["completed_at"]));
+    let (code, told) = status(&["--max-age", "0s"]);
+    assert_eq!(code, Some(1));
+    assert!(told.contains("job      nightly") && told.contains("has not ended well since"), "{told}");
+    // A version that readers of logs can't see.
+    std::fs::remove_file(night.out().join("tasks/_delta_log/00000000000000000001.json")).unwrap();
+    let (code, told) = status(&[]);
+    assert!(code == Some(1) && told.contains("taskloom recover"), "{told}");
+}

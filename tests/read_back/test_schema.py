@@ -316,7 +316,7 @@ def test_every_table_is_declared():
 
 
 def test_a_lake_has_the_declared_tables_and_no_other_folder(lake):
-    assert {path.name for path in lake.root.iterdir()} == {*TABLES, "_taskloom"}
+    assert {path.name for path in lake.root.iterdir()} == {*TABLES, "task_changes", "_taskloom"}
 
 
 def test_duckdb_sees_the_declared_types(lake, table):
