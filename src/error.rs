@@ -49,6 +49,16 @@ pub enum Error {
         /// What it is, and what to do.
         found: &'static str,
     },
+    /// A file of settings that says what can't be.
+    #[error("{place}: expected {expected}, found {found}")]
+    Settings {
+        /// The file, the line and the column.
+        place: String,
+        /// What could stand there.
+        expected: String,
+        /// What does.
+        found: String,
+    },
     /// An address where a folder or a file could stand.
     #[error("expected {expected}, found the address {address}")]
     Address {

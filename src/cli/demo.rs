@@ -56,7 +56,7 @@ pub(super) fn run(args: DemoArgs, voice: Voice) -> Result<u8> {
         ..RunConfig::new(source, Lake::at(&args.out)?)
     };
     let made = config.lake.clone();
-    lake::make(config, false, voice)?;
+    lake::make(config, false, &Default::default(), voice)?;
     simulator.stop();
     // Whoever shows it again wants no more than the newest.
     made.vacuum(&VacuumOptions { kept_since: Utc::now(), is_dry_run: false }, &lake::author())?;

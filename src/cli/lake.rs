@@ -1,13 +1,14 @@
 //! How commands make a lake, whatever they make it from.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytesize::ByteSize;
 use clap::Args;
 use parquet::basic::ZstdLevel;
 
+use super::metrics::MetricsArgs;
 use super::place::StoreArgs;
 use super::printable;
 use super::summary::Summary;
@@ -68,6 +69,8 @@ pub(super) struct LakeArgs {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
+    metrics: MetricsArgs,
+    #[command(flatten)]
     store: StoreArgs,
 }
 
@@ -99,7 +102,8 @@ impl LakeArgs {
         voice: Voice,
     ) -> Result<u8> {
         let (is_json, allows_rejects) = (self.json, self.allow_rejects);
-        let report = make(RunConfig { reconcile, ..self.config(source)? }, is_json, voice)?;
+        let metrics = self.metrics.clone();
+        let report = make(RunConfig { reconcile, ..self.config(source)? }, is_json, &metrics, voice)?;
         let fetch = report.fetch.as_ref();
         warn_of_left_out(&report, voice);
         let is_missing = fetch.is_some_and(|fetch| !fetch.missing_task_ids.is_empty());
@@ -119,6 +123,12 @@ impl LakeArgs {
     #[cfg(feature = "api")]
     pub(super) fn place(&self) -> Result<Lake> {
         Lake::with(&self.out, &self.store.options())
+    }
+
+    /// Where metrics go.
+    #[cfg(feature = "api")]
+    pub(super) fn metrics(&self) -> MetricsArgs {
+        self.metrics.clone()
     }
 
     /// How stores are talked to.
@@ -168,18 +178,31 @@ pub(super) fn warn_of_left_out(report: &Report, voice: Voice) {
 }
 
 /// Makes a lake, and tells how it went.
-pub(super) fn make(config: RunConfig, is_json: bool, voice: Voice) -> Result<Report> {
+pub(super) fn make(config: RunConfig, is_json: bool, metrics: &MetricsArgs, voice: Voice) -> Result<Report> {
     let progress = Arc::new(Progress::default());
     super::signals::watch(&progress);
     let shown = voice.show(&progress);
-    let ended = pipeline::run(config, &progress);
+    let (place, job) = (config.lake.place().to_owned(), config.job.as_ref().map(|job| job.name.clone()));
+    let ended = pipeline::run(config, &progress).and_then(Outcome::report);
     drop(shown);
-    let report = ended.and_then(Outcome::report)?;
+    measure(metrics, &place, job.as_deref(), &ended, voice);
+    let report = ended?;
     // The run is committed: whether anybody hears of it doesn't change how it ended.
     if let Err(error) = print(&report, is_json, voice) {
         voice.warn(&format!("version {} is committed, but the report can't be written: {error}", report.version));
     }
     Ok(report)
+}
+
+/// Writes the metrics of a run, however it ended. That they can't be written changes nothing of that.
+pub(super) fn measure(metrics: &MetricsArgs, lake: &Path, job: Option<&str>, ended: &Result<Report>, voice: Voice) {
+    let written = match ended {
+        Ok(report) => metrics.of_report(lake, report),
+        Err(_) => metrics.of_failure(lake, job),
+    };
+    if let Err(error) = written {
+        voice.warn(&format!("the metrics can't be written: {error}"));
+    }
 }
 
 /// Who runs this command. Keys are no flags; whatever an address may carry beside its host stays out.

@@ -15,8 +15,11 @@ mod flatten;
 mod generate;
 mod hint;
 mod history;
+#[cfg(feature = "api")]
+mod jobs;
 mod lake;
 mod manual;
+mod metrics;
 mod place;
 mod printable;
 mod restore;
@@ -101,7 +104,14 @@ enum Command {
 
 /// Reads the command line, does what it says and tells the exit status.
 pub fn run() -> ExitCode {
-    let Cli { command, voice } = Cli::parse();
+    let words = match words() {
+        Ok(words) => words,
+        Err(error) => {
+            Voice::default().fail(&error);
+            return ExitCode::from(hint::exit_status(&error));
+        }
+    };
+    let Cli { command, voice } = Cli::parse_from(words);
     voice.begin();
     end_on_panic(voice);
     let outcome = match command {
@@ -142,6 +152,14 @@ pub fn run() -> ExitCode {
             ExitCode::from(hint::exit_status(&error))
         }
     }
+}
+
+/// The words that were typed, and those of the job that they mean.
+fn words() -> Result<Vec<std::ffi::OsString>> {
+    let typed = std::env::args_os().collect();
+    #[cfg(feature = "api")]
+    let typed = jobs::expanded(typed, &<Cli as clap::CommandFactory>::command())?;
+    Ok(typed)
 }
 
 /// A panic in any thread ends the program as an error does. Nothing is committed then; what it leaves is swept by the

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::api::ApiArgs;
 use super::export::rehearse;
-use super::lake::{LakeArgs, print, warn_of_left_out};
+use super::lake::{LakeArgs, measure, print, warn_of_left_out};
 use super::printable;
 use super::summary::grouped;
 use super::vacuum::since;
@@ -46,6 +46,7 @@ Examples:
   taskloom sync --project-id 65f0c2 --out s3://our-bucket/scale --json
   taskloom sync --project-name 'Chat 7' --status completed --job chat --out lake
   taskloom sync --all-projects --out lake --reconcile   everything again, now
+  taskloom sync --job nightly                           a job of taskloom.toml
 
 Exit status: 0 done, or nothing new, also where a few tasks were rejected;
 1 failed, 2 wrong usage, 4 worth another attempt: the API was out of reach, or
@@ -157,6 +158,9 @@ impl UpkeepArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "The job")]
 struct ScheduleArgs {
+    /// File with the flags of jobs, by their names, in tables `[job.NAME]` [default: taskloom.toml, where it is there and --out is not given]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
     /// Its name: letters, digits, `.`, `_` and `-`. Jobs of one lake that ask for different tasks have different names
     #[arg(long, value_name = "NAME", default_value = "default", value_parser = job)]
     job: String,
@@ -220,7 +224,7 @@ pub(super) fn run(args: SyncArgs, voice: Voice) -> Result<u8> {
         return rehearse(args.lake, &api.plan, &api.url);
     }
     let api = ApiConfig { is_restart: args.restart, keeps_raw: args.keep_raw, job: Some(schedule.job), ..api };
-    let (is_json, store) = (args.lake.is_json(), args.lake.store_options());
+    let (is_json, store, metrics) = (args.lake.is_json(), args.lake.store_options(), args.lake.metrics());
     let config = args.lake.config(Source::Api(Box::new(api)))?;
     let max_rejects = config.max_rejects.or(Some(MAX_REJECTS));
     let config = RunConfig { max_rejects, reconcile, job: Some(due.job), ..config };
@@ -237,6 +241,7 @@ pub(super) fn run(args: SyncArgs, voice: Voice) -> Result<u8> {
     let report = pipeline::run(config, &progress).and_then(Outcome::report);
     let upkeep = report.as_ref().ok().map(|_| args.upkeep.run(&lake, &options, &store, &progress));
     drop(shown);
+    measure(&metrics, lake.place(), Some(&args.schedule.job), &report, voice);
     let report = report?;
     let (done, failed) = match upkeep {
         Some(Err(error)) => (Upkeep::default(), Some(error)),

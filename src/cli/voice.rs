@@ -18,7 +18,7 @@ use crate::error::Error;
 use crate::progress::{Counts, Progress, Stage};
 
 /// How much is said, and how.
-#[derive(Clone, Copy, Debug, Args)]
+#[derive(Clone, Copy, Debug, Default, Args)]
 #[command(next_help_heading = "Messages")]
 pub(super) struct Voice {
     /// Log what is done; -vv also logs each part. RUST_LOG says it in detail

@@ -37,9 +37,11 @@ impl Error {
     /// What kind of failure it is.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Error::Usage { .. } | Error::NoSuchVersion { .. } | Error::NoInput { .. } | Error::Address { .. } => {
-                ErrorKind::Usage
-            }
+            Error::Usage { .. }
+            | Error::Settings { .. }
+            | Error::NoSuchVersion { .. }
+            | Error::NoInput { .. }
+            | Error::Address { .. } => ErrorKind::Usage,
             Error::Input { .. } | Error::NotText { .. } | Error::NoTask { .. } => ErrorKind::Input,
             Error::Store { source, .. } if source.kind == FailureKind::PlainHttp => ErrorKind::Usage,
             Error::Store { .. }

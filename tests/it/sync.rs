@@ -476,3 +476,70 @@ fn the_status_tells_how_a_lake_stands_and_what_needs_a_person() {
     let (code, told) = status(&[]);
     assert!(code == Some(1) && told.contains("taskloom recover"), "{told}");
 }
+
+#[test]
+fn metrics_are_whole_and_a_failure_leaves_those_of_the_last_good_run() {
+    let mut night = Night::all();
+    for number in 0..9 {
+        night.has(&format!("t{number}"), "completed", f64::from(number));
+    }
+    let path = night.folder.path().join("taskloom.prom");
+    let flags = ["--job", "nightly", "--metrics-file", path.to_str().unwrap()];
+    night.sync(&flags);
+    let metric = |name: &str| {
+        let text = std::fs::read_to_string(&path).unwrap();
+        let lines = text.lines().filter(|line| line.starts_with(&format!("{name}{{"))).collect::<Vec<_>>();
+        assert!(lines.len() == 1 && lines[0].contains("job=\"nightly\""), "{name}: {text}");
+        lines[0].rsplit_once(' ').unwrap().1.parse::<f64>().unwrap()
+    };
+    assert_eq!(
+        (metric("taskloom_run_success"), metric("taskloom_tasks_added"), metric("taskloom_lake_version")),
+        (1.0, 9.0, 1.0)
+    );
+    let succeeded = metric("taskloom_last_success_timestamp_seconds");
+    night.tasks.clear();
+    let refused = night.run("sync", &[&flags[..], &["--reconcile"]].concat());
+    assert_eq!(refused.status, Some(1));
+    assert_eq!((metric("taskloom_run_success"), metric("taskloom_tasks_added")), (0.0, 9.0));
+    assert_eq!(metric("taskloom_last_success_timestamp_seconds"), succeeded);
+    assert!(metric("taskloom_run_ended_timestamp_seconds") >= succeeded);
+}
+
+#[test]
+fn a_job_stands_in_a_file() {
+    let mut night = Night::new(&[]);
+    night.has("one", "completed", 1.0);
+    let file = night.folder.path().join("taskloom.toml");
+    std::fs::write(
+        &file,
+        "[job.nightly]\nall-projects = true\nreconcile-every = \"2d\"\n[job.other]\nall-projects = true\n",
+    )
+    .unwrap();
+    night.sync(&["--config", file.to_str().unwrap(), "--job", "nightly"]);
+    night.check();
+    assert!(night.checkpoint("nightly").is_object() && night.checkpoint("default").is_null());
+    let refused = night.run("sync", &["--config", file.to_str().unwrap()]);
+    assert_eq!(refused.status, Some(2), "{}", refused.stderr);
+    assert!(refused.stderr.contains("taskloom.toml:1:1") && refused.stderr.contains("`nightly`"), "{}", refused.stderr);
+}
+
+#[test]
+fn what_is_kept_as_it_came_makes_the_lake_anew() {
+    let mut night = Night::all();
+    for (number, status) in ["completed", "pending", "error", "completed"].iter().enumerate() {
+        night.has(&format!("t{number}"), status, 4.0);
+    }
+    night.sync(&["--keep-raw"]);
+    night.has("t1", "completed", 0.5).has("new", "pending", 0.1);
+    night.sync(&["--keep-raw"]);
+    let again = night.folder.path().join("again");
+    let mut raw = std::fs::read_dir(night.out().join("_taskloom/raw"))
+        .unwrap()
+        .map(|file| file.unwrap().path())
+        .collect::<Vec<_>>();
+    raw.sort();
+    assert_eq!(raw.len(), 2);
+    // In the order in which they came.
+    taskloom().arg("flatten").args(&raw).arg("--out").arg(&again).assert().success();
+    assert_eq!(restored(&Lake::open(&again).unwrap()), restored(&night.lake()));
+}

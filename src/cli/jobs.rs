@@ -1,0 +1,254 @@
+//! Jobs in a file: the flags of `taskloom sync`, by their names, under the name of the job.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::error::{ContextKind, ErrorKind};
+use clap::{Arg, Command};
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use crate::error::{Error, Result};
+
+/// The file that is taken where nothing else says what to do.
+const FILE: &str = "taskloom.toml";
+
+/// Flags that are nothing to write down: which file, which job, and what only one run is to do.
+const NOT_IN_FILES: [&str; 6] = ["config", "job", "help", "dry-run", "restart", "reconcile"];
+
+/// What a setting of a store may be called that is a secret.
+const SECRETS: [&str; 6] = ["secret", "password", "token", "sas", "access_key", "account_key"];
+
+/// The words of a command line, with the flags of a job from the file that it names, or from the one in this folder where it does not say
+/// where the lake is. Flags that were typed go before those of the file.
+pub(super) fn expanded(words: Vec<OsString>, command: &Command) -> Result<Vec<OsString>> {
+    let is_flag = |word: &OsString| word.to_string_lossy().starts_with('-');
+    let Some(at) = words.iter().skip(1).position(|word| !is_flag(word)).map(|at| at + 1) else { return Ok(words) };
+    let sync = command.find_subcommand("sync").filter(|_| words.get(at).is_some_and(|word| word == "sync"));
+    let Some(sync) = sync else { return Ok(words) };
+    let typed = words.get(at + 1..).unwrap_or_default();
+    let Some(path) = file(typed) else { return Ok(words) };
+    let text = fs::read_to_string(&path).map_err(Error::file("read", &path))?;
+    let file = File { path: &path, text: &text };
+    let job = value_of(typed, "--job").map(|job| job.to_string_lossy().into_owned());
+    let (job, flags) = file.flags(job.as_deref(), typed, sync)?;
+    let mut expanded = words.get(..=at).unwrap_or_default().to_vec();
+    expanded.extend(flags);
+    if !is_typed(typed, "job") {
+        expanded.push(format!("--job={job}").into());
+    }
+    expanded.extend_from_slice(typed);
+    Ok(expanded)
+}
+
+/// The file that holds the job, if one does.
+fn file(typed: &[OsString]) -> Option<PathBuf> {
+    let is_help = typed.iter().any(|word| ["-h", "--help"].contains(&word.to_string_lossy().as_ref()));
+    let named = value_of(typed, "--config").map(PathBuf::from);
+    let here = || Some(PathBuf::from(FILE)).filter(|file| !is_typed(typed, "out") && file.is_file());
+    named.or_else(here).filter(|_| !is_help)
+}
+
+fn is_typed(typed: &[OsString], flag: &str) -> bool {
+    let whole = format!("--{flag}");
+    typed.iter().any(|word| {
+        let word = word.to_string_lossy();
+        word == whole.as_str() || word.strip_prefix(&whole).is_some_and(|rest| rest.starts_with('='))
+    })
+}
+
+fn value_of(typed: &[OsString], flag: &str) -> Option<OsString> {
+    let begin = format!("{flag}=");
+    typed.iter().enumerate().find_map(|(at, word)| match word.to_str() {
+        Some(word) if word == flag => typed.get(at + 1).cloned(),
+        word => word?.strip_prefix(&begin).map(OsString::from),
+    })
+}
+
+struct File<'f> {
+    path: &'f Path,
+    text: &'f str,
+}
+
+impl File<'_> {
+    /// The name of a job, and its flags as words.
+    fn flags(&self, job: Option<&str>, typed: &[OsString], sync: &Command) -> Result<(String, Vec<OsString>)> {
+        let table = DeTable::parse(self.text).map_err(|error| {
+            let at = error.span().map_or(0, |span| span.start);
+            self.wrong(at, "TOML", error.message().to_owned())
+        })?;
+        let mut jobs = Vec::new();
+        for (key, value) in table.get_ref().iter() {
+            match (key.get_ref().as_ref(), value.get_ref()) {
+                ("job", DeValue::Table(found)) => jobs.extend(found.iter()),
+                (other, _) => {
+                    return Err(self.wrong(key.span().start, "a table `[job.NAME]`", format!("`{other}`")));
+                }
+            }
+        }
+        let names = jobs.iter().map(|(name, _)| name.get_ref().to_string()).collect::<Vec<_>>();
+        let expected = || match names.as_slice() {
+            [] => "a table `[job.NAME]`".to_owned(),
+            names => format!("--job with one of `{}`", names.join("`, `")),
+        };
+        let mut meant = jobs.iter().filter(|(name, _)| job.is_none_or(|job| name.get_ref() == job));
+        let (Some((name, table)), None) = (meant.next(), meant.next()) else {
+            let found = job.map_or_else(|| format!("{} jobs", names.len()), |job| format!("the job `{job}`"));
+            return Err(self.wrong(0, &expected(), found));
+        };
+        let DeValue::Table(table) = table.get_ref() else {
+            return Err(self.wrong(table.span().start, "a table of flags", table.get_ref().type_str().to_owned()));
+        };
+        let mut flags = Vec::new();
+        for (key, value) in table.iter() {
+            let words = self.words(key, value, sync)?;
+            if !is_typed(typed, &key.get_ref().replace('_', "-")) {
+                flags.extend(words);
+            }
+        }
+        Ok((name.get_ref().to_string(), flags))
+    }
+
+    /// A key and its value as words that `sync` takes.
+    fn words(
+        &self,
+        key: &Spanned<std::borrow::Cow<'_, str>>,
+        value: &Spanned<DeValue<'_>>,
+        sync: &Command,
+    ) -> Result<Vec<OsString>> {
+        let name = key.get_ref().replace('_', "-");
+        let is_named = |argument: &&Arg| argument.get_long() == Some(name.as_str());
+        let known = sync.get_arguments().find(is_named).filter(|_| !NOT_IN_FILES.contains(&name.as_str()));
+        let Some(argument) = known else {
+            let expected = "a flag of `taskloom sync` by its name, such as `out` or `project-id`";
+            return Err(self.wrong(key.span().start, expected, format!("`{}`", key.get_ref())));
+        };
+        let takes_value = argument.get_action().takes_values();
+        let mut words = Vec::new();
+        let values = match value.get_ref() {
+            DeValue::Array(values) => values.iter().collect::<Vec<_>>(),
+            _ => vec![value],
+        };
+        for value in values {
+            let at = value.span().start;
+            let text = match value.get_ref() {
+                DeValue::Boolean(true) if !takes_value => None,
+                DeValue::Boolean(false) if !takes_value => continue,
+                DeValue::String(text) if takes_value => Some(text.to_string()),
+                DeValue::Integer(number) if takes_value => Some(number.as_str().to_owned()),
+                DeValue::Float(number) if takes_value => Some(number.as_str().to_owned()),
+                DeValue::Datetime(time) if takes_value => Some(time.to_string()),
+                other => {
+                    let expected = if takes_value { "a text or a number" } else { "true or false" };
+                    return Err(self.wrong(at, &format!("{expected} for `{name}`"), other.type_str().to_owned()));
+                }
+            };
+            let is_secret = |text: &String| {
+                let key = text.split('=').next().unwrap_or_default().to_lowercase();
+                name == "store-option" && SECRETS.iter().any(|word| key.contains(word))
+            };
+            if text.as_ref().is_some_and(is_secret) {
+                let expected = "no secret in this file: set it in the environment";
+                return Err(self.wrong(at, expected, "a setting of a store that is one".to_owned()));
+            }
+            let word = text.map_or_else(|| format!("--{name}"), |text| format!("--{name}={text}"));
+            self.check(&word, at, sync)?;
+            words.push(word.into());
+        }
+        Ok(words)
+    }
+
+    /// Whether the command takes a word, for itself.
+    fn check(&self, word: &str, at: usize, sync: &Command) -> Result<()> {
+        let Err(error) = sync.clone().try_get_matches_from(["sync", word]) else { return Ok(()) };
+        let is_of_value = matches!(
+            error.kind(),
+            ErrorKind::InvalidValue | ErrorKind::ValueValidation | ErrorKind::UnknownArgument | ErrorKind::InvalidUtf8
+        );
+        if !is_of_value {
+            return Ok(());
+        }
+        let (name, value) = word.trim_start_matches('-').split_once('=').unwrap_or((word, ""));
+        let allowed = error.get(ContextKind::ValidValue).map(|words| format!("one of {words} for `{name}`"));
+        let source = std::error::Error::source(&error).map(|source| format!("{source}, for `{name}`"));
+        let expected = allowed.or(source).unwrap_or_else(|| format!("a value for `{name}`"));
+        Err(self.wrong(at, &expected, format!("`{value}`")))
+    }
+
+    fn wrong(&self, at: usize, expected: &str, found: String) -> Error {
+        let before = self.text.get(..at).unwrap_or(self.text);
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        let place = format!("{}:{line}:{column}", self.path.display());
+        Error::Settings { place, expected: expected.to_owned(), found }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+    use crate::cli::Cli;
+
+    fn words(text: &str, typed: &[&str]) -> Result<Vec<String>, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("jobs.toml");
+        fs::write(&path, text).unwrap();
+        let begin = ["taskloom", "--quiet", "sync", "--config", path.to_str().unwrap()];
+        let typed = begin.iter().chain(typed).map(OsString::from).collect::<Vec<_>>();
+        let shown = |words: Vec<OsString>| words.into_iter().map(|word| word.into_string().unwrap());
+        let expanded = expanded(typed.clone(), &Cli::command()).map_err(|error| error.to_string())?;
+        Ok(shown(expanded).skip(3).filter(|word| !word.contains("jobs.toml") && word != "--config").collect())
+    }
+
+    const TWO: &str = "[job.nightly]\nout = \"lake\"\nall-projects = true\nstatus = [\"completed\", \"error\"]\nretries = 7\n\
+        no_vacuum = false\n\n[job.chat]\nout = \"lake\"\nproject-name = \"Chat 7\"\n";
+
+    #[test]
+    fn the_flags_of_a_job_stand_before_what_is_typed() {
+        let nightly = words(TWO, &["--job", "nightly", "--retries=9"]).unwrap();
+        let expected =
+            ["--out=lake", "--all-projects", "--status=completed", "--status=error", "--job", "nightly", "--retries=9"];
+        assert_eq!(
+            nightly.iter().cloned().collect::<std::collections::BTreeSet<_>>(),
+            expected.map(str::to_owned).into()
+        );
+        let (_, one) = TWO.split_once("\n\n").unwrap();
+        assert_eq!(words(one, &[]).unwrap(), ["--out=lake", "--project-name=Chat 7", "--job=chat"]);
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_with_its_place() {
+        for (text, typed, place, word) in [
+            (TWO, &[][..], ":1:1", "one of `chat`, `nightly`"),
+            (TWO, &["--job", "weekly"], ":1:1", "found the job `weekly`"),
+            ("", &[], ":1:1", "[job.NAME]"),
+            ("[jobs]\n", &[], ":1:2", "[job.NAME]"),
+            ("[job.a]\nout = \"x\"\n  overlapp = \"24h\"\n", &[], ":3:3", "`overlapp`"),
+            ("[job.a]\noverlap = \"soon\"\n", &[], ":2:11", "`soon`"),
+            ("[job.a]\nretries = [1, \"many\"]\n", &[], ":2:15", "`many`"),
+            ("[job.a]\nall-projects = \"yes\"\n", &[], ":2:16", "true or false"),
+            ("[job.a]\nout = true\n", &[], ":2:7", "a text or a number"),
+            ("[job.a]\nout = \n", &[], ":2:7", "TOML"),
+            ("[job.a]\ndate-grain = \"week\"\n", &[], ":2:14", "month"),
+            ("[job.a]\njob = \"b\"\n", &[], ":2:1", "`job`"),
+            ("[job.a]\nstore-option = \"aws_secret_access_key=hush\"\n", &[], ":2:16", "environment"),
+        ] {
+            let error = words(text, typed).unwrap_err();
+            assert!(error.contains(&format!("jobs.toml{place}: ")) && error.contains(word), "{text}: {error}");
+            assert!(!error.contains("hush"), "{error}");
+        }
+    }
+
+    #[test]
+    fn other_commands_and_help_need_no_file() {
+        for typed in
+            [&["taskloom"][..], &["taskloom", "flatten", "sync"], &["taskloom", "sync", "--config", "none", "--help"]]
+        {
+            let typed = typed.iter().map(OsString::from).collect::<Vec<_>>();
+            assert_eq!(expanded(typed.clone(), &Cli::command()).unwrap(), typed);
+        }
+    }
+}
