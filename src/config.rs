@@ -62,6 +62,8 @@ pub struct Job {
     pub asked: serde_json::Value,
     /// Whether this run walks all that it asks for.
     pub is_whole: bool,
+    /// The end of the slice of time that this run asks for, in microseconds: of a back-fill that commits slice by slice.
+    pub reaches: Option<i64>,
 }
 
 impl RunConfig {

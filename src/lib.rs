@@ -127,8 +127,8 @@ pub use verify::{Verification, VerifyOptions, verify};
 #[cfg(feature = "api")]
 pub mod api {
     pub use crate::source::api::query::{EXPANDABLE, OPTS};
-    pub use crate::source::api::{ApiConfig, Key, Moving, Patience, Plan, Query, Selector};
-    pub use crate::sync::{Due, Schedule};
+    pub use crate::source::api::{ApiConfig, Key, Moving, Patience, Plan, Query, Selector, earliest};
+    pub use crate::sync::{Backfill, Due, Every, Schedule};
 }
 
 /// What the tables hold, and code that reads them in the engines' own words.

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::config::Job;
 use crate::error::{Error, Result};
@@ -30,6 +30,46 @@ pub struct Schedule {
     pub walk_every: Option<Duration>,
     /// Walk everything now.
     pub is_whole: bool,
+    /// How much of a first walk is committed at a time; `None` for all of it at once.
+    pub commit_every: Option<Every>,
+}
+
+/// How much of a back-fill is committed at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Every {
+    /// What was completed in so long.
+    Span(Duration),
+    /// So many tasks, about.
+    Tasks(u64),
+}
+
+/// A back-fill, slice by slice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Backfill {
+    /// Where the next slice begins; `None` before the first one.
+    pub from: Option<i64>,
+    span: i64,
+    every: Every,
+}
+
+/// The first slice of one that goes by tasks.
+const FIRST_SPAN: Duration = Duration::from_secs(24 * 60 * 60);
+
+impl Backfill {
+    /// The end of the slice that begins there; `None` where it is the last one.
+    pub fn end(&self, from: i64, now: i64) -> Option<i64> {
+        Some(from.saturating_add(self.span.max(1))).filter(|to| *to < now)
+    }
+
+    /// Goes on behind a slice that brought so many tasks.
+    pub fn go_on(&mut self, to: i64, tasks: u64) {
+        self.from = Some(to);
+        if let Every::Tasks(wanted) = self.every {
+            // Not by more than four times at once: what was may say little of what comes.
+            let factor = wanted.max(1) as f64 / tasks.max(1) as f64;
+            self.span = (self.span as f64 * factor.clamp(0.25, 4.0)) as i64;
+        }
+    }
 }
 
 /// What a run asks for.
@@ -50,15 +90,49 @@ impl Schedule {
     /// What the next run asks for, on this version of the lake, at this instant.
     pub fn due(&self, lake: &State, now: i64) -> Result<Due> {
         let query = self.query.canonical();
-        let json = |source| Error::Json { action: "write a checkpoint", source };
-        let asked = json!({"account": self.account, "query": serde_json::to_value(&query).map_err(json)?});
+        let asked = self.asked()?;
         let checkpoint = lake.checkpoint(&self.job, &asked);
         let is_changed = checkpoint.is_none() && lake.checkpoints.contains_key(&self.job);
         let checkpoint = checkpoint.unwrap_or_default();
         let watermark = checkpoint.watermark().filter(|_| !self.is_whole && !self.is_walk_due(&checkpoint, now));
         let query = watermark.map_or(query, |watermark| self.since(watermark));
-        let job = Job { name: self.job.clone(), asked, is_whole: watermark.is_none() };
+        let job = Job { name: self.job.clone(), asked, is_whole: watermark.is_none(), reaches: None };
         Ok(Due { query, job, is_changed })
+    }
+
+    /// What the job is told from others by.
+    fn asked(&self) -> Result<Value> {
+        let json = |source| Error::Json { action: "write a checkpoint", source };
+        let query = serde_json::to_value(self.query.canonical()).map_err(json)?;
+        Ok(json!({"account": self.account, "query": query}))
+    }
+
+    /// Where a back-fill that commits slice by slice is to begin, or to go on: for a job that has not come through its first walk.
+    pub fn backfill(&self, lake: &State) -> Result<Option<Backfill>> {
+        let checkpoint = lake.checkpoint(&self.job, &self.asked()?);
+        let has_walked = checkpoint.as_ref().is_some_and(|checkpoint| checkpoint.walked_at.is_some());
+        let is_of_times =
+            self.query.statuses.is_empty() || self.query.statuses.iter().any(|status| status == COMPLETED);
+        let Some(every) = self.commit_every.filter(|_| is_of_times && !has_walked && !self.is_whole) else {
+            return Ok(None);
+        };
+        let from = checkpoint.and_then(|checkpoint| checkpoint.watermark());
+        let span = match every {
+            Every::Span(span) => micros(span),
+            Every::Tasks(_) => micros(FIRST_SPAN),
+        };
+        Ok(Some(Backfill { from, span, every }))
+    }
+
+    /// What the run of a slice asks for; of the last one, everything that is left.
+    pub fn slice(&self, from: i64, to: Option<i64>) -> Result<Due> {
+        let since = Schedule { overlap: Duration::ZERO, ..self.clone() }.since(from);
+        let query = match to {
+            Some(to) => Query { completed_before: Some(to), open_statuses: Vec::new(), ..since },
+            None => since,
+        };
+        let job = Job { name: self.job.clone(), asked: self.asked()?, is_whole: to.is_none(), reaches: to };
+        Ok(Due { query, job, is_changed: false })
     }
 
     fn is_walk_due(&self, checkpoint: &Checkpoint, now: i64) -> bool {
@@ -105,6 +179,7 @@ mod tests {
             overlap: Duration::from_secs(24 * 60 * 60),
             walk_every: Some(Duration::from_secs(7 * 24 * 60 * 60)),
             is_whole: false,
+            commit_every: None,
         }
     }
 
@@ -161,5 +236,35 @@ mod tests {
         assert_eq!(asked(&["completed"]), (words(&["completed"]), vec![], true));
         assert_eq!(asked(&["error", "completed"]), (words(&["completed"]), words(&["error"]), true));
         assert_eq!(asked(&["error", "pending"]), (words(&["error", "pending"]), vec![], false));
+    }
+    #[test]
+    fn a_backfill_goes_slice_by_slice_and_ends_with_the_rest() {
+        let weekly =
+            Schedule { commit_every: Some(Every::Span(Duration::from_secs(7 * 24 * 60 * 60))), ..schedule(&[]) };
+        let mut backfill = weekly.backfill(&State::empty()).unwrap().unwrap();
+        assert_eq!(backfill.from, None);
+        assert_eq!((backfill.end(10 * DAY, 30 * DAY), backfill.end(23 * DAY, 30 * DAY)), (Some(17 * DAY), None));
+        let slice = weekly.slice(10 * DAY, Some(17 * DAY)).unwrap();
+        assert_eq!(
+            (slice.query.completed_after, slice.query.completed_before),
+            (Some(10 * DAY - 1_000_000), Some(17 * DAY))
+        );
+        assert!(slice.query.open_statuses.is_empty() && !slice.job.is_whole);
+        let rest = weekly.slice(24 * DAY, None).unwrap();
+        assert!(rest.job.is_whole && !rest.query.open_statuses.is_empty() && rest.query.completed_before.is_none());
+        backfill.go_on(17 * DAY, 5);
+        assert_eq!((backfill.from, backfill.end(17 * DAY, 30 * DAY)), (Some(17 * DAY), Some(24 * DAY)));
+        // It goes on from the watermark, and is over when everything was walked.
+        let mut begun = lake(&weekly, Some(17 * DAY), 0);
+        assert_eq!(weekly.backfill(&begun).unwrap(), None);
+        let value = begun.checkpoints.get_mut("nightly").unwrap();
+        value.as_object_mut().unwrap().remove("walked_at");
+        assert_eq!(weekly.backfill(&begun).unwrap().unwrap().from, Some(17 * DAY));
+        let by_tasks = Schedule { commit_every: Some(Every::Tasks(100)), ..schedule(&[]) };
+        let mut backfill = by_tasks.backfill(&State::empty()).unwrap().unwrap();
+        backfill.go_on(DAY, 50);
+        assert_eq!(backfill.end(DAY, 30 * DAY), Some(3 * DAY));
+        backfill.go_on(3 * DAY, 100_000);
+        assert_eq!(backfill.end(3 * DAY, 30 * DAY), Some(3 * DAY + DAY / 2));
     }
 }

@@ -22,12 +22,13 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::lake::{Lake, VacuumOptions};
 use crate::pipeline::{self, Outcome};
 use crate::progress::Progress;
-use crate::report::Report;
+use crate::report::{Ended, Report};
 use crate::source::Source;
-use crate::source::api::{ApiConfig, Moving};
+use crate::source::api::{ApiConfig, Moving, earliest};
 use crate::store::address::is_address;
 use crate::store::{StoreOptions, open};
-use crate::sync::Schedule;
+use crate::sync::{Backfill, Due, Every, Schedule};
+use crate::time::write_instant;
 use crate::upkeep::{CompactOptions, Compacted, MANY_PARTS, compact, surplus_parts};
 
 /// Keep a lake up to date with the Scale API: the command for every night.
@@ -173,6 +174,9 @@ struct ScheduleArgs {
     /// Do that now
     #[arg(long)]
     reconcile: bool,
+    /// Commit a first walk slice by slice, of so long a time or of about so many tasks; one that is stopped goes on behind the last slice
+    #[arg(long, value_name = "SPAN|N", value_parser = every)]
+    commit_every: Option<Every>,
     /// Fail and change nothing where more of the lake's tasks would be taken away than this
     #[arg(long, value_name = "N|N%", default_value = MAX_REMOVED)]
     max_removed: Limit,
@@ -211,37 +215,48 @@ pub(super) fn run(args: SyncArgs, voice: Voice) -> Result<u8> {
         overlap: args.schedule.overlap,
         walk_every: Some(args.schedule.reconcile_every).filter(|every| !every.is_zero()),
         is_whole: args.schedule.reconcile,
+        commit_every: args.schedule.commit_every,
     };
-    let due = schedule.due(&args.lake.place()?.state()?, now.timestamp_micros())?;
+    let lake = args.lake.place()?;
+    let state = lake.state()?;
+    let due = schedule.due(&state, now.timestamp_micros())?;
     if due.is_changed {
         voice.warn(&format!("the job `{}` asked for something else before: everything is asked for", schedule.job));
     }
-    let (statuses, max_removed) = (args.details.status.clone(), args.schedule.max_removed);
-    let extent = due.query.extent().filter(|_| due.job.is_whole);
-    let reconcile = extent.map(|extent| Reconcile { extent, statuses, max_removed });
-    api.plan = asked(due.query);
     if args.dry_run {
-        return rehearse(args.lake, &api.plan, &api.url);
+        return rehearse(args.lake, &asked(due.query), &api.url);
     }
-    let api = ApiConfig { is_restart: args.restart, keeps_raw: args.keep_raw, job: Some(schedule.job), ..api };
+    (api.is_restart, api.keeps_raw, api.job) = (args.restart, args.keep_raw, Some(schedule.job.clone()));
     let (is_json, store, metrics) = (args.lake.is_json(), args.lake.store_options(), args.lake.metrics());
-    let config = args.lake.config(Source::Api(Box::new(api)))?;
-    let max_rejects = config.max_rejects.or(Some(MAX_REJECTS));
-    let config = RunConfig { max_rejects, reconcile, job: Some(due.job), ..config };
+    let (statuses, max_removed) = (args.details.status.clone(), args.schedule.max_removed);
+    let mut config = args.lake.config(Source::Files(Vec::new()))?;
+    config.max_rejects = config.max_rejects.or(Some(MAX_REJECTS));
     let options = CompactOptions {
         threads: config.threads,
         compression_level: config.compression_level,
         author: config.author.clone(),
         ..CompactOptions::default()
     };
-    let lake = config.lake.clone();
     let progress = Arc::new(Progress::default());
     super::signals::watch(&progress);
     let shown = voice.show(&progress);
-    let report = pipeline::run(config, &progress).and_then(Outcome::report);
+    let run = |due: Due| {
+        let extent = due.query.extent().filter(|_| due.job.is_whole);
+        let reconcile = extent.map(|extent| Reconcile { extent, statuses: statuses.clone(), max_removed });
+        let source = Source::Api(Box::new(ApiConfig { plan: asked(due.query), ..api.clone() }));
+        let config = RunConfig { source, reconcile, job: Some(due.job), ..config.clone() };
+        pipeline::run(config, &progress).and_then(Outcome::report)
+    };
+    let (report, slices) = match schedule.backfill(&state)? {
+        None => (run(due), 0),
+        Some(backfill) => fill(&schedule, backfill, &api, &progress, run),
+    };
     let upkeep = report.as_ref().ok().map(|_| args.upkeep.run(&lake, &options, &store, &progress));
     drop(shown);
     measure(&metrics, lake.place(), Some(&args.schedule.job), &report, voice);
+    if slices > 0 && report.is_err() {
+        voice.warn(&format!("{slices} slices are committed: the same command goes on behind them"));
+    }
     let report = report?;
     let (done, failed) = match upkeep {
         Some(Err(error)) => (Upkeep::default(), Some(error)),
@@ -269,6 +284,43 @@ pub(super) fn run(args: SyncArgs, voice: Voice) -> Result<u8> {
         }
         failed => failed.map_or(Ok(0), Err),
     }
+}
+
+/// Runs slice by slice, and the rest; gives the last report, and how many slices came before it.
+fn fill(
+    schedule: &Schedule,
+    mut backfill: Backfill,
+    api: &ApiConfig,
+    progress: &Progress,
+    run: impl Fn(Due) -> Result<Report>,
+) -> (Result<Report>, u64) {
+    let mut slices = 0;
+    let mut fill = || -> Result<Report> {
+        let now = Utc::now().timestamp_micros();
+        let mut from = match backfill.from {
+            Some(from) => from,
+            None => earliest(api, progress)?.unwrap_or(now),
+        };
+        while let Some(to) = backfill.end(from, now) {
+            let report = run(schedule.slice(from, Some(to))?)?;
+            let (version, tasks) = (report.version, report.tasks_read);
+            tracing::info!(to = write_instant(to), version, tasks, "a slice of the back-fill is in");
+            slices += u64::from(report.outcome == Ended::Committed);
+            backfill.go_on(to, tasks);
+            from = to;
+        }
+        run(schedule.slice(from, None)?)
+    };
+    let report = fill();
+    (report, slices)
+}
+
+/// A span of time, or a number of tasks.
+fn every(text: &str) -> std::result::Result<Every, String> {
+    let expected = || format!("expected a span such as 7d, or a number of tasks such as 50000, found `{text}`");
+    let tasks = text.parse().ok().filter(|tasks| *tasks > 0).map(Every::Tasks);
+    let span = || humantime::parse_duration(text).ok().filter(|span| !span.is_zero()).map(Every::Span);
+    tasks.or_else(span).ok_or_else(expected)
 }
 
 fn tell(report: &Report, done: &Upkeep, args: &UpkeepArgs, is_json: bool, voice: Voice) -> Result<()> {

@@ -41,7 +41,9 @@ impl Run<'_, '_> {
         let ended = self.transaction.commit(writer, retries, progress, may_follow, |parent, attempt| {
             let (remove, add) = making.made(parent, attempt, report)?;
             let checkpoints = making.checkpoints(parent)?;
-            let is_nothing = add.is_empty() && remove.is_empty() && checkpoints.is_empty();
+            // That there is nothing in a slice is not worth a version: the next one tells of it too.
+            let is_slice = config.job.as_ref().is_some_and(|job| job.reaches.is_some());
+            let is_nothing = add.is_empty() && remove.is_empty() && (checkpoints.is_empty() || is_slice);
             Ok((!is_nothing).then(|| Change { checkpoints, ..making.change(parent, remove, add, report) }))
         })?;
         match ended {
@@ -141,7 +143,7 @@ impl Making<'_> {
         let completed =
             |part: &PartEntry| part.files.get(tasks::TABLE.name)?.instants.get(COMPLETED_AT)?.greatest.clone();
         let completed = self.parts.iter().filter_map(completed);
-        let latest = completed.filter_map(|instant| read_instant(&instant)).max();
+        let latest = completed.filter_map(|instant| read_instant(&instant)).max().max(job.reaches);
         let fresh = || Checkpoint { asked: job.asked.clone(), ..Checkpoint::default() };
         let earlier = parent.checkpoint(&job.name, &job.asked).unwrap_or_else(fresh);
         let checkpoint = earlier.moved(began_at, latest, job.is_whole).to_json()?;

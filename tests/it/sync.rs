@@ -543,3 +543,42 @@ fn what_is_kept_as_it_came_makes_the_lake_anew() {
     taskloom().arg("flatten").args(&raw).arg("--out").arg(&again).assert().success();
     assert_eq!(restored(&Lake::open(&again).unwrap()), restored(&night.lake()));
 }
+
+#[test]
+fn a_backfill_is_committed_slice_by_slice_and_goes_on_behind_the_last_one() {
+    let mut night = Night::all();
+    for number in 0..30 {
+        night.has(&format!("t{number}"), "completed", 3.0 * f64::from(number));
+    }
+    night.has("open", "pending", 40.0);
+    // One of a late slice can't be read: too many of its few.
+    night.tasks.get_mut("t8").unwrap()["threads"] = json!("none");
+    let flags = ["--commit-every", "7d"];
+    let stopped = night.run("sync", &flags);
+    assert_eq!(stopped.status, Some(1), "{}", stopped.stderr);
+    assert!(stopped.stderr.contains("slices are committed"), "{}", stopped.stderr);
+    let (held, version) = (night.held(), night.lake().state().unwrap().version);
+    assert!((10..29).contains(&held.len()) && version > 5, "{} tasks, version {version}", held.len());
+    let watermark = instant(&night.checkpoint("default")["watermark"]);
+    night.has("t8", "completed", 24.0);
+    let rest = night.sync(&flags);
+    night.check();
+    let asked = rest
+        .asked
+        .iter()
+        .filter_map(|query| query.split_once("completed_after\", \"")?.1.get(..20))
+        .map(|at| at.parse().unwrap());
+    let asked = asked.collect::<Vec<DateTime<Utc>>>();
+    assert!(asked.iter().all(|after| *after >= watermark - TimeDelta::seconds(2)), "{asked:?} {watermark}");
+    // It is over: the next night is as any other.
+    assert!(night.checkpoint("default")["walked_at"].is_string());
+    night.has("new", "completed", 0.1);
+    assert!(night.sync(&flags).asked.len() < 10);
+    night.check();
+    // By tasks too, and to the same lake.
+    let mut other = Night::all();
+    other.tasks = night.tasks.clone();
+    other.sync(&["--commit-every", "5"]);
+    other.check();
+    assert!(other.lake().state().unwrap().version > 3);
+}

@@ -11,6 +11,7 @@
 //! it is answered, `glance` finds in a page what the frontier must know, `pace` slows all down together, `fetch` keeps requests in the
 //! air, `spool` writes pages to disk before they go on.
 
+mod began;
 mod chain;
 mod client;
 mod confirm;
@@ -45,6 +46,7 @@ use client::Client;
 use fetch::{Arrival, Fetcher};
 use spool::{Earlier, Event, Spool};
 
+pub use began::earliest;
 pub use client::Key;
 pub use frontier::{Absences, Frontier};
 pub use query::{Query, Selector};
