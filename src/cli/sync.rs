@@ -16,7 +16,7 @@ use super::printable;
 use super::summary::grouped;
 use super::vacuum::since;
 use super::voice::Voice;
-use super::wanted::{DetailArgs, ScopeArgs};
+use super::wanted::{DetailArgs, MAX_REMOVED, ScopeArgs};
 use crate::config::{Limit, Reconcile, RunConfig};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lake::{Lake, VacuumOptions};
@@ -196,9 +196,6 @@ fn job(text: &str) -> std::result::Result<String, String> {
 fn span(text: &str) -> std::result::Result<Duration, humantime::DurationError> {
     if text == "0" { Ok(Duration::ZERO) } else { humantime::parse_duration(text) }
 }
-
-/// How many of a lake's tasks may go at a time.
-pub(super) const MAX_REMOVED: &str = "5%";
 
 /// How many rejects a run bears that nobody watches.
 const MAX_REJECTS: Limit = Limit::Percent(1.0);

@@ -5,6 +5,9 @@ use clap::Args;
 use crate::source::api::query::{EXPANDABLE, OPTS};
 use crate::source::api::{Query, Selector};
 
+/// How many of a lake's tasks may go at a time.
+pub(super) const MAX_REMOVED: &str = "5%";
+
 /// Whose tasks.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Which tasks")]

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::record::{Author, Counts, FORMAT, Record, RemovedPart, seal};
+use super::record::{Author, Counts, FORMAT, Record, RemovedPart, is_export, seal};
 use super::running::{self, Running};
 use super::state::State;
 use super::{Lake, delta, now_after};
@@ -57,20 +57,6 @@ pub enum CommitOutcome {
         /// Why the record could not be put.
         cause: Error,
     },
-}
-
-/// What a record of an export says that it did.
-pub const EXPORT: &str = "export";
-
-/// What that of an export says that is a run of a scheduled job.
-pub const SYNC: &str = "sync";
-
-/// What a record says that changes no row: the rows of the parts that come are those of the parts that go.
-pub const COMPACT: &str = "compact";
-
-/// Whether what was done is an export of either kind.
-pub fn is_export(operation: &str) -> bool {
-    [EXPORT, SYNC].contains(&operation)
 }
 
 /// How often a record is put whose fate is not known.

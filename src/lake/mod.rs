@@ -34,11 +34,11 @@ pub(crate) use audit::bytes_of;
 pub use audit::{Fault, Finding, Scope};
 pub use checkout::CheckedOut;
 pub use checkpoint::Checkpoint;
+pub use commit::Change;
 #[cfg(any(test, feature = "internals"))]
 pub use commit::CommitOutcome;
-pub use commit::{COMPACT, Change, SYNC, is_export};
 pub use history::Version;
-pub use record::{Author, Counts, Record, RemovedPart};
+pub use record::{Author, COMPACT, Counts, Record, RemovedPart, SYNC, is_export};
 pub use recover::Recovered;
 pub use running::Running;
 pub use standing::Standing;

@@ -15,6 +15,20 @@ use crate::table::SCHEMA_VERSION;
 /// The version of this file's shape.
 pub const FORMAT: u32 = 2;
 
+/// What a record of an export says that it did.
+pub const EXPORT: &str = "export";
+
+/// What that of an export says that is a run of a scheduled job.
+pub const SYNC: &str = "sync";
+
+/// What a record says that changes no row: the rows of the parts that come are those of the parts that go.
+pub const COMPACT: &str = "compact";
+
+/// Whether what was done is an export of either kind.
+pub fn is_export(operation: &str) -> bool {
+    [EXPORT, SYNC].contains(&operation)
+}
+
 /// What a record may require of who reads it: nothing yet.
 const FEATURES: [&str; 0] = [];
 

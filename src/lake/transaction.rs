@@ -3,8 +3,8 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use super::commit::{COMPACT, Change, CommitOutcome};
-use super::record::Record;
+use super::commit::{Change, CommitOutcome};
+use super::record::{COMPACT, Record};
 use super::running::Running;
 use super::state::State;
 use super::{Author, Lake};

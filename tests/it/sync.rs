@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use proptest::prelude::*;
@@ -15,6 +16,7 @@ use taskloom::internals::upkeep::{CompactOptions, compact, rollback};
 
 use crate::lakes::{findings, restored, taskloom};
 use crate::restore::canonical_task;
+use crate::stand_in::{Options, StandIn};
 
 const KEY: &str = "test_canary_0123456789";
 
@@ -24,6 +26,8 @@ struct Night {
     tasks: BTreeMap<String, Value>,
     /// Flags of each run.
     flags: Vec<String>,
+    /// Where the lake lies, if not in a folder.
+    bucket: Option<StandIn>,
 }
 
 /// What a run did.
@@ -58,7 +62,7 @@ fn task(id: &str, project: &str, status: &str, days: f64) -> Value {
 impl Night {
     fn new(flags: &[&str]) -> Night {
         let flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
-        Night { folder: tempfile::tempdir().unwrap(), tasks: BTreeMap::new(), flags }
+        Night { folder: tempfile::tempdir().unwrap(), tasks: BTreeMap::new(), flags, bucket: None }
     }
 
     fn all() -> Night {
@@ -86,8 +90,8 @@ impl Night {
         let mut program = taskloom();
         program.env("SCALE_API_KEY", KEY).env("SCALE_API_URL", simulator.url());
         program.env("XDG_CACHE_HOME", self.folder.path());
-        program.args([command, "--json", "--out"]).arg(self.out()).args(&self.flags).args(flags);
-        let output = program.output().unwrap();
+        program.args([command, "--json", "--out"]).arg(self.place()).args(self.settings());
+        let output = program.args(&self.flags).args(flags).output().unwrap();
         let listed = simulator.log().into_iter().filter(|seen| seen.path == "/v2/tasks");
         Ran {
             status: output.status.code(),
@@ -104,8 +108,28 @@ impl Night {
         ran
     }
 
+    /// What a command calls the lake.
+    fn place(&self) -> PathBuf {
+        self.bucket.as_ref().map_or_else(|| self.out(), |_| PathBuf::from("s3://bucket/some/lake"))
+    }
+
+    fn settings(&self) -> Vec<String> {
+        let settings = self.bucket.iter().flat_map(StandIn::settings);
+        settings.map(|(key, value)| format!("--store-option={key}={value}")).collect()
+    }
+
     fn lake(&self) -> Lake {
-        Lake::open(&self.out()).unwrap()
+        match &self.bucket {
+            Some(server) => Lake::on(crate::buckets::store(server)),
+            None => Lake::open(&self.out()).unwrap(),
+        }
+    }
+
+    /// A command on the lake.
+    fn command(&self, command: &str, flags: &[&str]) -> String {
+        let mut program = taskloom();
+        program.arg(command).arg(self.place()).args(self.settings()).args(flags);
+        String::from_utf8(program.assert().success().get_output().stdout.clone()).unwrap()
     }
 
     fn held(&self) -> BTreeMap<String, Value> {
@@ -581,4 +605,69 @@ fn a_backfill_is_committed_slice_by_slice_and_goes_on_behind_the_last_one() {
     other.sync(&["--commit-every", "5"]);
     other.check();
     assert!(other.lake().state().unwrap().version > 3);
+}
+
+#[test]
+fn a_lake_in_a_bucket_is_kept_up_to_date_in_the_same_way() {
+    let mut night = Night::all();
+    night.bucket = Some(StandIn::start(Options::default()));
+    for number in 0..8 {
+        night.has(&format!("t{number}"), "completed", f64::from(number));
+    }
+    night.has("open", "pending", 3.0);
+    let plain = night.folder.path().join("plain");
+    let keeping = ["--checkout", plain.to_str().unwrap(), "--retain", "0s"];
+    night.sync(&keeping);
+    night.check();
+    night.has("open", "completed", 0.1).has("t3", "pending", 1.0).without("t5");
+    let reconciled = night.sync(&[&keeping[..], &["--reconcile", "--max-removed", "20%"]].concat());
+    night.check();
+    assert_eq!(reconciled.report["merged"]["tasks_removed"], 1);
+    assert_eq!(reconciled.report["upkeep"]["checked_out_version"], reconciled.report["version"].as_u64().unwrap() + 1);
+    assert!(reconciled.report["upkeep"]["removed_files"].as_u64().unwrap() > 0);
+    let note: Value = serde_json::from_slice(&std::fs::read(plain.join("_checkout.json")).unwrap()).unwrap();
+    assert_eq!(note["version"], reconciled.report["upkeep"]["checked_out_version"]);
+    let removed = night.command("changes", &["--since", "1"]);
+    assert!(removed.contains(r#""task_id":"t5","change":"removed""#), "{removed}");
+    assert!(night.command("compact", &[]).contains("became"));
+    night.check();
+    let status: Value = serde_json::from_str(&night.command("status", &["--json", "--max-age", "1h"])).unwrap();
+    assert_eq!((&status["tasks"], &status["jobs"][0]["last_run"]["outcome"]), (&json!(8), &json!("committed")));
+    let compacted = night.lake().state().unwrap().version;
+    night.has("late", "completed", 0.2);
+    night.sync(&["--no-vacuum"]);
+    night.check();
+    night.command("rollback", &["--to", &compacted.to_string()]);
+    assert!(!night.held().contains_key("late"));
+    // Its watermark went back too: the next night brings it again.
+    night.sync(&[]);
+    night.check();
+}
+
+#[test]
+fn a_run_that_is_killed_at_any_time_is_made_good_by_the_next_one() {
+    let mut night = Night::all();
+    for number in 0..40 {
+        night.has(&format!("t{number}"), "completed", f64::from(number));
+    }
+    night.sync(&[]);
+    for kill in 0..12_u64 {
+        let changed = format!("t{kill}");
+        night.has(&changed, "completed", 0.01 * kill as f64).has(&format!("new{kill}"), "pending", 0.1);
+        let store = Store::from_tasks(night.tasks.values().cloned().collect());
+        let options = SimulateOptions { token: Some(KEY.to_owned()), ..SimulateOptions::default() };
+        let simulator = Simulator::start(Arc::new(store), options, "127.0.0.1:0".parse().unwrap()).unwrap();
+        let mut program = std::process::Command::new(assert_cmd::cargo::cargo_bin("taskloom"));
+        program
+            .env("SCALE_API_KEY", KEY)
+            .env("SCALE_API_URL", simulator.url())
+            .env("XDG_CACHE_HOME", night.folder.path());
+        program.args(["sync", "--quiet", "--all-projects", "--out"]).arg(night.out());
+        let mut child = program.spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(kill * 25));
+        let _ = child.kill();
+        child.wait().unwrap();
+    }
+    night.sync(&[]);
+    night.check();
 }

@@ -13,8 +13,7 @@ use serde::Serialize;
 use uuid::Uuid;
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::commit::COMPACT;
-use super::record::{Record, RemovedPart};
+use super::record::{COMPACT, Record, RemovedPart};
 use super::state::State;
 use crate::error::{Error, Result};
 use crate::part::{FileEntry, Instants, PartEntry};
