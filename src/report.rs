@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::drift::{Drift, Finding};
 use crate::error::{Error, Result};
+use crate::lake::SmallFiles;
 use crate::merge::Merged;
 use crate::part::PartEntry;
 use crate::progress::ApiCounts;
@@ -53,6 +54,9 @@ pub struct Report {
     pub store_requests: Option<u64>,
     /// Whether it is the first that took files away from a version: folders hold more than the newest one from now on.
     pub is_first_replacement: bool,
+    /// Files of the lake that are small because few tasks lie in a day, if there are many.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub small_files: Option<SmallFiles>,
     /// Lone surrogates that became U+FFFD.
     pub replaced_surrogates: u64,
     /// Bytes that went to disk on their way because the memory limit was reached.

@@ -11,10 +11,9 @@ use serde::Serialize;
 
 use super::place::PlaceArgs;
 use super::printable;
-use super::summary::grouped;
+use super::summary::{advice_on, grouped};
 use crate::error::Result;
-use crate::lake::{Checkpoint, Standing};
-use crate::partition::DateGrain;
+use crate::lake::{Checkpoint, SmallFiles, Standing};
 use crate::table::catalog::tasks;
 use crate::upkeep::{MANY_PARTS, surplus_parts};
 
@@ -56,6 +55,8 @@ struct Status {
     bytes: u64,
     /// Files of each table that a compaction would save.
     surplus_parts: usize,
+    /// Files that are small because few tasks lie in a day, if there are many.
+    small_files: Option<SmallFiles>,
     jobs: Vec<JobStatus>,
     last_run: Option<RunStatus>,
     /// Runs that write, or seem to.
@@ -85,10 +86,6 @@ struct RunStatus {
     outcome: String,
     rejected: u64,
 }
-
-/// A lake of days has small files where so many have so few bytes.
-const MANY_FILES: u64 = 1_000;
-const SMALL_BYTES: u64 = 64 << 10;
 
 pub(super) fn run(args: &StatusArgs) -> Result<u8> {
     let lake = args.place.open()?;
@@ -140,17 +137,18 @@ impl Status {
             files: files().count() as u64,
             bytes: files().map(|file| file.bytes).sum(),
             surplus_parts: surplus_parts(&state),
+            small_files: SmallFiles::of(state.parts.values(), state.layout),
             jobs: jobs.collect(),
             last_run: runs.first().map(|(_, run)| run.clone()),
             running,
             dead_runs: dead,
             advice: Vec::new(),
         };
-        status.advise(place, max_age, state.layout.date_grain);
+        status.advise(place, max_age);
         status
     }
 
-    fn advise(&mut self, place: &str, max_age: Option<Duration>, grain: DateGrain) {
+    fn advise(&mut self, place: &str, max_age: Option<Duration>) {
         if self.version == 0 {
             self.advice.push("no run has committed anything yet".to_owned());
         }
@@ -189,13 +187,7 @@ impl Status {
             let surplus = grouped(self.surplus_parts as u64);
             self.advice.push(format!("{surplus} parts could be fewer: `taskloom compact {place}`"));
         }
-        let is_small = self.files >= MANY_FILES && self.bytes / self.files < SMALL_BYTES;
-        if is_small && grain == DateGrain::Day {
-            let (files, bytes) = (grouped(self.files), ByteSize(self.bytes / self.files));
-            self.advice.push(format!(
-                "{files} files have {bytes} each, since few tasks lie in a day: `taskloom compact {place} --date-grain month`"
-            ));
-        }
+        self.advice.extend(self.small_files.as_ref().map(|small| advice_on(small, place)));
     }
 
     fn told(&self) -> String {

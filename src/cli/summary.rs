@@ -6,6 +6,7 @@ use bytesize::ByteSize;
 
 use super::printable;
 use crate::drift::{Finding, What};
+use crate::lake::SmallFiles;
 use crate::merge::Merged;
 use crate::report::{DriftReport, Ended, Report, TableReport};
 use crate::table::TABLES;
@@ -96,6 +97,9 @@ impl Display for Summary<&Report> {
                  a folder of one version"
             )?;
         }
+        if let Some(small) = &report.small_files {
+            writeln!(formatter, "{}", advice_on(small, "LAKE"))?;
+        }
         if report.superseded > 0 {
             writeln!(formatter, "came again, so the later one counts: {}", grouped(report.superseded))?;
         }
@@ -153,6 +157,14 @@ fn write_merged(formatter: &mut Formatter<'_>, merged: &Merged) -> fmt::Result {
 fn write_row(formatter: &mut Formatter<'_>, name: &str, written: &TableReport) -> fmt::Result {
     let bytes = ByteSize(written.bytes).to_string();
     writeln!(formatter, "{name:<26}{:>14}{:>10}{bytes:>14}", grouped(written.rows), grouped(written.files))
+}
+
+/// What to do about small files.
+pub(super) fn advice_on(small: &SmallFiles, place: &str) -> String {
+    let (files, bytes) = (grouped(small.files), ByteSize(small.mean_bytes));
+    format!(
+        "{files} files have {bytes} each, since few tasks lie in a day: `taskloom compact {place} --date-grain month`"
+    )
 }
 
 /// A number with commas.

@@ -42,7 +42,7 @@ pub use record::{Author, COMPACT, Counts, Record, RemovedPart, SYNC, is_export};
 pub use recover::Recovered;
 pub use running::Running;
 pub use standing::Standing;
-pub use state::State;
+pub use state::{SmallFiles, State};
 pub use transaction::{Ended, Transaction};
 pub use vacuum::{VacuumOptions, Vacuumed};
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::record::{FORMAT, Record};
 use crate::part::PartEntry;
-use crate::partition::Layout;
+use crate::partition::{DateGrain, Layout};
 use crate::table::Dataset;
 
 /// A lake at one version. As a file it is a snapshot, so that nobody has to begin with the first record.
@@ -117,6 +117,32 @@ impl State {
     }
 }
 
+/// Files that are small because few tasks lie in a day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct SmallFiles {
+    /// How many files there are in all.
+    pub files: u64,
+    /// Bytes of one, on average.
+    pub mean_bytes: u64,
+}
+
+/// From so many files on, reading a lake takes as long as opening them.
+const MANY_FILES: u64 = 1_000;
+/// A file that has less is read no quicker than one that has so much.
+const SMALL_BYTES: u64 = 64 << 10;
+
+impl SmallFiles {
+    /// Those of these parts, if there are many, and months would make them fewer.
+    pub fn of<'p>(parts: impl Iterator<Item = &'p PartEntry>, layout: Layout) -> Option<SmallFiles> {
+        let (files, bytes) = parts
+            .flat_map(|part| part.files.values())
+            .fold((0, 0), |(files, bytes), file| (files + 1, bytes + file.bytes));
+        let mean_bytes = bytes / u64::max(files, 1);
+        let is_small = layout.date_grain == DateGrain::Day && files >= MANY_FILES && mean_bytes < SMALL_BYTES;
+        is_small.then_some(SmallFiles { files, mean_bytes })
+    }
+}
+
 fn first_schema() -> u32 {
     1
 }
@@ -136,5 +162,33 @@ mod as_list {
     pub(super) fn deserialize<'d, D: Deserializer<'d>>(from: D) -> Result<BTreeMap<String, PartEntry>, D::Error> {
         let parts = Vec::<PartEntry>::deserialize(from)?;
         Ok(parts.into_iter().map(|part| (part.part.clone(), part)).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::part::FileEntry;
+    use crate::partition::Key;
+    use crate::table::Dataset;
+
+    #[test]
+    fn many_small_files_of_days_are_told_of() {
+        let part = |bytes| {
+            let file = FileEntry { rows: 1, bytes, checksum: String::new(), instants: BTreeMap::new() };
+            let files = ["tasks", "threads"].map(|table| (table.to_owned(), file.clone())).into();
+            let (key, folder, part) = (Key::null(Dataset::Tasks), String::new(), String::new());
+            PartEntry { part, key, folder, least_id: None, greatest_id: None, files }
+        };
+        let of = |parts: usize, bytes, date_grain| {
+            let parts = vec![part(bytes); parts];
+            SmallFiles::of(parts.iter(), Layout { date_grain, ..Layout::default() })
+        };
+        let small = SmallFiles { files: 1_000, mean_bytes: 9_000 };
+        assert_eq!(of(500, 9_000, DateGrain::Day), Some(small));
+        assert_eq!(of(499, 9_000, DateGrain::Day), None, "few");
+        assert_eq!(of(500, 64 << 10, DateGrain::Day), None, "large enough");
+        assert_eq!(of(500, 9_000, DateGrain::Month), None, "nothing more to do");
+        assert_eq!(of(0, 0, DateGrain::Day), None);
     }
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{Run, check_parent, counts};
 use crate::config::{Reconcile, RunConfig};
 use crate::error::{Error, Result};
-use crate::lake::{Change, Checkpoint, Ended, Lake, RemovedPart, State, is_export};
+use crate::lake::{Change, Checkpoint, Ended, Lake, RemovedPart, SmallFiles, State, is_export};
 use crate::merge::{self, Absent, Contest, Walk};
 use crate::part::{PartEntry, PartWriter};
 use crate::partition::Layout;
@@ -121,6 +121,9 @@ impl Making<'_> {
         let config = self.config;
         report.count_files(&add);
         report.is_first_replacement = !remove.is_empty() && !parent.has_replaced;
+        let gone = remove.iter().map(|part| part.part.as_str()).collect::<HashSet<_>>();
+        let left = parent.parts.values().filter(|part| !gone.contains(part.part.as_str()));
+        report.small_files = SmallFiles::of(left.chain(&add), self.layout);
         Change {
             operation: config.operation(),
             author: config.author.clone(),
