@@ -15,6 +15,7 @@ use tempfile::TempDir;
 use taskloom::internals::upkeep::{CompactOptions, compact, rollback};
 
 use crate::lakes::{findings, restored, taskloom};
+use crate::merges::changes;
 use crate::restore::canonical_task;
 use crate::stand_in::{Options, StandIn};
 
@@ -670,4 +671,31 @@ fn a_run_that_is_killed_at_any_time_is_made_good_by_the_next_one() {
     }
     night.sync(&[]);
     night.check();
+}
+
+#[test]
+fn runs_that_overlap_on_several_machines_lose_and_double_nothing() {
+    let mut night = Night::all();
+    for number in 0..60 {
+        night.has(&format!("t{number}"), "completed", f64::from(number) / 4.0);
+    }
+    for round in 0..3 {
+        let store = Store::from_tasks(night.tasks.values().cloned().collect());
+        let options = SimulateOptions { token: Some(KEY.to_owned()), ..SimulateOptions::default() };
+        let simulator = Simulator::start(Arc::new(store), options, "127.0.0.1:0".parse().unwrap()).unwrap();
+        let runs = [0, 1, 2].map(|machine| {
+            let mut program = std::process::Command::new(assert_cmd::cargo::cargo_bin("taskloom"));
+            program.env("SCALE_API_KEY", KEY).env("SCALE_API_URL", simulator.url());
+            program.env("XDG_CACHE_HOME", night.folder.path().join(format!("machine{machine}")));
+            program.args(["sync", "--quiet", "--all-projects", "--out"]).arg(night.out()).spawn().unwrap()
+        });
+        for mut run in runs {
+            assert!(matches!(run.wait().unwrap().code(), Some(0 | 4)), "round {round}");
+        }
+        night.check();
+        night.has(&format!("t{round}"), "completed", 0.01).has(&format!("new{round}"), "completed", 0.01);
+    }
+    let told = changes(&night.lake(), &night.lake().state().unwrap()).into_values().flatten();
+    let added = told.filter(|(_, change)| change == "added").count();
+    assert_eq!(added, night.held().len());
 }
