@@ -105,7 +105,7 @@ pub(super) fn run(args: ExportArgs, voice: Voice) -> Result<u8> {
     let now = Utc::now();
     let plan = args.api.plan(args.wanted.query(now)?, now);
     if args.dry_run {
-        return rehearse(args.lake, &plan, &url);
+        return rehearse(&args.lake, &plan, &url);
     }
     let config = ApiConfig {
         is_restart: args.restart,
@@ -196,7 +196,7 @@ fn shown(micros: i64) -> String {
 }
 
 /// Prints the requests that an export would begin with, and whether the lake would have it.
-pub(super) fn rehearse(lake: LakeArgs, plan: &Plan, url: &Url) -> Result<u8> {
+pub(super) fn rehearse(lake: &LakeArgs, plan: &Plan, url: &Url) -> Result<u8> {
     let frontier = Frontier::new(plan.query.clone(), plan.began_at, plan.page_size, plan.concurrency);
     let requests = frontier.requests().into_iter().map(|request| request.url(url).to_string());
     let requests = requests.collect::<Vec<_>>();

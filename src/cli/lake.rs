@@ -113,16 +113,10 @@ impl LakeArgs {
 
     /// Why the lake would refuse a run, if it would; and whether results are to be JSON.
     #[cfg(feature = "api")]
-    pub(super) fn refusal(self) -> Result<(Option<Error>, bool)> {
+    pub(super) fn refusal(&self) -> Result<(Option<Error>, bool)> {
         let is_json = self.json;
         let config = self.config(Source::Files(Vec::new()))?;
         Ok((pipeline::check(&config).err(), is_json))
-    }
-
-    /// Where the lake is, or will be.
-    #[cfg(feature = "api")]
-    pub(super) fn place(&self) -> Result<Lake> {
-        Lake::with(&self.out, &self.store.options())
     }
 
     /// Where metrics go.
@@ -144,14 +138,14 @@ impl LakeArgs {
     }
 
     /// A run into the lake.
-    pub(super) fn config(self, source: Source) -> Result<RunConfig> {
+    pub(super) fn config(&self, source: Source) -> Result<RunConfig> {
         self.work_dir.as_deref().map_or(Ok(()), check_path)?;
         let memory = memory(self.memory_limit)?;
         let options = StoreOptions { held_bytes: memory.upload_bytes(), ..self.store.options() };
         Ok(RunConfig {
             source,
             lake: Lake::with(&self.out, &options)?,
-            work_dir: self.work_dir.or_else(default_work_dir),
+            work_dir: self.work_dir.clone().or_else(default_work_dir),
             is_overwrite: self.overwrite,
             rewrites_unchanged: self.rewrite_unchanged,
             conflict_retries: self.conflict_retries,

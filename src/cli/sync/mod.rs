@@ -1,0 +1,252 @@
+//! `taskloom sync`.
+
+mod backfill;
+mod upkeep;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use clap::{ArgGroup, Args};
+use serde::Serialize;
+
+use super::api::ApiArgs;
+use super::export::rehearse;
+use super::lake::{LakeArgs, measure, print, warn_of_left_out};
+use super::summary::grouped;
+use super::voice::Voice;
+use super::wanted::{DetailArgs, MAX_REMOVED, ScopeArgs};
+use crate::config::{Limit, Reconcile, RunConfig};
+use crate::error::{Error, ErrorKind, Result};
+use crate::pipeline::{self, Outcome};
+use crate::progress::Progress;
+use crate::report::Report;
+use crate::source::Source;
+use crate::source::api::{ApiConfig, Moving, Plan, Query};
+use crate::sync::{Due, Every, Schedule};
+use crate::upkeep::CompactOptions;
+use backfill::{every, fill};
+use upkeep::{Upkeep, UpkeepArgs};
+
+/// Keep a lake up to date with the Scale API: the command for every night.
+///
+/// The first run exports everything. Later ones ask for what was completed since the last, less an overlap for what shows late, and for every
+/// task that is not completed; every seven days, for everything again, since no time tells of a task that is corrected later. How far
+/// it has come stands in the lake itself. Runs may overlap, be killed or fail: the next one makes it good.
+///
+/// The key is read from SCALE_API_KEY or from --api-key-file.
+#[derive(Debug, Args)]
+#[command(override_usage = "taskloom sync --out <LAKE> <WHICH TASKS> [OPTIONS]")]
+#[command(group = ArgGroup::new("source").required(true).multiple(true))]
+#[command(after_help = "\
+Examples:
+  taskloom sync --all-projects --out lake
+  taskloom sync --project-id 65f0c2 --out s3://our-bucket/scale --json
+  taskloom sync --project-name 'Chat 7' --status completed --job chat --out lake
+  taskloom sync --all-projects --out lake --reconcile   everything again, now
+  taskloom sync --job nightly                           a job of taskloom.toml
+
+Exit status: 0 done, or nothing new, also where a few tasks were rejected;
+1 failed, 2 wrong usage, 4 worth another attempt: the API was out of reach, or
+another run was faster; 130 and 143 stopped by Ctrl-C or SIGTERM with nothing
+visible. The same command goes on from there.")]
+pub(super) struct SyncArgs {
+    #[command(flatten)]
+    scope: ScopeArgs,
+    #[command(flatten)]
+    details: DetailArgs,
+    #[command(flatten)]
+    schedule: ScheduleArgs,
+    #[command(flatten)]
+    upkeep: UpkeepArgs,
+    #[command(flatten)]
+    api: ApiArgs,
+    #[command(flatten)]
+    lake: LakeArgs,
+    /// Keep the JSON as it was received, in _taskloom/raw
+    #[arg(long)]
+    keep_raw: bool,
+    /// Drop the pages of an unfinished run and begin anew
+    #[arg(long)]
+    restart: bool,
+    /// Print the requests that the run would begin with, and send none
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// How far back a run looks.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "The job")]
+struct ScheduleArgs {
+    /// File with the flags of jobs, by their names, in tables `[job.NAME]` [default: taskloom.toml, where it is there and --out is not given]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Its name: letters, digits, `.`, `_` and `-`. Jobs of one lake that ask for different tasks have different names
+    #[arg(long, value_name = "NAME", default_value = "default", value_parser = job)]
+    job: String,
+    /// How long before what is known to be in a run begins to ask, for what shows late
+    #[arg(long, value_name = "TIME", default_value = "24h", value_parser = humantime::parse_duration)]
+    overlap: Duration,
+    /// How often everything is asked for again, and what the API has no more is taken away; 0 for never
+    #[arg(long, value_name = "TIME", default_value = "7d", value_parser = span)]
+    reconcile_every: Duration,
+    /// Do that now
+    #[arg(long)]
+    reconcile: bool,
+    /// Commit a first walk slice by slice, of so long a time or of about so many tasks; one that is stopped goes on behind the last slice
+    #[arg(long, value_name = "SPAN|N", value_parser = every)]
+    commit_every: Option<Every>,
+    /// Fail and change nothing where more of the lake's tasks would be taken away than this
+    #[arg(long, value_name = "N|N%", default_value = MAX_REMOVED)]
+    max_removed: Limit,
+}
+
+/// No name is longer.
+const LONGEST_NAME: usize = 64;
+
+fn job(text: &str) -> std::result::Result<String, String> {
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
+    let is_fit = is_plain && !text.is_empty() && text.len() <= LONGEST_NAME;
+    let expected = || format!("expected up to {LONGEST_NAME} letters, digits, `.`, `_` and `-`");
+    is_fit.then(|| text.to_owned()).ok_or_else(expected)
+}
+
+/// A duration, or a bare 0.
+fn span(text: &str) -> std::result::Result<Duration, humantime::DurationError> {
+    if text == "0" { Ok(Duration::ZERO) } else { humantime::parse_duration(text) }
+}
+
+/// How many rejects a run bears that nobody watches.
+const MAX_REJECTS: Limit = Limit::Percent(1.0);
+
+pub(super) fn run(args: SyncArgs, voice: Voice) -> Result<u8> {
+    let now = Utc::now();
+    let sync = Sync::of(&args, now)?;
+    let lake = &sync.config.lake;
+    let state = lake.state()?;
+    let due = sync.schedule.due(&state, now.timestamp_micros())?;
+    if due.is_changed {
+        let job = &sync.schedule.job;
+        voice.warn(&format!("the job `{job}` asked for something else before: everything is asked for"));
+    }
+    if args.dry_run {
+        return rehearse(&args.lake, &sync.plan(due.query), &sync.api.url);
+    }
+    let progress = Arc::new(Progress::default());
+    super::signals::watch(&progress);
+    let shown = voice.show(&progress);
+    let (report, slices) = match sync.schedule.backfill(&state)? {
+        None => (sync.run(due, &progress), 0),
+        Some(backfill) => fill(&sync.schedule, backfill, &sync.api, &progress, |due| sync.run(due, &progress)),
+    };
+    let upkeep = report.as_ref().ok().map(|_| sync.look_after(&progress));
+    drop(shown);
+    measure(&args.lake.metrics(), lake.place(), Some(&sync.schedule.job), &report, voice);
+    if slices > 0 && report.is_err() {
+        voice.warn(&format!("{slices} slices are committed: the same command goes on behind them"));
+    }
+    sync.end(&report?, upkeep.unwrap_or_else(|| Ok(Upkeep::default())), voice)
+}
+
+/// A run, as its words mean it.
+struct Sync<'a> {
+    args: &'a SyncArgs,
+    now: DateTime<Utc>,
+    schedule: Schedule,
+    api: ApiConfig,
+    /// A run of nothing.
+    config: RunConfig,
+}
+
+impl Sync<'_> {
+    fn of(args: &SyncArgs, now: DateTime<Utc>) -> Result<Sync<'_>> {
+        let query = args.details.query(args.scope.selectors());
+        let plan = args.api.plan((query.clone(), Moving::default()), now);
+        let (job, is_restart, keeps_raw) = (args.schedule.job.clone(), args.restart, args.keep_raw);
+        let api = args.api.config(plan, args.api.address()?)?;
+        let api = ApiConfig { is_restart, keeps_raw, job: Some(job.clone()), ..api };
+        let schedule = Schedule {
+            job,
+            query,
+            account: api.origin(),
+            overlap: args.schedule.overlap,
+            walk_every: Some(args.schedule.reconcile_every).filter(|every| !every.is_zero()),
+            is_whole: args.schedule.reconcile,
+            commit_every: args.schedule.commit_every,
+        };
+        let config = args.lake.config(Source::Files(Vec::new()))?;
+        let config = RunConfig { max_rejects: config.max_rejects.or(Some(MAX_REJECTS)), ..config };
+        Ok(Sync { args, now, schedule, api, config })
+    }
+
+    fn plan(&self, query: Query) -> Plan {
+        self.args.api.plan((query, Moving::default()), self.now)
+    }
+
+    /// Asks for what is due, and commits it.
+    fn run(&self, due: Due, progress: &Arc<Progress>) -> Result<Report> {
+        let (statuses, max_removed) = (self.args.details.status.clone(), self.args.schedule.max_removed);
+        let extent = due.query.extent().filter(|_| due.job.is_whole);
+        let reconcile = extent.map(|extent| Reconcile { extent, statuses, max_removed });
+        let source = Source::Api(Box::new(ApiConfig { plan: self.plan(due.query), ..self.api.clone() }));
+        let config = RunConfig { source, reconcile, job: Some(due.job), ..self.config.clone() };
+        pipeline::run(config, progress).and_then(Outcome::report)
+    }
+
+    /// Does what is to be done behind a run.
+    fn look_after(&self, progress: &Progress) -> Result<Upkeep> {
+        let config = &self.config;
+        let options = CompactOptions {
+            threads: config.threads,
+            compression_level: config.compression_level,
+            author: config.author.clone(),
+            ..CompactOptions::default()
+        };
+        self.args.upkeep.run(&config.lake, &options, &self.args.lake.store_options(), progress)
+    }
+
+    /// Tells what a run did that is committed, and what was done behind it.
+    fn end(&self, report: &Report, upkeep: Result<Upkeep>, voice: Voice) -> Result<u8> {
+        let (upkeep, failed) = match upkeep {
+            Ok(upkeep) => (upkeep, None),
+            Err(error) => (Upkeep::default(), Some(error)),
+        };
+        let version = report.version;
+        // The run is committed: whether anybody hears of it doesn't change how it ended.
+        if let Err(error) = self.tell(report, &upkeep, voice) {
+            voice.warn(&format!("version {version} is committed, but the report can't be written: {error}"));
+        }
+        warn_of_left_out(report, voice);
+        if let Some(path) = &report.rejects_file {
+            let (rejected, path) = (grouped(report.rejected), path.display());
+            voice.warn(&format!(
+                "{rejected} records could not be read; what the lake has of these tasks stays as it was: see {path}"
+            ));
+        }
+        match failed {
+            // Another run is faster, and does it as well.
+            Some(error) if matches!(error.kind(), ErrorKind::Conflict | ErrorKind::Busy) => {
+                voice.warn(&format!("version {version} is committed; another run looks after the lake: {error}"));
+                Ok(0)
+            }
+            failed => failed.map_or(Ok(0), Err),
+        }
+    }
+
+    fn tell(&self, report: &Report, upkeep: &Upkeep, voice: Voice) -> Result<()> {
+        if self.args.lake.is_json() {
+            return super::print(&super::as_json(&Synced { report, upkeep })?);
+        }
+        print(report, false, voice).map_err(Error::Output)?;
+        if voice.is_quiet() { Ok(()) } else { super::print(&self.args.upkeep.told(upkeep)) }
+    }
+}
+
+/// What is printed as JSON.
+#[derive(Serialize)]
+struct Synced<'r> {
+    #[serde(flatten)]
+    report: &'r Report,
+    upkeep: &'r Upkeep,
+}
