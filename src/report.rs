@@ -82,6 +82,24 @@ pub enum Ended {
     NothingNew,
 }
 
+/// What is left of a run that failed in a way that the next one will not make good. As JSON it lies where its report would.
+#[derive(Clone, Debug, Serialize)]
+pub struct FailedRun {
+    /// The run.
+    pub run: String,
+    /// What it was.
+    pub operation: &'static str,
+    /// The scheduled job that it was a run of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub job: Option<String>,
+    /// When it ended: RFC 3339 in UTC, to the millisecond.
+    pub ended_at: String,
+    /// `failed`.
+    pub outcome: &'static str,
+    /// Why.
+    pub error: String,
+}
+
 /// What came from the API.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct FetchReport {

@@ -74,10 +74,13 @@ struct JobStatus {
     watermark: Option<String>,
     /// When everything was walked the last time.
     walked_at: Option<String>,
+    /// The last that ended well.
     last_run: Option<RunStatus>,
+    /// The one behind that, which failed.
+    failure: Option<RunStatus>,
 }
 
-/// A run that ended well.
+/// A run that ended.
 #[derive(Clone, Debug, Serialize)]
 struct RunStatus {
     run: String,
@@ -85,6 +88,9 @@ struct RunStatus {
     ended_at: Option<String>,
     outcome: String,
     rejected: u64,
+    /// Why, of one that failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
 }
 
 pub(super) fn run(args: &StatusArgs) -> Result<u8> {
@@ -100,6 +106,7 @@ impl RunStatus {
         let run = text("run")?;
         Some(RunStatus {
             ended_at: text("ended_at"),
+            error: text("error"),
             run,
             operation: text("operation").unwrap_or_default(),
             outcome: text("outcome").unwrap_or_default(),
@@ -119,11 +126,16 @@ impl Status {
         let Standing { state, published_version, running, dead, reports } = standing;
         let runs = reports.iter().map(|report| (report.get("job").and_then(|job| job.as_str()), RunStatus::of(report)));
         let runs = runs.filter_map(|(job, run)| Some((job.map(str::to_owned), run?))).collect::<Vec<_>>();
-        let of_job = |job: &str| runs.iter().find(|(of, _)| of.as_deref() == Some(job)).map(|(_, run)| run.clone());
+        let of_job = |job: &str| {
+            runs.iter().filter(|(of, _)| of.as_deref() == Some(job)).map(|(_, run)| run.clone()).collect::<Vec<_>>()
+        };
         let jobs = state.checkpoints.iter().map(|(job, checkpoint)| {
             let checkpoint = serde_json::from_value::<Checkpoint>(checkpoint.clone()).unwrap_or_default();
             let Checkpoint { watermark, walked_at, .. } = checkpoint;
-            JobStatus { last_run: of_job(job), job: job.clone(), watermark, walked_at }
+            let runs = of_job(job);
+            let failure = runs.first().filter(|run| run.error.is_some()).cloned();
+            let last_run = runs.into_iter().find(|run| run.error.is_none());
+            JobStatus { job: job.clone(), watermark, walked_at, last_run, failure }
         });
         let files = || state.parts.values().flat_map(|part| part.files.values());
         let mut status = Status {
@@ -178,6 +190,10 @@ impl Status {
                 self.advice.push(format!("the job {job} has not ended well since {since}: look at its log"));
             }
         }
+        let failures = self.jobs.iter().filter_map(|job| Some((&job.job, job.failure.as_ref()?.error.as_ref()?)));
+        let failures = failures.map(|(job, error)| format!("the job {job} failed: {error}")).collect::<Vec<_>>();
+        self.needs_attention |= !failures.is_empty();
+        self.advice.extend(failures);
         if !self.dead_runs.is_empty() {
             let dead = grouped(self.dead_runs.len() as u64);
             self.advice
@@ -201,7 +217,7 @@ impl Status {
         line("holds", &format!("{tasks} tasks in {files} files with {}", ByteSize(self.bytes)));
         line("kept", &format!("versions since {}", self.oldest_version));
         self.tags.iter().for_each(|(tag, version)| line("named", &format!("{tag}, version {version}")));
-        for JobStatus { job, watermark, walked_at, last_run } in &self.jobs {
+        for JobStatus { job, watermark, walked_at, last_run, .. } in &self.jobs {
             line("job", job);
             line("  came", &format!("to {}", watermark.as_deref().unwrap_or("nothing that is completed")));
             walked_at.iter().for_each(|at| line("  walked", &format!("everything at {at}")));

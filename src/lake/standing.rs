@@ -16,7 +16,7 @@ pub struct Standing {
     pub running: Vec<String>,
     /// Runs that died and left something.
     pub dead: Vec<String>,
-    /// The reports of the newest runs that ended well, the newest first, as JSON.
+    /// The reports of the newest runs, and what is left of those that failed, the newest first, as JSON.
     pub reports: Vec<serde_json::Value>,
 }
 

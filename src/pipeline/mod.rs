@@ -13,13 +13,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::config::RunConfig;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::file::Encoding;
 use crate::lake::{Counts, Ended, State, Transaction};
 use crate::part::{PartEntry, PartWriter};
 use crate::partition::Layout;
 use crate::progress::{Progress, Stage};
-use crate::report::Report;
+use crate::report::{FailedRun, Report};
 use crate::source::{Opening, Tail};
 use crate::store::Store;
 use crate::table::catalog::{delivery_tasks, tasks};
@@ -67,19 +67,48 @@ pub fn run(config: RunConfig, progress: &Arc<Progress>) -> Result<Outcome> {
     lake.check_place()?;
     let mut name = String::new();
     let check = |parent: &State| check_parent(&config, parent);
-    let mut ended = lake.transact(&config.author, check, |transaction| {
+    let ended = lake.transact(&config.author, check, |transaction| {
         name = transaction.name().to_owned();
         tracing::info!(run = name, lake = %lake.place().display(), threads = config.threads, "starting");
         Run { config: &config, transaction, progress }.execute()
-    })?;
+    });
+    if let Err(error) = &ended {
+        note_failure(&config, &name, error);
+    }
+    let mut ended = ended?;
     let (Outcome::Committed(report) | Outcome::NothingNew(report)) = &mut ended else { return Ok(ended) };
     report.store_requests = lake.store().requests();
     report.seconds = started.elapsed().as_secs_f64();
-    report.ended_at = chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
+    report.ended_at = now();
     let written = lake.store().replace(&format!("_taskloom/runs/{name}.json"), report.to_json()?.as_bytes());
     written.map_err(|cause| Error::committed(report.version, cause))?;
     tracing::info!(run = name, version = report.version, seconds = report.seconds, outcome = ?report.outcome, "done");
     Ok(ended)
+}
+
+/// Tells those who look after the lake of a failure that needs a person. Nobody is told where there is no lake yet, or it can't be written.
+fn note_failure(config: &RunConfig, name: &str, error: &Error) {
+    let needs_person =
+        matches!(error.kind(), ErrorKind::Rejected | ErrorKind::Refused | ErrorKind::Lake | ErrorKind::Damaged);
+    let is_lake = || config.lake.state().is_ok_and(|state| state.version > 0);
+    if name.is_empty() || !needs_person || !is_lake() {
+        return;
+    }
+    let failed = FailedRun {
+        run: name.to_owned(),
+        operation: config.operation(),
+        job: config.job.as_ref().map(|job| job.name.clone()),
+        ended_at: now(),
+        outcome: "failed",
+        error: error.to_string(),
+    };
+    if let Ok(json) = serde_json::to_vec_pretty(&failed) {
+        let _ = config.lake.store().replace(&format!("_taskloom/runs/{name}.json"), &json);
+    }
+}
+
+fn now() -> String {
+    chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
 }
 
 /// An error unless `run` could begin on the lake: what a rehearsal can tell. Changes nothing.

@@ -480,8 +480,9 @@ fn the_status_tells_how_a_lake_stands_and_what_needs_a_person() {
     let mut night = Night::all();
     night.has("one", "completed", 3.0).has("two", "pending", 1.0);
     night.sync(&["--job", "nightly"]);
+    let out = night.out();
     let status = |flags: &[&str]| {
-        let output = taskloom().arg("status").arg(night.out()).args(flags).output().unwrap();
+        let output = taskloom().arg("status").arg(&out).args(flags).output().unwrap();
         (output.status.code(), String::from_utf8(output.stdout).unwrap())
     };
     let (code, json) = status(&["--json", "--max-age", "36h"]);
@@ -496,6 +497,14 @@ fn the_status_tells_how_a_lake_stands_and_what_needs_a_person() {
     let (code, told) = status(&["--max-age", "0s"]);
     assert_eq!(code, Some(1));
     assert!(told.contains("job      nightly") && told.contains("has not ended well since"), "{told}");
+    // A run that failed and will fail again, until one ends well.
+    let tasks = std::mem::take(&mut night.tasks);
+    assert_eq!(night.run("sync", &["--job", "nightly", "--reconcile"]).status, Some(1));
+    let (code, told) = status(&[]);
+    assert!(code == Some(1) && told.contains("the job nightly failed: 2 of 2 tasks"), "{told}");
+    night.tasks = tasks;
+    night.sync(&["--job", "nightly"]);
+    assert_eq!(status(&[]).0, Some(0));
     // A version that readers of logs can't see.
     std::fs::remove_file(night.out().join("tasks/_delta_log/00000000000000000001.json")).unwrap();
     let (code, told) = status(&[]);
