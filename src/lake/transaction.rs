@@ -99,13 +99,15 @@ impl<'l> Transaction<'l> {
     ) -> Result<Ended> {
         let mut parent = Arc::clone(&self.parent);
         for attempt in 0.. {
-            let conflict = match make(&parent, attempt) {
+            let made = make(&parent, attempt).and_then(|change| match change {
+                Some(change) => self.put(&parent, change, writer, attempt, progress).map(Some),
+                None => Ok(None),
+            });
+            let conflict = match made {
                 Ok(None) => return Ok(Ended::Nothing(parent.version)),
-                Ok(Some(change)) => match self.put(&parent, change, writer, attempt, progress)? {
-                    CommitOutcome::Committed(version) => return Ok(Ended::Committed(version)),
-                    CommitOutcome::Unknown { version, cause } => return Err(Error::unknown(version, cause)),
-                    CommitOutcome::Conflict(version) => version,
-                },
+                Ok(Some(CommitOutcome::Committed(version))) => return Ok(Ended::Committed(version)),
+                Ok(Some(CommitOutcome::Unknown { version, cause })) => return Err(Error::unknown(version, cause)),
+                Ok(Some(CommitOutcome::Conflict(version))) => version,
                 // Gone behind another's commit: the version that needed it is not the newest any more, or this run was ended.
                 Err(Error::NoFile { .. }) if self.is_overtaken(&parent)? => parent.version + 1,
                 Err(error) => return Err(error),

@@ -91,6 +91,8 @@ impl Stage {
         }
         turns.waiting[actor] -= 1;
         turns.turn = None;
+        // Another thread of the same actor may wait for the next one.
+        self.changed.notify_all();
     }
 
     /// Who can do something, once nobody does; `None` when all have ended.
