@@ -112,7 +112,9 @@ pub use config::{Job, Limit, Memory, Reconcile, RunConfig};
 pub use error::{Error, ErrorKind, Result};
 pub use feed::{Since, TaskChange, changes_since};
 pub use inspect::drift_of;
-pub use lake::{Author, CheckedOut, Fault, Finding, Lake, Recovered, Scope, VacuumOptions, Vacuumed, Version};
+pub use lake::{
+    Author, CheckedOut, Fault, Finding, Lake, Recovered, Scope, Standing, VacuumOptions, Vacuumed, Version,
+};
 pub use partition::{DateBy, DateGrain, Extent, Layout, Wanted};
 pub use pipeline::{Outcome, check, run};
 pub use progress::{Counts, Progress, Stage};

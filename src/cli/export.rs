@@ -15,8 +15,9 @@ use super::times::instant;
 use super::usage;
 use super::voice::Voice;
 use super::wanted::{DetailArgs, MAX_REMOVED, ScopeArgs};
-use crate::config::{Limit, Reconcile};
+use crate::config::{Limit, Reconcile, RunConfig};
 use crate::error::{Error, Result};
+use crate::pipeline;
 use crate::source::Source;
 use crate::source::api::query::parameter;
 use crate::source::api::{ApiConfig, Frontier, Moving, Plan, Query, Selector};
@@ -105,7 +106,8 @@ pub(super) fn run(args: ExportArgs, voice: Voice) -> Result<u8> {
     let now = Utc::now();
     let plan = args.api.plan(args.wanted.query(now)?, now);
     if args.dry_run {
-        return rehearse(&args.lake, &plan, &url);
+        let config = args.lake.fixed(Source::Files(Vec::new()))?;
+        return rehearse(&config, args.lake.is_json(), &plan, &url);
     }
     let config = ApiConfig {
         is_restart: args.restart,
@@ -196,11 +198,11 @@ fn shown(micros: i64) -> String {
 }
 
 /// Prints the requests that an export would begin with, and whether the lake would have it.
-pub(super) fn rehearse(lake: &LakeArgs, plan: &Plan, url: &Url) -> Result<u8> {
+pub(super) fn rehearse(config: &RunConfig, is_json: bool, plan: &Plan, url: &Url) -> Result<u8> {
     let frontier = Frontier::new(plan.query.clone(), plan.began_at, plan.page_size, plan.concurrency);
     let requests = frontier.requests().into_iter().map(|request| request.url(url).to_string());
     let requests = requests.collect::<Vec<_>>();
-    let (refusal, is_json) = lake.refusal()?;
+    let refusal = pipeline::check(config).err();
     let mut out = io::stdout().lock();
     if is_json {
         let requests = requests.iter().map(|url| json!({"method": "GET", "url": url})).collect::<Vec<_>>();

@@ -53,10 +53,10 @@ pub(super) struct LakeArgs {
     /// Level of zstd: 1 is quick, 3 is small enough for most, 19 is for archives
     #[arg(long, value_name = "LEVEL", default_value_t = 3, value_parser = clap::value_parser!(i32).range(1..=22))]
     compression_level: i32,
-    /// Which time of a task names its date; fixed by a lake's first run [default: that of the lake; of a new one completed]
+    /// Which time of a task names its date; fixed by a lake's first run [default: completed; of sync that of the lake]
     #[arg(long, value_enum, value_name = "INSTANT")]
     date_by: Option<DateBy>,
-    /// How long a partition's date lasts; fixed by a lake's first run [default: that of the lake; of a new one day]
+    /// How long a partition's date lasts; fixed by a lake's first run [default: day; of sync that of the lake]
     #[arg(long, value_enum, value_name = "GRAIN")]
     date_grain: Option<DateGrain>,
     /// End with status 0 although tasks were rejected
@@ -103,20 +103,12 @@ impl LakeArgs {
     ) -> Result<u8> {
         let (is_json, allows_rejects) = (self.json, self.allow_rejects);
         let metrics = self.metrics.clone();
-        let report = make(RunConfig { reconcile, ..self.config(source)? }, is_json, &metrics, voice)?;
+        let report = make(RunConfig { reconcile, ..self.fixed(source)? }, is_json, &metrics, voice)?;
         let fetch = report.fetch.as_ref();
         warn_of_left_out(&report, voice);
         let is_missing = fetch.is_some_and(|fetch| !fetch.missing_task_ids.is_empty());
         let is_rejected = report.rejected > 0;
         Ok(if is_rejected && !allows_rejects || is_missing && !allows_missing { STATUS_NOT_ALL } else { 0 })
-    }
-
-    /// Why the lake would refuse a run, if it would; and whether results are to be JSON.
-    #[cfg(feature = "api")]
-    pub(super) fn refusal(&self) -> Result<(Option<Error>, bool)> {
-        let is_json = self.json;
-        let config = self.config(Source::Files(Vec::new()))?;
-        Ok((pipeline::check(&config).err(), is_json))
     }
 
     /// Where metrics go.
@@ -137,7 +129,14 @@ impl LakeArgs {
         self.json
     }
 
-    /// A run into the lake.
+    /// A run into the lake that says what it wants of its layout, so that it is refused where that is another one.
+    pub(super) fn fixed(&self, source: Source) -> Result<RunConfig> {
+        let (date_by, date_grain) = (self.date_by.unwrap_or_default(), self.date_grain.unwrap_or_default());
+        let layout = Wanted { date_by: Some(date_by), date_grain: Some(date_grain) };
+        Ok(RunConfig { layout, ..self.config(source)? })
+    }
+
+    /// A run into the lake, whatever its layout is where no flag says it.
     pub(super) fn config(&self, source: Source) -> Result<RunConfig> {
         self.work_dir.as_deref().map_or(Ok(()), check_path)?;
         let memory = memory(self.memory_limit)?;

@@ -131,7 +131,7 @@ pub(super) fn run(args: SyncArgs, voice: Voice) -> Result<u8> {
         voice.warn(&format!("the job `{job}` asked for something else before: everything is asked for"));
     }
     if args.dry_run {
-        return rehearse(&args.lake, &sync.plan(due.query), &sync.api.url);
+        return rehearse(&sync.config, args.lake.is_json(), &sync.plan(due.query), &sync.api.url);
     }
     let progress = Arc::new(Progress::default());
     super::signals::watch(&progress);
