@@ -19,7 +19,7 @@ pub struct TaskChange {
     pub version: u64,
     /// The task.
     pub task_id: String,
-    /// `added`, `replaced`, `removed` or `forgotten`.
+    /// `added`, `replaced` or `removed`.
     pub change: String,
     /// The project that it lies in, or lay.
     pub project_id: Option<String>,

@@ -15,7 +15,7 @@ use crate::feed::{Since, TaskChange, changes_since};
 use crate::lake::Lake;
 use crate::progress::Progress;
 
-/// Print which tasks were added, replaced, removed and forgotten, version by version, as NDJSON.
+/// Print which tasks were added, replaced and removed, version by version, as NDJSON.
 ///
 /// Whoever keeps a copy of a lake's tasks asks for what came since the last version that it has, and does the same to the copy. The table
 /// `task_changes` of the lake has the same rows.

@@ -145,9 +145,9 @@ impl<'l> Transaction<'l> {
                 return Ok(Vec::new());
             }
             let committed_at = read_instant(&record.created_at).unwrap_or_default();
-            let (version, of_gone) = (record.version, "removed");
+            let version = record.version;
             let attempt = format!("{attempt}-{again}");
-            let noted = Noted { version, committed_at, attempt: &attempt, removed: &removed, added: &added, of_gone };
+            let noted = Noted { version, committed_at, attempt: &attempt, removed: &removed, added: &added };
             let parts = writer.note(&noted)?;
             notes.replace(parts.clone());
             Ok(parts)

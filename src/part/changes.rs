@@ -28,8 +28,6 @@ pub struct Noted<'a> {
     pub removed: &'a [&'a PartEntry],
     /// The parts that come.
     pub added: &'a [&'a PartEntry],
-    /// What a task is that is there no more: removed, or forgotten.
-    pub of_gone: &'static str,
 }
 
 /// Tasks whose old copies are held at a time, some 100 bytes each; with more of them the new ones are read several times.
@@ -100,7 +98,7 @@ impl Notes<'_> {
             for Old { id, part, .. } in gone {
                 let part =
                     removed.get(part).ok_or_else(|| bug(format!("a task of part {part} of {}", removed.len())))?;
-                self.push(&part.key, id, self.noted.of_gone)?;
+                self.push(&part.key, id, "removed")?;
             }
         }
         self.flush()?;
