@@ -89,7 +89,7 @@ fn percent_decoded(path: &str) -> String {
 fn check(lake: &Path, versions: &[u64]) {
     let tables = fs::read_dir(lake).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let tables = tables.filter(|name| name != "_taskloom").collect::<Vec<_>>();
-    assert_eq!(tables.len(), 20);
+    assert_eq!(tables.len(), 21);
     for version in versions {
         for table in &tables {
             let (files, columns, txn) = by_kernel(lake, table, *version);
