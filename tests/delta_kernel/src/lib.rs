@@ -86,10 +86,10 @@ fn percent_decoded(path: &str) -> String {
     path.replace("%25", "%")
 }
 
-fn check(lake: &Path, versions: &[u64]) {
+fn check(lake: &Path, table_count: usize, versions: &[u64]) {
     let tables = fs::read_dir(lake).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let tables = tables.filter(|name| name != "_taskloom").collect::<Vec<_>>();
-    assert_eq!(tables.len(), 21);
+    assert_eq!(tables.len(), table_count);
     for version in versions {
         for table in &tables {
             let (files, columns, txn) = by_kernel(lake, table, *version);
@@ -106,7 +106,8 @@ fn the_kernel_sees_in_a_golden_lake_what_its_records_say() {
     let releases = fs::read_dir(repository.join("tests/golden")).unwrap().map(|release| release.unwrap().path());
     for release in releases {
         // Those that are kept: by a checkpoint, by one and a log behind it, and by more logs.
-        check(&release.join("lake").canonicalize().unwrap(), &[50, 51, 52, 53]);
+        // They were made before the table of changes.
+        check(&release.join("lake").canonicalize().unwrap(), 20, &[50, 51, 52, 53]);
     }
 }
 
@@ -124,5 +125,5 @@ fn the_kernel_sees_in_a_new_lake_what_its_records_say() {
     run(&["flatten", "one.ndjson", "--out", "lake", "--quiet"]);
     run(&["flatten", "two.ndjson", "--out", "lake", "--overwrite", "--quiet"]);
     run(&["tag", "lake", "name"]);
-    check(&folder.path().join("lake"), &[1, 2, 3]);
+    check(&folder.path().join("lake"), 21, &[1, 2, 3]);
 }
