@@ -55,6 +55,9 @@ pub struct Backfill {
 /// The first slice of one that goes by tasks.
 const FIRST_SPAN: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// The longest: behind a gap of years, tasks may come as close as ever.
+const LONGEST_SPAN: Duration = Duration::from_secs(32 * 24 * 60 * 60);
+
 impl Backfill {
     /// The end of the slice that begins there; `None` where it is the last one.
     pub fn end(&self, from: i64, now: i64) -> Option<i64> {
@@ -67,7 +70,7 @@ impl Backfill {
         if let Every::Tasks(wanted) = self.every {
             // Not by more than four times at once: what was may say little of what comes.
             let factor = wanted.max(1) as f64 / tasks.max(1) as f64;
-            self.span = (self.span as f64 * factor.clamp(0.25, 4.0)) as i64;
+            self.span = ((self.span as f64 * factor.clamp(0.25, 4.0)) as i64).min(micros(LONGEST_SPAN));
         }
     }
 }
@@ -124,12 +127,17 @@ impl Schedule {
         Ok(Some(Backfill { from, span, every }))
     }
 
-    /// What the run of a slice asks for; of the last one, everything that is left.
-    pub fn slice(&self, from: i64, to: Option<i64>) -> Result<Due> {
-        let since = Schedule { overlap: Duration::ZERO, ..self.clone() }.since(from);
+    /// What the run of a slice asks for: of the first one, whatever was completed before its end; of the last one, all that is left.
+    pub fn slice(&self, from: Option<i64>, to: Option<i64>) -> Result<Due> {
+        let behind = |from| Schedule { overlap: Duration::ZERO, ..self.clone() }.since(from);
         let query = match to {
-            Some(to) => Query { completed_before: Some(to), open_statuses: Vec::new(), ..since },
-            None => since,
+            Some(to) => Query {
+                completed_after: from.and_then(|from| behind(from).completed_after),
+                completed_before: Some(to),
+                open_statuses: Vec::new(),
+                ..behind(to)
+            },
+            None => from.map_or_else(|| self.query.clone(), behind),
         };
         let job = Job { name: self.job.clone(), asked: self.asked()?, is_whole: to.is_none(), reaches: to };
         Ok(Due { query, job, is_changed: false })
@@ -244,13 +252,16 @@ mod tests {
         let mut backfill = weekly.backfill(&State::empty()).unwrap().unwrap();
         assert_eq!(backfill.from, None);
         assert_eq!((backfill.end(10 * DAY, 30 * DAY), backfill.end(23 * DAY, 30 * DAY)), (Some(17 * DAY), None));
-        let slice = weekly.slice(10 * DAY, Some(17 * DAY)).unwrap();
+        let first = weekly.slice(None, Some(10 * DAY)).unwrap().query;
+        assert_eq!((first.completed_after, first.completed_before), (None, Some(10 * DAY)), "whatever is older too");
+        assert!(!weekly.slice(None, None).unwrap().query.has_times());
+        let slice = weekly.slice(Some(10 * DAY), Some(17 * DAY)).unwrap();
         assert_eq!(
             (slice.query.completed_after, slice.query.completed_before),
             (Some(10 * DAY - 1_000_000), Some(17 * DAY))
         );
         assert!(slice.query.open_statuses.is_empty() && !slice.job.is_whole);
-        let rest = weekly.slice(24 * DAY, None).unwrap();
+        let rest = weekly.slice(Some(24 * DAY), None).unwrap();
         assert!(rest.job.is_whole && !rest.query.open_statuses.is_empty() && rest.query.completed_before.is_none());
         backfill.go_on(17 * DAY, 5);
         assert_eq!((backfill.from, backfill.end(17 * DAY, 30 * DAY)), (Some(17 * DAY), Some(24 * DAY)));

@@ -584,7 +584,8 @@ fn a_backfill_is_committed_slice_by_slice_and_goes_on_behind_the_last_one() {
     for number in 0..30 {
         night.has(&format!("t{number}"), "completed", 3.0 * f64::from(number));
     }
-    night.has("open", "pending", 40.0);
+    // One is older than anything else tells, its project too.
+    night.has("open", "pending", 40.0).has("ancient", "completed", 900.0);
     // One of a late slice can't be read: too many of its few.
     night.tasks.get_mut("t8").unwrap()["threads"] = json!("none");
     let flags = ["--commit-every", "7d"];

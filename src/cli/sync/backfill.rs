@@ -20,19 +20,20 @@ pub(super) fn fill(
     let mut slices = 0;
     let mut fill = || -> Result<Report> {
         let now = Utc::now().timestamp_micros();
-        let mut from = match backfill.from {
+        // Nothing need be younger than its project: so the first slice has an end alone.
+        let mut begin = match backfill.from {
             Some(from) => from,
             None => earliest(api, progress)?.unwrap_or(now),
         };
-        while let Some(to) = backfill.end(from, now) {
-            let report = run(schedule.slice(from, Some(to))?)?;
+        while let Some(to) = backfill.end(begin, now) {
+            let report = run(schedule.slice(backfill.from, Some(to))?)?;
             let (version, tasks) = (report.version, report.tasks_read);
             tracing::info!(to = write_instant(to), version, tasks, "a slice of the back-fill is in");
             slices += u64::from(report.outcome == Ended::Committed);
             backfill.go_on(to, tasks);
-            from = to;
+            begin = to;
         }
-        run(schedule.slice(from, None)?)
+        run(schedule.slice(backfill.from, None)?)
     };
     let report = fill();
     (report, slices)

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::ApiConfig;
 use super::client::{Answer, Client};
 use super::endpoint::Endpoint;
 use super::frontier::Request;
 use super::query::{Parameter, Selector, parameter};
-use crate::error::{Error, Result};
+use super::{ApiConfig, runtime};
+use crate::error::Result;
 use crate::progress::Progress;
 use crate::source::Spares;
 use crate::time::read_instant;
@@ -17,8 +17,7 @@ use crate::time::read_instant;
 /// When the earliest of the projects or batches that are asked for was made, in microseconds; `None` where none tells.
 pub fn earliest(config: &ApiConfig, progress: &Progress) -> Result<Option<i64>> {
     let client = Arc::new(Client::new(config, &progress.api(), Spares::default())?);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Error::Client { reason: error.to_string() })?;
+    let runtime = runtime()?;
     let mut earliest = None;
     for selector in &config.plan.query.of {
         progress.check()?;

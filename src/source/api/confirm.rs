@@ -6,11 +6,11 @@ use std::sync::Arc;
 use serde_json::Value;
 use tokio::task::JoinSet;
 
-use super::ApiConfig;
 use super::client::{Answer, Client};
 use super::endpoint::Endpoint;
 use super::frontier::Request;
 use super::query::{Query, Selector, parameter};
+use super::{ApiConfig, runtime};
 use crate::error::{Error, Result};
 use crate::progress::Progress;
 use crate::source::Spares;
@@ -20,9 +20,11 @@ const REFUSALS: [u16; 2] = [402, 403];
 
 /// Asks for each of these tasks. One is gone where the API does not know it, or tells that the query does not mean it.
 pub(super) fn are_gone(config: &ApiConfig, query: &Query, ids: &[String], progress: &Progress) -> Result<Vec<bool>> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
     let client = Arc::new(Client::new(config, &progress.api(), Spares::default())?);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Error::Client { reason: error.to_string() })?;
+    let runtime = runtime()?;
     let mut gone = vec![true; ids.len()];
     let asked = runtime.block_on(async {
         let mut asked = JoinSet::new();

@@ -322,8 +322,7 @@ fn start(fetcher: Fetcher, spool: Spool, config: &ApiConfig) -> (Incoming, Expor
 }
 
 fn walk(fetcher: Fetcher, arrivals: mpsc::Sender<Arrival>, stopped: oneshot::Receiver<()>) -> Result<Frontier> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Error::Client { reason: error.to_string() })?;
+    let runtime = runtime()?;
     let walked = runtime.block_on(async {
         tokio::select! {
             walked = fetcher.run(arrivals) => walked,
@@ -333,6 +332,12 @@ fn walk(fetcher: Fetcher, arrivals: mpsc::Sender<Arrival>, stopped: oneshot::Rec
     // Requests that are in the air are of no use any more.
     runtime.shutdown_background();
     walked
+}
+
+/// What requests are sent by: the thread that waits for them.
+fn runtime() -> Result<tokio::runtime::Runtime> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|error| Error::Client { reason: error.to_string() })
 }
 
 /// From arrivals to the spool and on to the pipeline.
