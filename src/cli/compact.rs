@@ -49,7 +49,6 @@ pub(super) fn run(args: &CompactArgs, voice: Voice) -> Result<u8> {
         threads: args.threads.map_or_else(config::all_cores, usize::from),
         compression_level: ZstdLevel::try_new(args.compression_level).unwrap_or_default(),
         author: author(),
-        ..CompactOptions::default()
     };
     let progress = Arc::new(Progress::default());
     super::signals::watch(&progress);

@@ -19,8 +19,6 @@ use crate::progress::{Progress, Stage};
 pub struct CompactOptions {
     /// How long a partition's date is to last from now on. A day can become a month, and not the other way round.
     pub date_grain: Option<DateGrain>,
-    /// Only where so many parts or more would become fewer.
-    pub least_parts: usize,
     /// Threads that work.
     pub threads: usize,
     /// zstd's level.
@@ -34,7 +32,6 @@ impl Default for CompactOptions {
     fn default() -> CompactOptions {
         CompactOptions {
             date_grain: None,
-            least_parts: 2,
             threads: config::all_cores(),
             compression_level: ZstdLevel::default(),
             author: Author::default(),
@@ -126,11 +123,7 @@ impl CompactOptions {
         done: &mut Compacted,
     ) -> Result<Option<Change>> {
         let layout = self.layout(lake, parent)?;
-        let mut joins = joins(parent, layout);
-        let surplus = joins.iter().map(|join| join.parts.len().saturating_sub(1)).sum::<usize>();
-        if layout == parent.layout && surplus + 1 < self.least_parts {
-            joins.clear();
-        }
+        let joins = joins(parent, layout);
         *done = Compacted::default();
         progress.enter(Stage::Merging);
         progress.expect_parts(joins.len());

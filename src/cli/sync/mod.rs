@@ -198,10 +198,10 @@ impl Sync<'_> {
     fn look_after(&self, progress: &Progress) -> Result<Upkeep> {
         let config = &self.config;
         let options = CompactOptions {
+            date_grain: None,
             threads: config.threads,
             compression_level: config.compression_level,
             author: config.author.clone(),
-            ..CompactOptions::default()
         };
         self.args.upkeep.run(&config.lake, &options, &self.args.lake.store_options(), progress)
     }
