@@ -32,7 +32,7 @@ test: announce $(STAMP) $(DELTA_STAMP) $(AZURITE_STAMP)
 	$(DELTA_VENV)/bin/python tests/servers.py cargo test
 	$(PYTHON) -m pytest -q -p no:cacheprovider tests/read_back --ignore tests/read_back/test_buckets.py
 	TASKLOOM_VIA=delta $(DELTA_VENV)/bin/python -m pytest -q -p no:cacheprovider tests/read_back/test_engines.py \
-		tests/read_back/test_versions.py tests/read_back/test_merges.py tests/read_back/test_buckets.py
+		tests/read_back/test_versions.py tests/read_back/test_merges.py tests/read_back/test_forget.py tests/read_back/test_buckets.py
 	cargo test --lib --manifest-path tests/delta_kernel/Cargo.toml
 
 announce:

@@ -47,6 +47,7 @@ mod table;
 
 // What we stand on.
 mod error;
+mod forgotten;
 mod json;
 mod partition;
 mod progress;
@@ -113,16 +114,19 @@ pub use error::{Error, ErrorKind, Result};
 pub use feed::{Since, TaskChange, changes_since};
 pub use inspect::drift_of;
 pub use lake::{
-    Author, CheckedOut, Fault, Finding, Lake, Recovered, Scope, Standing, VacuumOptions, Vacuumed, Version,
+    Author, CheckedOut, Erased, Fault, Finding, Lake, Recovered, Scope, Standing, VacuumOptions, Vacuumed, Version,
 };
 pub use partition::{DateBy, DateGrain, Extent, Layout, Wanted};
-pub use pipeline::{Outcome, check, run};
+pub use pipeline::{Outcome, Received, check, run};
 pub use progress::{Counts, Progress, Stage};
 pub use report::{DriftReport, FetchReport, LeftOut, Report, TableReport};
 pub use restore::restore;
 pub use source::{Input, Source, resolve};
 pub use store::{LocalStore, MemoryStore, Store};
-pub use upkeep::{CompactOptions, Compacted, MANY_PARTS, RolledBack, compact, rollback, surplus_parts};
+pub use upkeep::{
+    CompactOptions, Compacted, ForgetOptions, Forgetting, MANY_PARTS, RolledBack, compact, forget, rollback,
+    surplus_parts,
+};
 pub use verify::{Verification, VerifyOptions, verify};
 
 /// Tasks from the Scale API: what is asked of it, and how it is reached.

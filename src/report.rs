@@ -36,6 +36,8 @@ pub struct Report {
     pub tasks_read: u64,
     /// Tasks that a later one with the same id replaced.
     pub superseded: u64,
+    /// Tasks that were left out because the lake is to forget them.
+    pub forgotten: u64,
     /// Records and tasks that can't be read.
     pub rejected: u64,
     /// Where they are.

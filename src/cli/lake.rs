@@ -219,7 +219,7 @@ fn without_settings(words: &[String]) -> impl Iterator<Item = String> + '_ {
 }
 
 /// A word of the command line, but for names, passwords, queries and fragments of addresses.
-fn without_secrets(word: &str) -> String {
+pub(super) fn without_secrets(word: &str) -> String {
     let Some((scheme, rest)) = word.split_once("://") else { return word.to_owned() };
     let (rest, cut) = rest.split_once(['?', '#']).map_or((rest, ""), |(rest, _)| (rest, "?…"));
     let host = rest.split('/').next().unwrap_or(rest);

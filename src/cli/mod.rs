@@ -11,6 +11,7 @@ mod drift;
 #[cfg(feature = "api")]
 mod export;
 mod flatten;
+mod forget;
 #[cfg(feature = "simulate")]
 mod generate;
 mod hint;
@@ -89,6 +90,7 @@ enum Command {
     Rollback(history::RollbackArgs),
     Checkout(checkout::CheckoutArgs),
     Compact(compact::CompactArgs),
+    Forget(forget::ForgetArgs),
     Vacuum(vacuum::VacuumArgs),
     Recover(restore::RecoverArgs),
     Drift(drift::DriftArgs),
@@ -132,6 +134,7 @@ pub fn run() -> ExitCode {
         Command::Rollback(args) => history::rollback(&args),
         Command::Checkout(args) => checkout::run(&args),
         Command::Compact(args) => compact::run(&args, voice),
+        Command::Forget(args) => forget::run(&args, voice),
         Command::Vacuum(args) => vacuum::run(&args),
         Command::Drift(args) => drift::run(&args),
         Command::Schema(args) => schema::schema(&args),

@@ -71,11 +71,13 @@ pub(super) fn restore(args: &RestoreArgs) -> Result<u8> {
 
 pub(super) fn recover(args: &RecoverArgs) -> Result<u8> {
     let lake = args.place.open()?;
-    let Recovered { published_versions, mended_logs, swept_runs } = lake.recover(&lake::author())?;
+    let Recovered { published_versions, erased_files, mended_logs, swept_runs } = lake.recover(&lake::author())?;
     let version = lake.state()?.version;
+    let erased =
+        if erased_files == 0 { String::new() } else { format!("{erased_files} files of an erased history removed, ") };
     let text = format!(
-        "{published_versions} versions published, {mended_logs} logs mended, {swept_runs} abandoned runs removed; the lake is at \
-         version {version}\n"
+        "{published_versions} versions published, {erased}{mended_logs} logs mended, {swept_runs} abandoned runs removed; the lake is \
+         at version {version}\n"
     );
     super::print(&text)?;
     Ok(0)

@@ -137,6 +137,9 @@ impl Summary<&Report> {
     }
 
     fn write_rejected(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        if self.0.forgotten > 0 {
+            writeln!(formatter, "left out, since the lake forgot them: {}", grouped(self.0.forgotten))?;
+        }
         let Some(path) = &self.0.rejects_file else { return Ok(()) };
         let path = path.display().to_string();
         writeln!(formatter, "rejected: {}, see {}", grouped(self.0.rejected), printable::line(&path))

@@ -24,6 +24,7 @@ Examples:
   taskloom verify lake
   taskloom verify lake --deep
   taskloom verify lake --deep --since 41       after a nightly run on version 41
+  taskloom verify lake --forgotten             after `taskloom forget`
   taskloom verify lake --json | jq -r '.findings[] | [.fault, .path] | @tsv'")]
 pub(super) struct VerifyArgs {
     #[command(flatten)]
@@ -40,6 +41,9 @@ pub(super) struct VerifyArgs {
     /// List a lake in a bucket too, and look for files that are nobody's; a lake in a folder is always listed
     #[arg(long)]
     strangers: bool,
+    /// Look also whether anything is left of what the lake forgot: in every row, record, reject and raw page
+    #[arg(long, conflicts_with_all = ["at", "since"])]
+    forgotten: bool,
     /// Print what was found as JSON
     #[arg(long)]
     json: bool,
@@ -51,9 +55,9 @@ const STATUS_WRONG: u8 = 1;
 pub(super) fn run(args: &VerifyArgs) -> Result<u8> {
     let lake = args.place.open()?;
     let version_of = |word: &Option<String>| word.as_deref().map(|word| lake.version_of(word)).transpose();
-    let skips_strangers = is_address(args.place.path()) && !args.strangers;
+    let skips_strangers = is_address(args.place.path()) && !args.strangers && !args.forgotten;
     let scope = Scope { at: version_of(&args.at)?, since: version_of(&args.since)?, skips_strangers };
-    let verification = verify(&lake, &VerifyOptions { scope, is_deep: args.deep })?;
+    let verification = verify(&lake, &VerifyOptions { scope, is_deep: args.deep, is_for_forgotten: args.forgotten })?;
     let text = if args.json { super::as_json(&verification)? } else { told(&verification) };
     super::print(&text)?;
     Ok(if verification.findings.is_empty() { 0 } else { STATUS_WRONG })
@@ -92,6 +96,8 @@ fn advice(faults: impl Iterator<Item = Fault>) -> Vec<&'static str> {
         Fault::Snapshot | Fault::Log | Fault::Unpublished | Fault::DeadRun => {
             "`taskloom recover` writes logs and snapshots anew, and removes what dead runs left"
         }
+        Fault::Erased => "`taskloom recover` removes what is left of a history that was erased",
+        Fault::Forgotten => "`taskloom forget` the tasks that still name it: those of a contributor with --drop-tasks",
         Fault::Stranger => "`taskloom vacuum` removes what runs left; what else is nobody's is yours to move away",
         Fault::Record => "bring the record back from a copy of the lake: nothing else knows what it said",
         Fault::Missing | Fault::Size | Fault::Footer | Fault::Checksum => {

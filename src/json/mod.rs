@@ -7,7 +7,7 @@ pub mod text;
 pub mod tree;
 
 pub use number::Number;
-pub use redact::redact;
+pub use redact::{redact, replace_values};
 pub use tree::{Member, Value, read};
 
 /// Appends a value as compact JSON.

@@ -69,9 +69,14 @@ fn key_at(bytes: &[u8], start: usize) -> Option<usize> {
     Some(at)
 }
 
-/// Replaces the values in text that is JSON.
 fn redact_values(bytes: &[u8]) -> Cow<'_, [u8]> {
-    let mut redacted = Vec::new();
+    let quoted = format!("\"{REDACTED}\"");
+    replace_values(bytes, SECRET_KEY, |value| (value != b"null").then_some(quoted.as_bytes()))
+}
+
+/// Text that is JSON, with values under a key, at any depth, replaced by what `with` gives for them.
+pub fn replace_values<'t, 'w>(bytes: &'t [u8], key: &str, with: impl Fn(&[u8]) -> Option<&'w [u8]>) -> Cow<'t, [u8]> {
+    let mut replaced = Vec::new();
     let mut kept = 0;
     let mut at = 0;
     while let Some(quote) = memchr::memchr(b'"', bytes.get(at..).unwrap_or_default()) {
@@ -81,24 +86,31 @@ fn redact_values(bytes: &[u8]) -> Cow<'_, [u8]> {
         };
         at = end;
         let colon = scan::skip_white_space(bytes, end);
-        if bytes.get(colon) != Some(&b':') || !is_secret_key(bytes.get(start + 1..end - 1).unwrap_or_default()) {
+        if bytes.get(colon) != Some(&b':') || !is_key(bytes.get(start + 1..end - 1).unwrap_or_default(), key) {
             continue;
         }
         let value = scan::skip_white_space(bytes, colon + 1);
-        at = scan::value_end(bytes, value).unwrap_or(bytes.len());
-        if bytes.get(value..at) != Some(b"null".as_slice()) {
-            redacted.extend_from_slice(bytes.get(kept..value).unwrap_or_default());
-            redacted.extend_from_slice(format!("\"{REDACTED}\"").as_bytes());
-            kept = at;
+        let value_end = scan::value_end(bytes, value).unwrap_or(bytes.len());
+        match with(bytes.get(value..value_end).unwrap_or_default()) {
+            Some(other) => {
+                replaced.extend_from_slice(bytes.get(kept..value).unwrap_or_default());
+                replaced.extend_from_slice(other);
+                (kept, at) = (value_end, value_end);
+            }
+            // There may be more within it.
+            None => at = value,
         }
     }
-    redacted.extend_from_slice(bytes.get(kept..).unwrap_or_default());
-    Cow::Owned(redacted)
+    if kept == 0 {
+        return Cow::Borrowed(bytes);
+    }
+    replaced.extend_from_slice(bytes.get(kept..).unwrap_or_default());
+    Cow::Owned(replaced)
 }
 
-fn is_secret_key(key: &[u8]) -> bool {
+fn is_key(key: &[u8], wanted: &str) -> bool {
     if !key.contains(&b'\\') {
-        return key == SECRET_KEY.as_bytes();
+        return key == wanted.as_bytes();
     }
     let mut plain = String::new();
     let mut from = 0;
@@ -106,7 +118,7 @@ fn is_secret_key(key: &[u8]) -> bool {
         let (at, stop) = text::find_stop(key, from);
         plain.push_str(&String::from_utf8_lossy(key.get(from..at).unwrap_or_default()));
         if stop != Stop::Backslash {
-            return stop == Stop::End && plain == SECRET_KEY;
+            return stop == Stop::End && plain == wanted;
         }
         let (Escape::Character(character), length) = text::read_escape(key.get(at..).unwrap_or_default()) else {
             return false;

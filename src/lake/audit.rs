@@ -12,7 +12,7 @@ use super::publish::{is_same, logs_of};
 use super::record::Record;
 use super::running::{self, Neighbours};
 use super::state::State;
-use super::{Lake, OWN, delta, recover, snapshot};
+use super::{Lake, OWN, delta, erase, recover, snapshot};
 use crate::error::{Error, Result};
 use crate::part::PartEntry;
 use crate::store::{Listed, read_each};
@@ -41,6 +41,10 @@ pub enum Fault {
     Checksum,
     /// Rows contradict each other, their partition, or what the records tell of them.
     Rows,
+    /// Something is left of a history that was erased.
+    Erased,
+    /// Something names what was forgotten.
+    Forgotten,
     /// A run died, and what it wrote is still there.
     DeadRun,
     /// A file that is nobody's.
@@ -143,8 +147,9 @@ impl Lake {
         let mut known = state.version;
         if scope.is_all() && !audit.has_gap {
             self.audit_pointers(&mut audit)?;
+            self.audit_beginning(&state, &mut audit)?;
             if let Some(listed) = listed {
-                known = self.audit_strangers(&mut lives, known, &listed, neighbours, &mut audit)?;
+                known = self.audit_strangers(&mut lives, &state, &listed, neighbours, &mut audit)?;
             }
         }
         audit.lives = Some((lives, known));
@@ -166,7 +171,7 @@ impl Lake {
         neighbours: &Neighbours,
         audit: &mut Audit,
     ) -> Result<Option<(Lives, State)>> {
-        let mut state = scope.since.map_or_else(|| Ok(State::empty()), |since| self.state_up_to(since))?;
+        let mut state = scope.since.map_or_else(|| self.beginning(), |since| self.state_up_to(since))?;
         let mut lives = Lives::of(&state);
         let last = scope.at.map_or_else(|| self.newest_version(), Ok)?;
         let mut published = self.published()?;
@@ -193,7 +198,7 @@ impl Lake {
                 audit.push(Fault::Unpublished, path, "the log of a version that is committed", "none yet");
             }
             audit.records += 1;
-            if record.parent != state.checksum {
+            if !record.follows(&state.checksum) {
                 let found = format!("one on `{}`", record.parent);
                 audit.push(
                     Fault::Record,
@@ -202,15 +207,28 @@ impl Lake {
                     found,
                 );
             }
+            if record.is_erased() {
+                // Behind a version that begins history there is none, and before it there is nothing else to look at.
+                state.apply(record, checksum);
+                continue;
+            }
             self.audit_logs(&record, version <= published, audit)?;
             lives.apply(&record);
-            let release = record.taskloom_version.clone();
+            let (release, is_beginning) = (record.taskloom_version.clone(), record.begins.is_some());
             state.apply(record, checksum);
-            if snapshot::is_due(version) {
+            if snapshot::is_due(version) || is_beginning {
                 self.audit_snapshot(&state, &release, audit)?;
             }
         }
         Ok(Some((lives, state)))
+    }
+
+    /// What an audit of all begins with: nothing, just before the version in which history begins.
+    fn beginning(&self) -> Result<State> {
+        let empty = State::empty();
+        // Where the newest version can't be told, it is the records that tell why.
+        let Ok(Some(beginning)) = self.state().map(|newest| newest.begins) else { return Ok(empty) };
+        Ok(State { version: beginning.version - 1, ..empty })
     }
 
     fn audit_logs(&self, record: &Record, is_published: bool, audit: &mut Audit) -> Result<()> {
@@ -249,6 +267,21 @@ impl Lake {
         Ok(())
     }
 
+    /// Whether the record that is erased last is.
+    fn audit_beginning(&self, state: &State, audit: &mut Audit) -> Result<()> {
+        let Some(beginning) = &state.begins else { return Ok(()) };
+        let path = Lake::record_path(beginning.after);
+        match self.record(beginning.after) {
+            Ok((record, _)) if record.is_erased() => {}
+            Ok(_) => audit.push(Fault::Erased, path, "what is left of an erased record", "the record"),
+            Err(error @ (Error::Record { .. } | Error::NoFile { .. })) => {
+                audit.push(Fault::Record, path, "what is left of an erased record", of_record(&error));
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
     fn audit_pointers(&self, audit: &mut Audit) -> Result<()> {
         for (path, pointers) in std::mem::take(&mut audit.pointers) {
             // A slow writer may have left it at an older one.
@@ -281,12 +314,14 @@ impl Lake {
     fn audit_strangers(
         &self,
         lives: &mut Lives,
-        known: u64,
+        known: &State,
         listed: &[Listed],
         mut neighbours: Neighbours,
         audit: &mut Audit,
     ) -> Result<u64> {
         neighbours.look_again(self)?;
+        let begins = known.begins.as_ref().map(|beginning| beginning.version);
+        let known = known.version;
         let versions = self.versions_behind(known)?;
         for version in &versions {
             lives.apply(&self.record(*version)?.0);
@@ -294,7 +329,11 @@ impl Lake {
         let newest = versions.last().copied().unwrap_or(known);
         let mut left_by = BTreeMap::<String, u64>::new();
         for listed in listed {
-            if lives.has_named(&listed.path) || is_own(listed, newest) || neighbours.writes(&listed.path) {
+            if lives.has_named(&listed.path) || is_own(listed, begins, newest) || neighbours.writes(&listed.path) {
+                continue;
+            }
+            if begins.is_some_and(|begins| erase::is_told_by_logs_before(&listed.path, begins)) {
+                audit.push(Fault::Erased, &listed.path, "nothing of an erased history", "a file");
                 continue;
             }
             if let Some(dead) = neighbours.dead_writer_of(&listed.path) {
@@ -340,17 +379,21 @@ fn audit_files(
 }
 
 /// A file that the lake keeps beside its data.
-fn is_own(listed: &Listed, newest: u64) -> bool {
+fn is_own(listed: &Listed, begins: Option<u64>, newest: u64) -> bool {
     let path = listed.path.as_str();
     let is_version = |version: Option<u64>| version.is_some_and(|version| version <= newest);
+    let is_kept =
+        |version: Option<u64>| is_version(version.filter(|version| begins.is_none_or(|begins| *version >= begins)));
     if let Some(own) = path.strip_prefix(OWN).and_then(|own| own.strip_prefix('/')) {
         let is_in = |folder: &str| own.split_once('/').is_some_and(|(first, _)| first == folder);
         return ["rejects", "runs", "raw", "running"].into_iter().any(is_in)
             || is_in("drafts") && !recover::is_abandoned(listed)
             || is_version(Lake::version_of_record(path))
-            || is_version(snapshot::version_of(path).filter(|version| snapshot::is_due(*version)));
+            || is_kept(
+                snapshot::version_of(path).filter(|version| snapshot::is_due(*version) || begins == Some(*version)),
+            );
     }
-    is_version(delta::version_of(path)) || delta::is_pointer(path)
+    is_kept(delta::version_of(path)) || delta::is_pointer(path)
 }
 
 /// Publishing a version takes no longer.

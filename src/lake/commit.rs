@@ -1,12 +1,13 @@
 //! From files that lie in place to a version of all tables: one record, put only if nobody was faster.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use super::record::{Author, Counts, FORMAT, Record, RemovedPart, is_export, seal};
+use super::record::{Author, Beginning, Counts, FORMAT, Record, RemovedPart, is_export, seal, without_names};
 use super::running::{self, Running};
 use super::state::State;
 use super::{Lake, delta, now_after};
 use crate::error::{Error, Result};
+use crate::forgotten::Forgotten;
 use crate::part::PartEntry;
 use crate::partition::Layout;
 use crate::store::Put;
@@ -41,6 +42,8 @@ pub struct Change {
     pub tags: BTreeMap<String, Option<u64>>,
     /// How far scheduled jobs have come: those that change. Null for one that is there no more.
     pub checkpoints: BTreeMap<String, serde_json::Value>,
+    /// What must not come again from now on: then history begins anew.
+    pub forgets: Option<Forgotten>,
 }
 
 /// How a commit ended.
@@ -141,7 +144,8 @@ impl Lake {
 
     fn record_of(&self, parent: &State, run: &str, change: Change) -> Record {
         let is_first = parent.version == 0;
-        Record {
+        let forgotten = parent.forgotten();
+        let record = Record {
             format: FORMAT,
             requires: Vec::new(),
             lake_id: if is_first { uuid::Uuid::new_v4().to_string() } else { parent.lake_id.clone() },
@@ -150,8 +154,8 @@ impl Lake {
             created_at: now_after(&parent.created_at),
             operation: change.operation.to_owned(),
             run: run.to_owned(),
-            author: change.author,
-            source: change.source,
+            author: change.author.without(forgotten.as_ref()),
+            source: change.source.map(|source| without_names(source, forgotten.as_ref())),
             taskloom_version: env!("CARGO_PKG_VERSION").to_owned(),
             renderer: delta::RENDERER,
             schema_version: SCHEMA_VERSION,
@@ -166,12 +170,23 @@ impl Lake {
             ended: Vec::new(),
             oldest_version: change.oldest_version,
             tags: change.tags,
+            begins: None,
+            forget_key: None,
             tombstones: Vec::new(),
+            forgotten_contributors: Vec::new(),
+        };
+        match &change.forgets {
+            Some(forgets) => beginning(record, parent, forgets),
+            None => record,
         }
     }
 
     /// Puts a record that met others behind them, if these changed no part and did not end its run; false if they did.
     fn go_behind_words(&self, record: &mut Record) -> Result<bool> {
+        if record.begins.is_some() {
+            // What it tells of the lake, it tells of another version.
+            return Ok(false);
+        }
         for version in self.versions_behind(record.version - 1)? {
             let (other, checksum) = self.record(version)?;
             let is_of_parts = !other.add.is_empty() || !other.remove.is_empty() || other.layout != record.layout;
@@ -202,6 +217,10 @@ impl Lake {
             }
             match self.store().get(&path) {
                 Ok(Some(found)) if found == bytes => return Ok(CommitOutcome::Committed(version)),
+                // It was committed, and erased since: what it brought stands in a later record.
+                Ok(Some(_)) if self.was_erased(version, &record.run).unwrap_or(false) => {
+                    return Ok(CommitOutcome::Committed(version));
+                }
                 Ok(Some(_)) => return Ok(CommitOutcome::Conflict(version)),
                 Ok(None) => {}
                 Err(error) => cause = Some(error),
@@ -210,4 +229,32 @@ impl Lake {
         let cause = cause.unwrap_or_else(|| Error::NoFile { path: self.place().join(&path) });
         Ok(CommitOutcome::Unknown { version, cause })
     }
+}
+
+/// A record of a change as one in which history begins anew: it tells of all that there is.
+fn beginning(record: Record, parent: &State, forgets: &Forgotten) -> Record {
+    let gone = record.remove.iter().map(|part| part.part.as_str()).collect::<HashSet<_>>();
+    let left = parent.parts.values().filter(|part| !gone.contains(part.part.as_str())).cloned();
+    let mut checkpoints = parent.checkpoints.clone();
+    checkpoints.extend(record.checkpoints);
+    Record {
+        add: left.chain(record.add).collect(),
+        opts: parent.opts.clone(),
+        spool: parent.spool.clone(),
+        checkpoints,
+        oldest_version: Some(record.version),
+        begins: Some(Beginning {
+            version: record.version,
+            after: parent.begins_at(),
+            began_at: parent.began_at.clone(),
+        }),
+        forget_key: Some(forgets.key().to_owned()),
+        tombstones: joined(&parent.tombstones, forgets.tasks()),
+        forgotten_contributors: joined(&parent.forgotten_contributors, forgets.contributors()),
+        ..record
+    }
+}
+
+fn joined(known: &[String], new: &BTreeSet<String>) -> Vec<String> {
+    new.iter().chain(known).cloned().collect::<BTreeSet<_>>().into_iter().collect()
 }

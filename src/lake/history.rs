@@ -14,7 +14,7 @@ pub struct Version {
     pub version: u64,
     /// When it was committed: RFC 3339 in UTC, to the millisecond.
     pub created_at: String,
-    /// What was done: `flatten`, `export`, `sync`, `compact`, `recover`, `rollback`, `tag` or `vacuum`.
+    /// What was done: `flatten`, `export`, `sync`, `compact`, `forget`, `recover`, `rollback`, `tag` or `vacuum`.
     pub operation: String,
     /// What it was made from, in words. `None` where it was made from nothing but the lake.
     pub source: Option<String>,
@@ -44,7 +44,8 @@ impl Lake {
     /// Every version, the oldest first.
     pub fn history(&self) -> Result<Vec<Version>> {
         let newest = self.state()?;
-        let versions = self.versions()?.into_iter().filter(|version| *version <= newest.version);
+        let versions = self.versions_behind(newest.begins_at() - 1)?;
+        let versions = versions.into_iter().filter(|version| *version <= newest.version);
         versions.map(|version| Ok(Version::of(self.record(version)?.0, &newest))).collect()
     }
 }

@@ -34,6 +34,12 @@ impl Lives {
 
     /// Goes on with the next record.
     pub(super) fn apply(&mut self, record: &Record) {
+        if record.begins.is_some() {
+            // It brings all that there is; what went is not to be there.
+            let last = self.by_part.values_mut().filter_map(|lives| lives.last_mut());
+            last.filter(|life| life.until == u64::MAX).for_each(|life| life.until = record.version);
+            return record.add.iter().for_each(|part| self.begin(part, record.version));
+        }
         for removed in &record.remove {
             let lives = self.by_part.get_mut(&removed.part);
             if let Some(life) = lives.and_then(|lives| lives.last_mut()).filter(|life| life.until == u64::MAX) {

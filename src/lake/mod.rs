@@ -12,6 +12,7 @@ mod checkout;
 mod checkpoint;
 mod commit;
 mod delta;
+mod erase;
 mod history;
 mod lives;
 mod process;
@@ -37,8 +38,9 @@ pub use checkpoint::Checkpoint;
 pub use commit::Change;
 #[cfg(any(test, feature = "internals"))]
 pub use commit::CommitOutcome;
+pub use erase::Erased;
 pub use history::Version;
-pub use record::{Author, COMPACT, Counts, Record, RemovedPart, SYNC, is_export};
+pub use record::{Author, COMPACT, Counts, FORGET, Record, RemovedPart, SYNC, is_export};
 pub use recover::Recovered;
 pub use running::Running;
 pub use standing::Standing;
@@ -180,7 +182,7 @@ impl Lake {
         let behind = self.versions_behind(state.version)?;
         for version in behind.into_iter().take_while(|version| *version <= newest) {
             let (record, checksum) = self.record(version)?;
-            if version != state.version + 1 || record.parent != state.checksum {
+            if version != state.version + 1 || !record.follows(&state.checksum) {
                 let expected = format!("version {} with the checksum `{}`", state.version, state.checksum);
                 let reason = format!("expected a record on {expected}, found one on `{}`", record.parent);
                 return Err(Error::Record { path: self.place().join(Lake::record_path(version)), reason });
@@ -192,16 +194,11 @@ impl Lake {
 
     /// Begins a run on a version of the lake.
     pub fn begin(&self, on: &State, author: &Author) -> Result<Running> {
-        Running::begin(self, on.version, author)
+        Running::begin(self, on.version, &author.clone().without(on.forgotten().as_ref()))
     }
 
     fn record_path(version: u64) -> String {
         format!("{COMMITS}/{version:020}.json")
-    }
-
-    /// Versions that have a record, in order.
-    fn versions(&self) -> Result<BTreeSet<u64>> {
-        Ok(self.store.paths(COMMITS)?.iter().filter_map(|path| Lake::version_of_record(path)).collect())
     }
 
     /// The versions behind one that have a record, in order: among years of them, the newest few.

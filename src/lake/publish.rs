@@ -23,15 +23,26 @@ impl Lake {
     fn publish(&self, version: u64) -> Result<()> {
         // Read anew: whoever was paused for long must not write what stood there once.
         let (record, _) = self.record(version)?;
+        if record.is_erased() {
+            return Ok(());
+        }
         let mut logs = Vec::new();
         for table in lake_tables().rev() {
             logs.extend(logs_of(table, &record)?);
         }
         // That of `tasks` comes last: it stands when all others do.
         let last = logs.split_off(logs.len().saturating_sub(1));
+        let paths = logs.iter().chain(&last).map(|(path, _)| path.clone()).collect::<Vec<_>>();
         self.put_logs(&record, logs)?;
         self.put_logs(&record, last)?;
-        if snapshot::is_due(version) { self.write_snapshot(version) } else { Ok(()) }
+        if snapshot::is_due(version) || record.begins.is_some() {
+            self.write_snapshot(version)?;
+        }
+        if self.was_erased(version, &record.run)? {
+            // While this was written: it tells what is to be told no more.
+            self.store().delete_each(&paths)?;
+        }
+        Ok(())
     }
 
     /// Puts logs that are not there; gives how many of those that are there had to be mended.

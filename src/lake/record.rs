@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::error::{Error, Result};
+use crate::forgotten::Forgotten;
 use crate::part::{PartEntry, checksum};
 use crate::partition::Layout;
 use crate::table::SCHEMA_VERSION;
@@ -23,6 +24,12 @@ pub const SYNC: &str = "sync";
 
 /// What a record says that changes no row: the rows of the parts that come are those of the parts that go.
 pub const COMPACT: &str = "compact";
+
+/// What a record says behind which history begins anew.
+pub const FORGET: &str = "forget";
+
+/// What stands in the place of a record that was erased.
+const ERASED: &str = "erased";
 
 /// Whether what was done is an export of either kind.
 pub fn is_export(operation: &str) -> bool {
@@ -47,7 +54,8 @@ pub struct Record {
     pub parent: String,
     /// When it was made, RFC 3339 in UTC, to the millisecond; later than its parent.
     pub created_at: String,
-    /// What was done: `flatten`, `export`, `sync`, `compact`, `recover`, `rollback`, `tag` or `vacuum`.
+    /// What was done: `flatten`, `export`, `sync`, `compact`, `forget`, `recover`, `rollback`, `tag` or `vacuum`; of a record
+    /// that a later one took out of history, `erased`.
     pub operation: String,
     /// The run that made it: the names of the files that it added begin with its last part.
     pub run: String,
@@ -88,8 +96,63 @@ pub struct Record {
     pub oldest_version: Option<u64>,
     /// Names of versions that this record gave, or took away.
     pub tags: BTreeMap<String, Option<u64>>,
-    /// Ids of tasks that must not come again.
+    /// Set where history begins anew: all that counts stands in this record, and what stood in those before it is gone, or goes.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub begins: Option<Beginning>,
+    /// What ids are hashed with that are to be forgotten; of a record in which history begins anew.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub forget_key: Option<String>,
+    /// Hashes of the ids of tasks that must not come again: see [`super::Forgotten`].
     pub tombstones: Vec<String>,
+    /// Hashes of the ids of contributors that must not come again.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub forgotten_contributors: Vec<String>,
+}
+
+/// A version in which history begins anew.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Beginning {
+    /// The version.
+    pub version: u64,
+    /// The one in which it began before: records from there on are erased, that of this version last.
+    pub after: u64,
+    /// When the lake's first record was made.
+    pub began_at: String,
+}
+
+impl Record {
+    /// What stays in the place of an erased record: that there was one, whose it was, and which runs it ended.
+    pub(super) fn erased(self) -> Record {
+        Record {
+            operation: ERASED.to_owned(),
+            author: Author::default(),
+            source: None,
+            opts: None,
+            counts: Counts::default(),
+            remove: Vec::new(),
+            add: Vec::new(),
+            fetch_began_at: None,
+            spool: None,
+            checkpoints: BTreeMap::new(),
+            oldest_version: None,
+            tags: BTreeMap::new(),
+            begins: None,
+            forget_key: None,
+            tombstones: Vec::new(),
+            forgotten_contributors: Vec::new(),
+            ..self
+        }
+    }
+
+    /// Whether it was erased.
+    pub(super) fn is_erased(&self) -> bool {
+        self.operation == ERASED
+    }
+
+    /// Whether it can be the next one behind a record of this checksum.
+    pub(super) fn follows(&self, checksum: &str) -> bool {
+        self.parent == checksum || self.begins.is_some() || self.is_erased()
+    }
 }
 
 /// Who made a commit.
@@ -114,6 +177,18 @@ impl Author {
         let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
         Author { user: Some(user), host: Some(host), command: None }
     }
+}
+
+impl Author {
+    /// Without the ids of what is forgotten.
+    pub(super) fn without(self, forgotten: Option<&Forgotten>) -> Author {
+        Author { command: self.command.map(|command| without_names(command, forgotten)), ..self }
+    }
+}
+
+/// A text without the ids of what is forgotten.
+pub(super) fn without_names(text: String, forgotten: Option<&Forgotten>) -> String {
+    forgotten.map_or_else(|| text.clone(), |forgotten| forgotten.without_names(&text))
 }
 
 /// What a run counted.

@@ -13,6 +13,8 @@ use crate::store::Listed;
 pub struct Recovered {
     /// Versions whose publishing was finished.
     pub published_versions: u64,
+    /// Files of a history that was erased, which were still there.
+    pub erased_files: u64,
     /// Logs, checkpoints and snapshots of published versions that were torn, differed or were gone.
     pub mended_logs: u64,
     /// Dead runs whose files were removed.
@@ -27,6 +29,7 @@ impl Lake {
     /// Runs that never will are ended by a version of their own.
     pub fn recover(&self, author: &Author) -> Result<Recovered> {
         let published_versions = self.finish()?;
+        let erased_files = self.finish_erasing(&self.state()?)?.files;
         let mended_logs = self.mend_logs()? + self.mend_snapshots()?;
         let abandoned = Abandoned::find(self)?;
         let ended = abandoned.to_end(self)?;
@@ -39,7 +42,7 @@ impl Lake {
         }
         let swept_runs = abandoned.sweep(self)?;
         self.remove_drafts()?;
-        Ok(Recovered { published_versions, mended_logs, swept_runs })
+        Ok(Recovered { published_versions, erased_files, mended_logs, swept_runs })
     }
 
     /// What a run does before it begins: finishes the versions before its own.

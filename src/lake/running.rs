@@ -12,6 +12,7 @@ use super::process::Process;
 use super::record::{Author, Record};
 use crate::error::{Error, Result};
 use crate::store::{Hold, Store};
+use crate::table::Table;
 
 /// The folder of entries.
 const FOLDER: &str = "_taskloom/running";
@@ -74,6 +75,20 @@ const ID_DIGITS: usize = 16;
 pub(super) fn prefix_of(run: &str) -> String {
     let (_, id) = run.rsplit_once('-').unwrap_or(("", run));
     format!("part-{id}-")
+}
+
+/// Whether a name that begins with that of a run is of one that began behind an instant of a record. Names that tell no instant are of none.
+pub(super) fn began_behind(name: &str, instant: &str) -> bool {
+    let digits = |text: &str| text.bytes().filter(u8::is_ascii_digit).map(char::from).collect::<String>();
+    let began_at = name.split('-').next().filter(|began_at| began_at.contains('T') && began_at.ends_with('Z'));
+    // To the microsecond the one, to the millisecond the other: a prefix of equal digits is not greater.
+    began_at.is_some_and(|began_at| digits(began_at) > digits(instant))
+}
+
+/// Whether a path is one that only a run's data file has.
+pub(super) fn is_data_of_a_run(path: &str) -> bool {
+    let table = path.split('/').next().and_then(Table::named);
+    table.is_some() && is_named_by_a_run(path.rsplit('/').next().unwrap_or_default())
 }
 
 /// Whether a file has a name that only runs give.
@@ -269,6 +284,11 @@ fn fate(lake: &Lake, dead: &Dead) -> Result<Option<Fate>> {
     for version in lake.versions_behind(dead.version)? {
         let (record, _): (Record, _) = lake.record(version)?;
         if record.run == dead.name {
+            // One that was erased does not tell any more what it brought: what is left of that stands in a later record.
+            let beginning = if record.is_erased() { lake.state()?.begins } else { None };
+            if let Some(beginning) = beginning {
+                return lake.paths_since(&beginning).map(Fate::Committed).map(Some);
+            }
             let paths = record.add.iter().flat_map(|part| part.files.keys().map(|table| part.path(table)));
             return Ok(Some(Fate::Committed(paths.collect())));
         }

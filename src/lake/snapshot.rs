@@ -26,7 +26,13 @@ pub(super) fn is_due(version: u64) -> bool {
 /// The version from which on what readers go by is kept: the newest snapshot from which every version that is kept can be reached.
 pub(super) fn kept_from(state: &State) -> u64 {
     let oldest = state.tags.values().copied().min().map_or(state.oldest_version, |tag| tag.min(state.oldest_version));
-    oldest / EVERY * EVERY
+    (oldest / EVERY * EVERY).max(state.begins.as_ref().map_or(0, |beginning| beginning.version))
+}
+
+/// The versions whose state is written down, from the one on from which what readers go by is kept, in order.
+pub(super) fn due(newest: &State) -> impl Iterator<Item = u64> {
+    let begins = newest.begins.as_ref().map(|beginning| beginning.version);
+    (kept_from(newest).max(1)..=newest.version).filter(move |version| is_due(*version) || begins == Some(*version))
 }
 
 /// Where the snapshot of a version lies.
@@ -62,18 +68,20 @@ impl Lake {
     /// Writes the newest snapshot that is due, if a killed run left it out.
     pub(super) fn finish_snapshot(&self) -> Result<()> {
         let newest = self.newest_version()?;
+        let has = self.snapshots()?;
         let due = newest / EVERY * EVERY;
-        if due == 0 || self.snapshots()?.contains(&due) { Ok(()) } else { self.write_snapshot(due) }
+        if due > 0 && !has.contains(&due) {
+            self.write_snapshot(due)?;
+        }
+        Ok(())
     }
 
     /// Writes anew the snapshots and checkpoints that are damaged or differ; gives how many files.
     pub(super) fn mend_snapshots(&self) -> Result<u64> {
         let newest = self.state()?;
         let mut mended = 0;
-        for version in kept_from(&newest).max(EVERY)..=newest.version {
-            if !is_due(version) {
-                continue;
-            }
+        let due = due(&newest).collect::<Vec<_>>();
+        for version in due.iter().copied() {
             if self.snapshot(version).is_err() {
                 self.store().delete(&path_of(version))?;
             }
@@ -88,7 +96,7 @@ impl Lake {
                     self.store().replace(&checkpoint.path, &checkpoint.bytes)?;
                     mended += 1;
                 }
-                if newest.version - version < EVERY {
+                if due.last() == Some(&version) {
                     self.store().replace(&checkpoint.last_path, &checkpoint.last)?;
                 }
             }

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::record::{FORMAT, Record};
+use super::record::{Beginning, FORMAT, Record};
+use crate::forgotten::Forgotten;
 use crate::part::PartEntry;
 use crate::partition::{DateGrain, Layout};
 use crate::table::Dataset;
@@ -43,8 +44,17 @@ pub struct State {
     pub tags: BTreeMap<String, u64>,
     /// The oldest version whose files are kept.
     pub oldest_version: u64,
-    /// Ids of tasks that must not come again.
+    /// The version in which history begins; `None` where that is the first.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub begins: Option<Beginning>,
+    /// What ids are hashed with that are forgotten.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub forget_key: Option<String>,
+    /// Hashes of the ids of tasks that must not come again.
     pub tombstones: Vec<String>,
+    /// Hashes of the ids of contributors that must not come again.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub forgotten_contributors: Vec<String>,
     /// Whether any version took parts away: then folders hold more than the newest one.
     #[serde(default)]
     pub has_replaced: bool,
@@ -61,7 +71,11 @@ impl State {
 
     /// The version that the next record makes of it. `checksum` is that record's.
     pub fn apply(&mut self, record: Record, checksum: String) {
-        self.has_replaced |= !record.remove.is_empty();
+        if let Some(beginning) = &record.begins {
+            self.begin_anew(beginning.clone());
+        }
+        // Where history begins anew, what went is gone from the folders too.
+        self.has_replaced |= record.begins.is_none() && !record.remove.is_empty();
         for removed in &record.remove {
             self.parts.remove(&removed.part);
         }
@@ -79,6 +93,8 @@ impl State {
             };
         }
         self.tombstones.extend(record.tombstones);
+        self.forgotten_contributors.extend(record.forgotten_contributors);
+        self.forget_key = record.forget_key.or(self.forget_key.take());
         self.oldest_version = record.oldest_version.unwrap_or(self.oldest_version);
         // A version that is no export leaves a spool that is committed as committed as it was.
         self.spool = record.spool.or(self.spool.take());
@@ -89,6 +105,22 @@ impl State {
         }
         (self.created_at, self.layout) = (record.created_at, record.layout);
         self.schema_version = self.schema_version.max(record.schema_version);
+    }
+
+    /// Whatever was before, the record that comes tells all.
+    fn begin_anew(&mut self, beginning: Beginning) {
+        *self = State { began_at: beginning.began_at.clone(), begins: Some(beginning), ..State::empty() };
+    }
+
+    /// The version in which history begins.
+    pub fn begins_at(&self) -> u64 {
+        self.begins.as_ref().map_or(1, |beginning| beginning.version)
+    }
+
+    /// What must not come again.
+    pub fn forgotten(&self) -> Option<Forgotten> {
+        let (tasks, contributors) = (self.tombstones.clone(), self.forgotten_contributors.clone());
+        self.forget_key.as_ref().map(|key| Forgotten::new(key.clone(), tasks, contributors))
     }
 
     /// Whether the files of a version are kept.

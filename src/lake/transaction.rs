@@ -49,6 +49,7 @@ impl Lake {
         }
         let parent = Arc::new(self.state()?);
         check(&parent)?;
+        self.finish_erasing(&parent)?;
         let running = self.begin(&parent, author)?;
         let mut transaction = Transaction { lake: self, parent, running, ledger: Ledger::default() };
         let ended = act(&mut transaction);
@@ -119,6 +120,8 @@ impl<'l> Transaction<'l> {
                 return Ok(Ended::Conflict(conflict));
             }
             parent = match self.lake.state() {
+                // What others did meanwhile can't be told any more.
+                Ok(newer) if newer.begins_at() > self.parent.version.max(1) => return Ok(Ended::Conflict(conflict)),
                 Ok(newer) if may_follow(&newer) => Arc::new(newer),
                 // A newer release may have made it its own meanwhile.
                 Ok(_) | Err(Error::NewLake { .. }) => return Ok(Ended::Conflict(conflict)),
@@ -137,6 +140,7 @@ impl<'l> Transaction<'l> {
         progress: &Progress,
     ) -> Result<CommitOutcome> {
         let added = change.add.clone();
+        let forgets = change.forgets.clone();
         let added = added.iter().collect::<Vec<_>>();
         let removed = change.remove.iter().filter_map(|part| parent.parts.get(&part.part)).collect::<Vec<_>>();
         let notes = RefCell::new(Vec::new());
@@ -147,7 +151,8 @@ impl<'l> Transaction<'l> {
             let committed_at = read_instant(&record.created_at).unwrap_or_default();
             let version = record.version;
             let attempt = format!("{attempt}-{again}");
-            let noted = Noted { version, committed_at, attempt: &attempt, removed: &removed, added: &added };
+            let forgotten = forgets.as_ref();
+            let noted = Noted { version, committed_at, attempt: &attempt, removed: &removed, added: &added, forgotten };
             let parts = writer.note(&noted)?;
             notes.replace(parts.clone());
             Ok(parts)

@@ -12,7 +12,6 @@ use super::state::State;
 use super::{Author, Lake, delta, snapshot};
 use crate::error::Result;
 use crate::store::Listed;
-use crate::table::Table;
 
 /// What is kept.
 #[derive(Clone, Copy, Debug)]
@@ -65,6 +64,7 @@ impl Lake {
             return Ok(done);
         }
         self.finish()?;
+        self.finish_erasing(&self.state()?)?;
         let abandoned = Abandoned::find(self)?;
         let kept_from = self.state()?.oldest_version;
         self.commit_words(|parent| {
@@ -132,7 +132,7 @@ impl Lake {
             } else if lives.has_named(&path) {
                 Some(Going::Gone)
             } else {
-                (is_of_a_run(&path) && !neighbours.knows_writer_of(&path)).then_some(Going::Left)
+                (running::is_data_of_a_run(&path) && !neighbours.knows_writer_of(&path)).then_some(Going::Left)
             };
             match going {
                 Some(Going::Gone) => done.files += 1,
@@ -158,11 +158,4 @@ impl Lake {
         })?;
         Ok(())
     }
-}
-
-/// A path that only a run's data file has.
-fn is_of_a_run(path: &str) -> bool {
-    let table = path.split('/').next().and_then(Table::named);
-    let name = path.rsplit('/').next().unwrap_or_default();
-    table.is_some() && running::is_named_by_a_run(name)
 }

@@ -134,7 +134,7 @@ impl Plan {
 }
 
 /// By part, what tells that these tasks came with a delivery.
-fn memberships<'p>(
+pub fn memberships<'p>(
     store: &dyn Store,
     parts: impl Iterator<Item = &'p PartEntry>,
     of: &HashSet<&str>,

@@ -19,7 +19,7 @@ use crate::shuffle::identity;
 use crate::store::{Store, with_readers};
 use crate::table::{Dataset, Table};
 
-pub use departed::{Absent, Walk};
+pub use departed::{Absent, Walk, memberships};
 
 /// Objects of a run that are held in memory at a time while their old homes are looked for: some 100 bytes each.
 const HELD_OBJECTS: u64 = 1 << 19;

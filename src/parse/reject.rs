@@ -3,6 +3,8 @@
 use base64::Engine;
 use serde::Serialize;
 
+use super::forget::without_contributors;
+use crate::forgotten::Forgotten;
 use crate::json::redact;
 
 /// Where a record or a task begins.
@@ -104,6 +106,16 @@ impl Reject {
         self.task_id = task_id.map(str::to_owned);
         self.project = project.map(str::to_owned);
         self.batch = batch.map(str::to_owned);
+        self
+    }
+
+    /// Without what names somebody or something that is forgotten: a contributor in its place, or else the whole text.
+    pub(super) fn without(mut self, forgotten: &Forgotten) -> Reject {
+        if let Some(raw) = &self.raw {
+            let text = String::from_utf8_lossy(&without_contributors(raw.as_bytes(), forgotten)).into_owned();
+            self.raw = Some(text).filter(|text| !forgotten.is_named_in(text));
+            self.raw_is_cut |= self.raw.is_none();
+        }
         self
     }
 

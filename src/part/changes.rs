@@ -1,6 +1,6 @@
 //! What a version does to tasks, from the parts that go and those that come: so every version tells it, whatever it is of.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use arrow::array::RecordBatch;
 use rayon::prelude::*;
@@ -9,6 +9,7 @@ use super::entry::PartEntry;
 use super::writer::PartWriter;
 use crate::error::{Error, Result};
 use crate::file::Objects;
+use crate::forgotten::Forgotten;
 use crate::partition::Key;
 use crate::shuffle::identity;
 use crate::store::{Store, with_readers};
@@ -28,10 +29,14 @@ pub struct Noted<'a> {
     pub removed: &'a [&'a PartEntry],
     /// The parts that come.
     pub added: &'a [&'a PartEntry],
+    /// Tasks of which nothing is to be told but that they are forgotten, by the hashes of their ids.
+    pub forgotten: Option<&'a Forgotten>,
 }
 
 /// Tasks whose old copies are held at a time, some 100 bytes each; with more of them the new ones are read several times.
 const HELD_TASKS: u64 = 1 << 19;
+
+const FORGOTTEN: &str = "forgotten";
 
 /// Rows of a file.
 const ROWS: usize = 1 << 18;
@@ -53,7 +58,7 @@ struct Change {
 impl PartWriter {
     /// Writes which tasks a version adds, replaces and removes, as parts of it.
     pub fn note(&self, noted: &Noted<'_>) -> Result<Vec<PartEntry>> {
-        self.install(|| Notes { writer: self, noted, rows: BTreeMap::new(), held: 0, parts: Vec::new() }.write())
+        self.install(|| Notes::of(self, noted).write())
     }
 }
 
@@ -64,9 +69,15 @@ struct Notes<'n> {
     rows: BTreeMap<Option<Box<str>>, Vec<Change>>,
     held: usize,
     parts: Vec<PartEntry>,
+    /// Hashes of the forgotten that are told of.
+    told: HashSet<&'n str>,
 }
 
-impl Notes<'_> {
+impl<'n> Notes<'n> {
+    fn of(writer: &'n PartWriter, noted: &'n Noted<'n>) -> Notes<'n> {
+        Notes { writer, noted, rows: BTreeMap::new(), held: 0, parts: Vec::new(), told: HashSet::new() }
+    }
+
     fn write(mut self) -> Result<Vec<PartEntry>> {
         let tasks =
             |part: &&&PartEntry| part.rows(catalog::tasks::TABLE.name) > 0 && part.key.dataset == Dataset::Tasks;
@@ -98,7 +109,19 @@ impl Notes<'_> {
             for Old { id, part, .. } in gone {
                 let part =
                     removed.get(part).ok_or_else(|| bug(format!("a task of part {part} of {}", removed.len())))?;
-                self.push(&part.key, id, "removed")?;
+                match self.noted.forgotten.and_then(|forgotten| forgotten.hash_of_task(&id)) {
+                    Some(hash) => {
+                        self.told.insert(hash);
+                        self.push(&part.key, hash.to_owned(), FORGOTTEN)?;
+                    }
+                    None => self.push(&part.key, id, "removed")?,
+                }
+            }
+        }
+        // Those that the lake does not hold, or not any more: somebody's copy may.
+        for hash in self.noted.forgotten.into_iter().flat_map(Forgotten::tasks) {
+            if !self.told.contains(hash.as_str()) {
+                self.push(&Key::null(Dataset::Tasks), hash.clone(), FORGOTTEN)?;
             }
         }
         self.flush()?;

@@ -76,10 +76,16 @@ impl PartWriter {
 
     /// Flattens a part and writes its files. Ends early, with [`Error::Interrupted`], once `progress` was asked to stop.
     pub fn write(&self, part: Part, progress: &Progress) -> Result<Written> {
-        self.pool.install(|| self.write_here(part, progress))
+        let name = format!("{:06}", part.number);
+        self.write_as(part, name, progress)
     }
 
-    fn write_here(&self, part: Part, progress: &Progress) -> Result<Written> {
+    /// The same, under a name of this run.
+    pub fn write_as(&self, part: Part, name: String, progress: &Progress) -> Result<Written> {
+        self.pool.install(|| self.write_here(part, name, progress))
+    }
+
+    fn write_here(&self, part: Part, name: String, progress: &Progress) -> Result<Written> {
         progress.check()?;
         let (number, key) = (part.number, part.key.clone());
         tracing::debug!(part = number, partition = key.path(), bytes = part.bytes, "writing");
@@ -90,7 +96,7 @@ impl PartWriter {
         progress.check()?;
         let mut written = Written {
             number,
-            entry: self.entry(format!("{number:06}"), key),
+            entry: self.entry(name, key),
             identities: Vec::new(),
             rejects: Vec::new(),
             superseded: 0,

@@ -12,6 +12,7 @@ use super::sequence::Sequence;
 use super::workers::Workers;
 use crate::config::{Memory, RunConfig};
 use crate::error::{Error, Result};
+use crate::forgotten::Forgotten;
 use crate::part::{PartEntry, PartWriter, Written};
 use crate::partition::Layout;
 use crate::progress::{Progress, Stage};
@@ -28,6 +29,8 @@ pub(super) struct Tools<'r> {
     /// Folder for what is put on disk on its way.
     pub scratch: &'r std::path::Path,
     pub progress: &'r Arc<Progress>,
+    /// What must not come into the lake.
+    pub forgotten: Option<Arc<Forgotten>>,
 }
 
 /// What a run produced, before it is committed.
@@ -36,6 +39,8 @@ pub(super) struct Produced {
     pub parts: Vec<PartEntry>,
     pub report: Report,
     pub rejects: Rejects,
+    /// That tasks came with a delivery, left out because these are forgotten.
+    pub left_out_memberships: u64,
     /// What the source keeps until the run has ended.
     pub tail: Option<Box<dyn Tail>>,
 }
@@ -72,6 +77,7 @@ pub(super) struct Coordinator<'r> {
     written: Sequence<Written>,
     gathered: Gathered,
     rejects: Rejects,
+    left_out_memberships: u64,
     report: Report,
 }
 
@@ -96,6 +102,7 @@ impl<'r> Coordinator<'r> {
             written: Sequence::of("part"),
             gathered: Gathered::new(memory.index_bytes(), scratch),
             rejects: Rejects::new(scratch, tools.config.source.names()),
+            left_out_memberships: 0,
             report: Report::default(),
             tools,
         }
@@ -174,8 +181,9 @@ impl<'r> Coordinator<'r> {
         self.blocks += 1;
         self.all_blocks += 1;
         let (sender, spares, layout) = (self.sender.clone(), self.feed.spares.clone(), self.tools.layout);
+        let forgotten = self.tools.forgotten.clone();
         let job = move || {
-            let grouped = group(&block, layout)?;
+            let grouped = group(&block, layout, forgotten.as_deref())?;
             spares.give(block);
             Ok(grouped)
         };
@@ -189,7 +197,10 @@ impl<'r> Coordinator<'r> {
             self.blocks -= 1;
             self.block_bytes -= grouped.bytes;
             self.report.input_bytes += grouped.input_bytes;
-            self.report.tasks_read += grouped.tasks + grouped.rejects.len() as u64;
+            let [tasks, memberships] = grouped.forgotten;
+            self.report.tasks_read += grouped.tasks + grouped.rejects.len() as u64 + tasks;
+            self.report.forgotten += tasks;
+            self.left_out_memberships += memberships;
             self.rejects.of_block(&grouped.rejects)?;
             let bytes = grouped.pieces.iter().map(|(_, frames)| frames.len() as u64).sum();
             self.tools.progress.buffered(bytes, grouped.tasks);
@@ -259,6 +270,7 @@ impl<'r> Coordinator<'r> {
         if let Some(tail) = &mut self.feed.tail {
             tail.close()?;
         }
-        Ok(Produced { parts, report: self.report, rejects: self.rejects, tail: self.feed.tail })
+        let (report, rejects, left_out_memberships) = (self.report, self.rejects, self.left_out_memberships);
+        Ok(Produced { parts, report, rejects, left_out_memberships, tail: self.feed.tail })
     }
 }

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 
 use crate::error::{Error, Result};
-use crate::parse::{Item, Opener, Origin, Problem, Reject, Sink};
+use crate::forgotten::Forgotten;
+use crate::parse::{Item, Opener, Origin, Problem, Reject, Sieve, Sink};
 use crate::partition::{Key, Layout};
 use crate::shuffle::{Frame, Position};
 use crate::source::{Block, MAX_RECORD_BYTES, Span};
@@ -22,15 +23,17 @@ pub(super) struct Grouped {
     pub rejects: Vec<Reject>,
     /// Tasks among the items.
     pub tasks: u64,
+    /// Tasks that were left out because the lake is to forget them, and such memberships.
+    pub forgotten: [u64; 2],
 }
 
 /// A piece for a buffer has at most this, unless one item alone has more: parts are cut between pieces.
 const PIECE_BYTES: usize = 1024 * 1024;
 
 /// Opens the records of a block, and brings the items of each partition together.
-pub(super) fn group(block: &Block, layout: Layout) -> Result<Grouped> {
+pub(super) fn group(block: &Block, layout: Layout, forgotten: Option<&Forgotten>) -> Result<Grouped> {
     let opener = Opener::new(layout);
-    let mut sink = BlockSink::default();
+    let mut sink = Sieve::new(forgotten, BlockSink::default());
     for span in block.records() {
         let origin = Origin { input: block.input, line: span.line, byte: block.byte + span.range.start as u64 };
         let record = block.bytes.get(span.range.clone()).ok_or_else(|| Error::Bug {
@@ -42,7 +45,8 @@ pub(super) fn group(block: &Block, layout: Layout) -> Result<Grouped> {
             None => opener.open(record, origin, &mut sink),
         }
     }
-    Ok(sink.finish(block))
+    let left_out = [sink.tasks, sink.memberships];
+    Ok(Grouped { forgotten: left_out, ..sink.into_inner().finish(block) })
 }
 
 fn oversized(span: &Span) -> Problem {
@@ -85,6 +89,7 @@ impl BlockSink<'_> {
             pieces: pieces(&self.items).into_iter().map(frames).collect(),
             rejects: self.rejects,
             tasks: self.tasks,
+            forgotten: [0; 2],
         }
     }
 }

@@ -9,23 +9,25 @@ mod scratch;
 mod sequence;
 mod workers;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
 use crate::config::RunConfig;
 use crate::error::{Error, ErrorKind, Result};
 use crate::file::Encoding;
-use crate::lake::{Counts, Ended, State, Transaction};
+use crate::forgotten::Forgotten;
+use crate::lake::{Counts, Ended, Lake, State, Transaction};
 use crate::part::{PartEntry, PartWriter};
 use crate::partition::Layout;
 use crate::progress::{Progress, Stage};
 use crate::report::{FailedRun, Report};
 use crate::source::{Opening, Tail};
-use crate::store::Store;
 use crate::table::catalog::{delivery_tasks, tasks};
 
 use coordinator::{Coordinator, Produced, Tools};
 use scratch::Scratch;
+pub use scratch::{Received, drop_received};
 pub use workers::Workers;
 
 /// How a run ended.
@@ -65,29 +67,29 @@ pub fn run(config: RunConfig, progress: &Arc<Progress>) -> Result<Outcome> {
     progress.expect(config.source.size());
     let lake = &config.lake;
     lake.check_place()?;
-    let mut name = String::new();
+    let (mut name, mut forgotten) = (String::new(), None);
     let check = |parent: &State| check_parent(&config, parent);
     let ended = lake.transact(&config.author, check, |transaction| {
-        name = transaction.name().to_owned();
+        (name, forgotten) = (transaction.name().to_owned(), transaction.parent().forgotten());
         tracing::info!(run = name, lake = %lake.place().display(), threads = config.threads, "starting");
         Run { config: &config, transaction, progress }.execute()
     });
     if let Err(error) = &ended {
-        note_failure(&config, &name, error);
+        note_failure(&config, &name, error, forgotten.as_ref());
     }
     let mut ended = ended?;
     let (Outcome::Committed(report) | Outcome::NothingNew(report)) = &mut ended else { return Ok(ended) };
     report.store_requests = lake.store().requests();
     report.seconds = started.elapsed().as_secs_f64();
     report.ended_at = now();
-    let written = lake.store().replace(&format!("_taskloom/runs/{name}.json"), report.to_json()?.as_bytes());
+    let written = write_report(lake, &name, &report.to_json()?, forgotten.as_ref());
     written.map_err(|cause| Error::committed(report.version, cause))?;
     tracing::info!(run = name, version = report.version, seconds = report.seconds, outcome = ?report.outcome, "done");
     Ok(ended)
 }
 
 /// Tells those who look after the lake of a failure that needs a person. Nobody is told where there is no lake yet, or it can't be written.
-fn note_failure(config: &RunConfig, name: &str, error: &Error) {
+fn note_failure(config: &RunConfig, name: &str, error: &Error, forgotten: Option<&Forgotten>) {
     let needs_person =
         matches!(error.kind(), ErrorKind::Rejected | ErrorKind::Refused | ErrorKind::Lake | ErrorKind::Damaged);
     let is_lake = || config.lake.state().is_ok_and(|state| state.version > 0);
@@ -102,9 +104,15 @@ fn note_failure(config: &RunConfig, name: &str, error: &Error) {
         outcome: "failed",
         error: error.to_string(),
     };
-    if let Ok(json) = serde_json::to_vec_pretty(&failed) {
-        let _ = config.lake.store().replace(&format!("_taskloom/runs/{name}.json"), &json);
+    if let Ok(json) = serde_json::to_string_pretty(&failed) {
+        let _ = write_report(&config.lake, name, &json, forgotten);
     }
+}
+
+/// Writes what is told of a run, but for the ids of what is forgotten.
+fn write_report(lake: &Lake, name: &str, json: &str, forgotten: Option<&Forgotten>) -> Result<()> {
+    let told = forgotten.map_or_else(|| json.to_owned(), |forgotten| forgotten.without_names(json));
+    lake.store().replace(&format!("_taskloom/runs/{name}.json"), told.as_bytes())
 }
 
 fn now() -> String {
@@ -183,13 +191,15 @@ impl Run<'_, '_> {
         let feed = config.source.open(opening, self.progress)?;
         let progress = self.progress;
         let layout = self.layout();
-        let tools = Tools { config, layout, workers, writer: writer.clone(), scratch: scratch.path(), progress };
+        let forgotten = self.transaction.parent().forgotten().map(Arc::new);
+        let (writer_of, scratch) = (writer.clone(), scratch.path());
+        let tools = Tools { config, layout, workers, writer: writer_of, scratch, progress, forgotten };
         let produced = Coordinator::new(tools, feed).run()?;
         self.commit(produced, &writer)
     }
 
     fn commit(mut self, produced: Produced, writer: &PartWriter) -> Result<Outcome> {
-        let Produced { mut parts, mut report, rejects, tail } = produced;
+        let Produced { mut parts, mut report, rejects, left_out_memberships: left_out, tail } = produced;
         let (lake, name) = (self.transaction.lake(), self.transaction.name().to_owned());
         let store = &**lake.store();
         report.run = name.clone();
@@ -200,7 +210,7 @@ impl Run<'_, '_> {
         if let Err(error) = check_rejects(self.config, &report) {
             return Err(self.give_up(tail.filter(|_| self.config.job.is_some()), error)?);
         }
-        check_count(&report, &parts, tail.as_deref())?;
+        check_count(&report, left_out, &parts, tail.as_deref())?;
         let parent = self.transaction.parent();
         let replaces_all = self.config.is_overwrite || parent.parts.is_empty();
         if replaces_all && would_empty(parent, &parts) {
@@ -216,11 +226,15 @@ impl Run<'_, '_> {
             ended => ended?,
         };
         if let Ended::Conflict(version) = ended {
+            if lake.state()?.begins_at() > self.transaction.parent().begins_at() {
+                // They may hold what is forgotten since this run began.
+                store.delete(&format!("_taskloom/rejects/{name}.ndjson"))?;
+            }
             return Ok(Outcome::Conflict { version });
         }
         if let Some(tail) = tail {
             report.fetch = Some(tail.report(self.progress));
-            report.raw_file = put_away(tail, store, &name).map_err(|cause| Error::committed(report.version, cause))?;
+            report.raw_file = self.put_away(tail, &name).map_err(|cause| Error::committed(report.version, cause))?;
         }
         let report = Box::new(report);
         Ok(if let Ended::Nothing(_) = ended { Outcome::NothingNew(report) } else { Outcome::Committed(report) })
@@ -230,15 +244,15 @@ impl Run<'_, '_> {
 impl Run<'_, '_> {
     /// Ends with an error that whoever went on with what was received would only come to again: that goes.
     fn give_up(&self, tail: Option<Box<dyn Tail>>, error: Error) -> Result<Error> {
-        let store = &**self.transaction.lake().store();
-        tail.map(|tail| put_away(tail, store, self.transaction.name())).transpose()?;
+        tail.map(|tail| self.put_away(tail, self.transaction.name())).transpose()?;
         Ok(error)
     }
-}
 
-/// What was received is of no use any more, unless it is to be kept.
-fn put_away(tail: Box<dyn Tail>, store: &dyn Store, name: &str) -> Result<Option<std::path::PathBuf>> {
-    tail.put_away(store, &format!("_taskloom/raw/{name}"))
+    /// What was received is of no use any more, unless it is to be kept.
+    fn put_away(&self, tail: Box<dyn Tail>, name: &str) -> Result<Option<PathBuf>> {
+        let store = &**self.transaction.lake().store();
+        tail.put_away(store, &format!("_taskloom/raw/{name}"), self.transaction.parent().forgotten().as_ref())
+    }
 }
 
 fn counts(report: &Report, parts: &[PartEntry]) -> Counts {
@@ -262,11 +276,11 @@ fn would_empty(parent: &State, parts: &[PartEntry]) -> bool {
     !parent.is_bare() && parts.is_empty() || held_tasks && !parts.iter().any(has_tasks)
 }
 
-/// A delivery says how many tasks it has: other numbers are an error.
-fn check_count(report: &Report, parts: &[PartEntry], tail: Option<&dyn Tail>) -> Result<()> {
+/// A delivery says how many tasks it has: other numbers are an error. Of some that came nothing is kept, because they are forgotten.
+fn check_count(report: &Report, left_out: u64, parts: &[PartEntry], tail: Option<&dyn Tail>) -> Result<()> {
     let Some(expected) = tail.and_then(Tail::expected_tasks) else { return Ok(()) };
     let memberships = parts.iter().map(|part| part.rows(delivery_tasks::TABLE.name));
-    let found = memberships.sum::<u64>() + report.rejected;
+    let found = memberships.sum::<u64>() + report.rejected + left_out;
     if found == expected {
         return Ok(());
     }

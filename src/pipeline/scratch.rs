@@ -1,9 +1,11 @@
 //! Where a run puts what is not for the lake: spilled bytes, and what an export has received until it is committed.
 
-use std::fs;
+use std::fs::{self, TryLockError};
+use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
 use tempfile::TempDir;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -53,6 +55,40 @@ impl Drop for Scratch {
     }
 }
 
+/// What exports had received when it was dropped.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Received {
+    /// Files that went.
+    pub files: u64,
+    /// Files of runs that are at work: these drop them, or go on with them and leave out what is forgotten.
+    pub busy: u64,
+}
+
+/// Drops what exports into a lake have received on this machine and not committed.
+pub fn drop_received(work_dir: Option<&Path>, lake: &Path) -> Result<Received> {
+    let mut received = Received::default();
+    let Some(folder) = work_dir else { return Ok(received) };
+    let folder = folder.join(name_of(lake)?);
+    let failed = |path: &Path| Error::file("remove", path.to_owned());
+    let files = match fs::read_dir(&folder) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(received),
+        files => files.map_err(failed(&folder))?,
+    };
+    for file in files {
+        let path = file.map_err(failed(&folder))?.path();
+        // Whoever writes to one holds a lock on it.
+        match fs::File::open(&path).map(|file| (file.try_lock(), file)) {
+            Ok((Err(TryLockError::WouldBlock), _)) => received.busy += 1,
+            _ => {
+                fs::remove_file(&path).map_err(failed(&path))?;
+                received.files += 1;
+            }
+        }
+    }
+    let _ = fs::remove_dir(&folder);
+    Ok(received)
+}
+
 /// A name that no other lake has: for people its own, for the rest a hash of where it lies.
 fn name_of(lake: &Path) -> Result<String> {
     let place = absolute(lake).map_err(Error::file("find", lake))?;
@@ -78,6 +114,14 @@ mod tests {
         let (kept, gone) = (one.path().to_owned(), other.path().to_owned());
         drop((one, other));
         assert!(kept.join("kept").exists() && !gone.exists());
+        assert_eq!(drop_received(Some(&work), &folder.path().join("b/lake")).unwrap(), Received::default());
+        let file = fs::File::open(kept.join("kept")).unwrap();
+        file.lock().unwrap();
+        let received = drop_received(Some(&work), &folder.path().join("a/lake")).unwrap();
+        assert_eq!(received, Received { files: 0, busy: 1 });
+        drop(file);
+        let received = drop_received(Some(&work), &folder.path().join("a/lake")).unwrap();
+        assert_eq!((received, kept.exists()), (Received { files: 1, busy: 0 }, false));
         let temporary = Scratch::of(None, folder.path()).unwrap();
         let path = temporary.path().to_owned();
         fs::write(path.join("x"), "").unwrap();

@@ -37,6 +37,11 @@ struct Segment {
 }
 
 impl Part {
+    /// One whose frames are at hand.
+    pub fn of(number: u32, key: Key, frames: Vec<u8>) -> Part {
+        Part { number, key, bytes: frames.len(), held: vec![frames], spilled: Vec::new(), spill: None }
+    }
+
     /// The frames, in pieces, read back from disk where they were put there.
     pub fn load(self) -> Result<Vec<Vec<u8>>> {
         let mut pieces = Vec::with_capacity(self.spilled.len() + self.held.len());

@@ -11,6 +11,7 @@ use super::api::{self, ApiConfig};
 use super::blocks::{Block, Blocks, Spares};
 use super::input::Input;
 use crate::error::Result;
+use crate::forgotten::Forgotten;
 use crate::progress::Progress;
 use crate::report::FetchReport;
 use crate::store::Store;
@@ -116,9 +117,14 @@ pub trait Tail: Debug {
     fn are_gone(&self, ids: &[String], progress: &Progress) -> Result<Vec<bool>>;
     /// What came, for the report.
     fn report(&self, progress: &Progress) -> FetchReport;
-    /// Puts away what was received, behind the commit: into the store, as `path` and the ending of its form, if it was to be kept. Gives
-    /// that place.
-    fn put_away(self: Box<Self>, store: &dyn Store, path: &str) -> Result<Option<PathBuf>>;
+    /// Puts away what was received, behind the commit: into the store, as `path` and the ending of its form, if it was to be kept, and
+    /// without what is forgotten. Gives that place.
+    fn put_away(
+        self: Box<Self>,
+        store: &dyn Store,
+        path: &str,
+        forgotten: Option<&Forgotten>,
+    ) -> Result<Option<PathBuf>>;
 }
 
 /// Blocks as they come.

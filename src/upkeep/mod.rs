@@ -1,7 +1,10 @@
-//! What a lake needs over the years, without any source: fewer and larger files, and an older version again.
+//! What a lake needs over the years, without any source: fewer and larger files, an older version again, and what must not be in it any
+//! more taken out of it.
 
 mod compact;
+mod forget;
 mod rollback;
 
 pub use compact::{CompactOptions, Compacted, MANY_PARTS, compact, surplus_parts};
+pub use forget::{ForgetOptions, Forgetting, forget};
 pub use rollback::{RolledBack, rollback};

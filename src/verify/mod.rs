@@ -3,6 +3,7 @@
 //! Everything but the insides of data files is told by the lake itself. Here each file is opened: what its footer says, and if the look is
 //! to be deep every byte and every row.
 
+mod forgotten;
 mod rows;
 
 use std::collections::BTreeSet;
@@ -26,6 +27,8 @@ pub struct VerifyOptions {
     pub scope: Scope,
     /// Read every byte and every row too.
     pub is_deep: bool,
+    /// Look for what the lake was asked to forget.
+    pub is_for_forgotten: bool,
 }
 
 /// What was looked at, and what is not as it should be.
@@ -69,6 +72,10 @@ pub fn verify(lake: &Lake, options: &VerifyOptions) -> Result<Verification> {
     findings.extend(found.into_iter().chain(missing));
     if let Some(state) = audit.state.as_ref().filter(|_| options.is_deep) {
         findings.extend(rows::repeated(store, state, &audit.parts, &findings)?);
+    }
+    if let Some(state) = audit.state.as_ref().filter(|_| options.is_for_forgotten) {
+        findings.extend(lake.whole_records(state)?);
+        findings.extend(forgotten::remains(lake, state, &audit.parts)?);
     }
     findings.sort();
     findings.dedup();

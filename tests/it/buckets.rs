@@ -108,7 +108,7 @@ fn a_version_that_was_not_published_is_looked_at_although_its_run_may_live() {
     let half = run_on(&store_with(&server, SOON), &second, false).unwrap_err();
     assert!(matches!(half, Error::Committed { version: 2, .. }), "{half}");
     let lake = Lake::on(store(&server));
-    let looked = |is_deep| verify(&lake, &VerifyOptions { scope: Scope::default(), is_deep }).unwrap();
+    let looked = |is_deep| verify(&lake, &VerifyOptions { is_deep, ..VerifyOptions::default() }).unwrap();
     assert_eq!((looked(true).version, looked(true).findings), (Some(2), vec![]));
     let state = lake.state().unwrap();
     let part = state.parts.values().find(|part| part.rows("messages") > 0).unwrap();
@@ -140,7 +140,7 @@ fn who_verifies_restores_or_merges_lists_no_data_and_finds_what_is_gone() {
     let lake = Lake::on(store(&server));
     let verified = |is_deep| {
         let scope = Scope { skips_strangers: true, ..Scope::default() };
-        verify(&lake, &VerifyOptions { scope, is_deep }).unwrap().findings
+        verify(&lake, &VerifyOptions { scope, is_deep, ..VerifyOptions::default() }).unwrap().findings
     };
     assert_eq!((verified(false), verified(true), restored(&lake).len()), (vec![], vec![], 20));
     let listed = std::mem::take(&mut *listed.lock().unwrap());

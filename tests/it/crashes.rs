@@ -19,7 +19,8 @@ const TASKS: u64 = 5;
 /// The files of a table at its newest version, as a reader of Delta's logs finds them; with that version.
 fn by_log(store: &MemoryStore, table: &str, newest: u64) -> Option<BTreeSet<String>> {
     let mut files = BTreeSet::new();
-    for version in 0..=newest {
+    let first = beginning(store, table, newest);
+    for version in first..=newest {
         let log = store.get(&format!("{table}/_delta_log/{version:020}.json")).unwrap()?;
         for line in String::from_utf8(log).unwrap().lines() {
             let action: Value = serde_json::from_str(line).unwrap();
@@ -27,11 +28,22 @@ fn by_log(store: &MemoryStore, table: &str, newest: u64) -> Option<BTreeSet<Stri
                 |kind: &str| Some(format!("{table}/{}", action.get(kind)?["path"].as_str()?.replace("%25", "%")));
             files.extend(path("add"));
             if let Some(removed) = path("remove") {
-                assert!(files.remove(&removed), "{removed} was there");
+                assert!(files.remove(&removed) || version == first, "{removed} was there");
             }
         }
     }
     Some(files)
+}
+
+/// The newest version whose log lists all files, and which a reader can begin with.
+fn beginning(store: &MemoryStore, table: &str, newest: u64) -> u64 {
+    let begins = |version: &u64| {
+        let record = store.get(&format!("_taskloom/commits/{version:020}.json")).unwrap().unwrap();
+        let checkpoint = format!("{table}/_delta_log/{version:020}.checkpoint.parquet");
+        serde_json::from_slice::<Value>(&record).unwrap()["record"]["begins"].is_object()
+            && store.get(&checkpoint).unwrap().is_some()
+    };
+    (1..=newest).rev().find(begins).unwrap_or(0)
 }
 
 /// The newest version that the log of `tasks` shows, where there is any; every table must have it, and all of its files.

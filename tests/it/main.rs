@@ -9,6 +9,7 @@ mod drift;
 mod export;
 mod face;
 mod faults;
+mod forget;
 mod golden;
 mod inputs;
 mod lakes;

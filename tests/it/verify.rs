@@ -157,7 +157,8 @@ fn one_version_or_what_came_after_one_can_be_looked_at_alone() {
     let part = lake.state_at(2).unwrap().parts.values().find(|part| part.rows("tasks") > 0).unwrap().clone();
     store.delete(&part.path("tasks")).unwrap();
     let found = |at, since| {
-        let options = VerifyOptions { scope: Scope { at, since, ..Scope::default() }, is_deep: true };
+        let options =
+            VerifyOptions { scope: Scope { at, since, ..Scope::default() }, is_deep: true, ..VerifyOptions::default() };
         verify(&lake, &options).unwrap()
     };
     for (at, since, is_found) in [

@@ -40,6 +40,7 @@ WALKS = {
     ("docs/versions.md", "Going back"): ["lake"],
     ("docs/versions.md", "Proof"): ["lake"],
     ("docs/versions.md", "Letting go"): ["lake"],
+    ("docs/forgetting.md", "Forgetting"): ["lake", "ids.txt"],
     ("docs/versions.md", "A plain folder of one version"): ["lake"],
     ("docs/nightly.md", "What changed"): ["lake"],
     ("docs/nightly.md", "Behind the run"): ["lake"],
@@ -164,6 +165,8 @@ def desk(tmp_path, generated, monkeypatch):
                 (tmp_path / name).mkdir()
                 lines = [json.dumps(TASK), json.dumps(BROKEN_TASK)]
                 (tmp_path / name / "tasks.ndjson").write_text("\n".join(lines), encoding="utf-8")
+            case "ids.txt":
+                (tmp_path / name).write_text("no-such-task\n", encoding="utf-8")
             case "mended.ndjson":
                 (tmp_path / name).write_text(json.dumps(BROKEN_TASK | {"threads": []}), encoding="utf-8")
 

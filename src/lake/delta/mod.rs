@@ -14,6 +14,7 @@ use uuid::Uuid;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::record::{COMPACT, Record, RemovedPart};
+use super::running;
 use super::state::State;
 use crate::error::{Error, Result};
 use crate::part::{FileEntry, Instants, PartEntry};
@@ -75,7 +76,10 @@ pub(super) fn log(table: &Table, record: &Record) -> Result<Vec<u8>> {
         let (path, deletion_timestamp) = (uri(&format!("{}/{}", part.folder, part.part)), at);
         actions.push(Action::Remove(Remove { path, deletion_timestamp, data_change }));
     }
+    let own = running::prefix_of(&record.run);
     for (part, file) in added {
+        // Where history begins anew, what was there before comes again with the rest.
+        let data_change = data_change && (record.begins.is_none() || part.part.starts_with(&own));
         actions.push(Action::Add(add(table, part, file, at, data_change)?));
     }
     lines(&actions)

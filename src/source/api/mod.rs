@@ -38,6 +38,7 @@ use url::{Host, Url};
 use super::blocks::{Block, Spares};
 use super::feed::{Feed, Opening, Tail};
 use crate::error::{Error, Result};
+use crate::forgotten::Forgotten;
 use crate::progress::{ApiCounts, Progress};
 use crate::report::{FetchReport, LeftOut};
 use crate::store::Store;
@@ -203,10 +204,15 @@ impl Tail for Export {
         }
     }
 
-    fn put_away(mut self: Box<Self>, store: &dyn Store, path: &str) -> Result<Option<PathBuf>> {
+    fn put_away(
+        mut self: Box<Self>,
+        store: &dyn Store,
+        path: &str,
+        forgotten: Option<&Forgotten>,
+    ) -> Result<Option<PathBuf>> {
         let ended = self.ended.take().ok_or(Error::Reader)?;
         let keep_as = self.config.keeps_raw.then(|| format!("{path}.ndjson.zst"));
-        ended.spool.finish(keep_as.as_deref().map(|path| (store, path)))?;
+        ended.spool.finish(keep_as.as_deref().map(|path| (store, path)), forgotten)?;
         Ok(keep_as.map(|path| store.place().join(path)))
     }
 }

@@ -9,7 +9,7 @@ pub(super) mod log;
 use std::borrow::Cow;
 use std::fmt;
 use std::fs::{File, TryLockError};
-use std::io::{self, BufReader, Seek, SeekFrom, Write};
+use std::io::{self, BufRead, BufReader, Seek, SeekFrom, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -20,7 +20,9 @@ use zstd::zstd_safe::compress_bound;
 use super::chain::ChainId;
 use super::glance::Glance;
 use crate::error::{Error, Result};
+use crate::forgotten::Forgotten;
 use crate::json::redact;
+use crate::parse::page_without;
 use crate::store::Store;
 use log::{Found, read_line, read_plan, read_skippable, skippable};
 
@@ -161,13 +163,31 @@ impl Spool {
         &self.entries
     }
 
-    /// Takes the file out of the way: into a store, if it is to be kept there.
-    pub fn finish(self, keep_as: Option<(&dyn Store, &str)>) -> Result<()> {
+    /// Takes the file out of the way: into a store, if it is to be kept there, without what is forgotten.
+    pub fn finish(self, keep_as: Option<(&dyn Store, &str)>, forgotten: Option<&Forgotten>) -> Result<()> {
         if let Some((store, path)) = keep_as {
             let mut file = File::open(&self.path).map_err(Error::file("open", &self.path))?;
+            if let Some(forgotten) = forgotten {
+                file = self.without(file, forgotten).map_err(Error::file("copy", &self.path))?;
+            }
             store.put_private(path, &mut file)?;
         }
         std::fs::remove_file(&self.path).map_err(Error::file("remove", &self.path))
+    }
+
+    /// The pages once more, in a nameless file, without what is forgotten.
+    fn without(&self, pages: File, forgotten: &Forgotten) -> io::Result<File> {
+        let mut pages = BufReader::new(zstd::Decoder::new(pages)?);
+        let copy = tempfile::tempfile_in(self.path.parent().unwrap_or(Path::new(".")))?;
+        let mut copy = zstd::Encoder::new(copy, LEVEL_OF_KEPT)?;
+        let mut line = Vec::new();
+        while pages.read_until(b'\n', &mut line)? > 0 {
+            copy.write_all(&page_without(&line, forgotten))?;
+            line.clear();
+        }
+        let mut copy = copy.finish()?;
+        copy.rewind()?;
+        Ok(copy)
     }
 
     /// Appends a page, as one line, without its secrets. Gives the line.

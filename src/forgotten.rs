@@ -1,0 +1,146 @@
+//! What a lake was asked to forget, told by hashes: who has an id can tell whether it is meant, and who has a hash learns none.
+
+use std::collections::BTreeSet;
+
+use sha2::{Digest, Sha256};
+
+/// Ids that must not come again.
+#[derive(Clone, Debug, Default)]
+pub struct Forgotten {
+    key: String,
+    tasks: BTreeSet<String>,
+    contributors: BTreeSet<String>,
+}
+
+impl Forgotten {
+    /// By the hashes of ids under a key.
+    pub fn new(
+        key: String,
+        tasks: impl IntoIterator<Item = String>,
+        contributors: impl IntoIterator<Item = String>,
+    ) -> Forgotten {
+        Forgotten { key, tasks: tasks.into_iter().collect(), contributors: contributors.into_iter().collect() }
+    }
+
+    /// A key that nobody knows yet: 64 hex digits.
+    pub fn new_key() -> String {
+        [(); 2].map(|()| uuid::Uuid::new_v4().simple().to_string()).concat()
+    }
+
+    /// Ids, hashed under a key.
+    pub fn of_ids(key: String, tasks: &[String], contributors: &[String]) -> Forgotten {
+        let hashed = |ids: &[String]| ids.iter().map(|id| hash(&key, id)).collect::<Vec<_>>();
+        let (tasks, contributors) = (hashed(tasks), hashed(contributors));
+        Forgotten::new(key, tasks, contributors)
+    }
+
+    /// What ids are hashed with.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// The hashes of tasks.
+    pub fn tasks(&self) -> &BTreeSet<String> {
+        &self.tasks
+    }
+
+    /// The hashes of contributors.
+    pub fn contributors(&self) -> &BTreeSet<String> {
+        &self.contributors
+    }
+
+    /// The hash of a task's id, if the task is to be forgotten.
+    pub fn hash_of_task(&self, id: &str) -> Option<&str> {
+        self.tasks.get(&hash(&self.key, id)).map(String::as_str)
+    }
+
+    /// Whether a task is to be forgotten.
+    pub fn has_task(&self, id: &str) -> bool {
+        !self.tasks.is_empty() && self.tasks.contains(&hash(&self.key, id))
+    }
+
+    /// Whether a contributor is to be forgotten.
+    pub fn has_contributor(&self, id: &str) -> bool {
+        !self.contributors.is_empty() && self.contributors.contains(&hash(&self.key, id))
+    }
+
+    /// Whether all that others are to forget is known.
+    pub fn has_all(&self, others: &Forgotten) -> bool {
+        self.key == others.key
+            && self.tasks.is_superset(&others.tasks)
+            && self.contributors.is_superset(&others.contributors)
+    }
+
+    /// Whether any word of a text is an id of either. Words are what stands between quotes, and what has no white space, quote or bracket in it.
+    pub fn is_named_in(&self, text: &str) -> bool {
+        let quoted = text.split('"').filter(|word| word.len() <= LONGEST_ID);
+        text.split(is_between_words).filter(|word| !word.is_empty()).chain(quoted).any(|word| self.has(word))
+    }
+
+    /// A text with each word that is an id of either left out.
+    pub fn without_names(&self, text: &str) -> String {
+        let mut kept = String::with_capacity(text.len());
+        for piece in text.split_inclusive(is_between_words) {
+            let word = piece.trim_end_matches(is_between_words);
+            kept.push_str(if !word.is_empty() && self.has(word) { "…" } else { word });
+            kept.push_str(piece.get(word.len()..).unwrap_or_default());
+        }
+        kept
+    }
+
+    /// Whether a text is the id of either.
+    pub fn has(&self, id: &str) -> bool {
+        let hash = hash(&self.key, id);
+        self.tasks.contains(&hash) || self.contributors.contains(&hash)
+    }
+}
+
+fn is_between_words(character: char) -> bool {
+    character.is_whitespace() || "\"'`()[]{}<>,;=\\".contains(character)
+}
+
+/// No id of the API is nearly as long.
+const LONGEST_ID: usize = 200;
+
+/// SHA-256 of the key and the id behind it, in hex: so that any engine can tell whether an id is meant, by `sha256(key || id)`. Keys are of
+/// one length, so no other key and id make the same text.
+fn hash(key: &str, id: &str) -> String {
+    let hash = Sha256::new().chain_update(key).chain_update(id).finalize();
+    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hash_is_what_other_programs_make_of_key_and_id() {
+        // printf '%s' keyid | sha256sum
+        assert_eq!(hash("key", "id"), "7599b909d62fc37cba51cff05c02e0abf5031d46f39d6b7eafc51bb6345c5cd8");
+        assert_ne!(Forgotten::new_key(), Forgotten::new_key());
+        assert_eq!(Forgotten::new_key().len(), 64);
+    }
+
+    #[test]
+    fn tasks_and_contributors_are_told_apart() {
+        let forgotten = Forgotten::new("k".to_owned(), [hash("k", "t")], [hash("k", "c")]);
+        assert_eq!(["t", "c", "x"].map(|id| forgotten.has_task(id)), [true, false, false]);
+        assert_eq!(["t", "c", "x"].map(|id| forgotten.has_contributor(id)), [false, true, false]);
+        assert_eq!(["t", "c", "x"].map(|id| forgotten.has(id)), [true, true, false]);
+    }
+
+    #[test]
+    fn words_of_a_text_are_found_and_left_out() {
+        let forgotten = Forgotten::of_ids("k".to_owned(), &["t 1".to_owned(), "t2".to_owned()], &["c".to_owned()]);
+        for (text, without) in [
+            ("export --task-id t2 --task-id=t2", "export --task-id … --task-id=…"),
+            (r#"{"ids":["t2","t3"],"by":"c"}"#, r#"{"ids":["…","t3"],"by":"…"}"#),
+            (r#"{\"id\":\"t2\"}"#, r#"{\"id\":\"…\"}"#),
+        ] {
+            assert!(forgotten.is_named_in(text), "{text}");
+            assert_eq!(forgotten.without_names(text), without);
+            assert!(!forgotten.is_named_in(without), "{without}");
+        }
+        assert!(forgotten.is_named_in(r#"["t 1"]"#) && !forgotten.is_named_in("t22 xc t-2"));
+    }
+}
