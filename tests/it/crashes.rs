@@ -37,13 +37,14 @@ fn by_log(store: &MemoryStore, table: &str, newest: u64) -> Option<BTreeSet<Stri
 
 /// The newest version whose log lists all files, and which a reader can begin with.
 fn beginning(store: &MemoryStore, table: &str, newest: u64) -> u64 {
+    let version = |path: &str| path.rsplit('/').next()?.strip_suffix(".checkpoint.parquet")?.parse::<u64>().ok();
+    let logs = store.list(&format!("{table}/_delta_log")).unwrap();
+    let checkpoints = logs.iter().filter_map(|log| version(&log.path)).filter(|version| *version <= newest);
     let begins = |version: &u64| {
         let record = store.get(&format!("_taskloom/commits/{version:020}.json")).unwrap().unwrap();
-        let checkpoint = format!("{table}/_delta_log/{version:020}.checkpoint.parquet");
         serde_json::from_slice::<Value>(&record).unwrap()["record"]["begins"].is_object()
-            && store.get(&checkpoint).unwrap().is_some()
     };
-    (1..=newest).rev().find(begins).unwrap_or(0)
+    checkpoints.filter(begins).max().unwrap_or(0)
 }
 
 /// The newest version that the log of `tasks` shows, where there is any; every table must have it, and all of its files.
