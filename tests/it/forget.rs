@@ -18,8 +18,10 @@ use taskloom::internals::store::{Fault, Faulty, MemoryStore, Store};
 use taskloom::internals::upkeep::{ForgetOptions, Forgetting, compact, forget, rollback};
 use taskloom::internals::verify::{VerifyOptions, verify};
 
+use crate::buckets::store as bucket;
 use crate::crashes::{Disturbance, check_whole, disturbed};
 use crate::lakes::{config, findings, restored, run, taskloom};
+use crate::stand_in::{Options, StandIn};
 use crate::stores::{copy, lake_in};
 
 /// A task of which some was submitted by these.
@@ -60,15 +62,18 @@ fn lake() -> MemoryStore {
 /// One with so many tasks.
 fn lake_of(tasks: u8) -> MemoryStore {
     let store = MemoryStore::named("memory");
-    let lake = lake_in(&store);
+    fill(&lake_in(&store), tasks);
+    store
+}
+
+fn fill(lake: &Lake, tasks: u8) {
     let all = (0..tasks).map(|id| task(&format!("task-{id}"), id, &[["c-ann", "c-bob", "c-cyd"][usize::from(id % 3)]]));
-    merged(&lake, &all.collect::<Vec<_>>()).unwrap();
+    merged(lake, &all.collect::<Vec<_>>()).unwrap();
     lake.tag("paper", None, &Default::default()).unwrap();
     // Those that go were changed before, and one of them could not be read once.
     let broken = r#"{"task_id":"task-3","project":"p","threads":"none"}"#;
-    merged_text(&lake, &format!("{}\n{broken}\n", task("task-3", 33, &["c-ann", "c-eve"]))).unwrap();
-    merged(&lake, &[task("task-4", 44, &["c-bob"])]).unwrap();
-    store
+    merged_text(lake, &format!("{}\n{broken}\n", task("task-3", 33, &["c-ann", "c-eve"]))).unwrap();
+    merged(lake, &[task("task-4", 44, &["c-bob"])]).unwrap();
 }
 
 fn of_tasks(ids: &[&str]) -> ForgetOptions {
@@ -422,6 +427,20 @@ fn a_run_whose_record_was_erased_before_it_heard_of_it_has_committed() {
     assert!(restored(&lake).contains_key("task-70"));
     lake.recover(&Default::default()).unwrap();
     assert_eq!((proof(&lake), check_whole(&store)), (vec![], 6));
+}
+
+#[test]
+fn a_bucket_forgets_as_a_folder_does() {
+    let server = StandIn::start(Options::default());
+    let lake = Lake::on(bucket(&server));
+    fill(&lake, 6);
+    let done = forgotten(&lake, &ForgetOptions { tasks: vec!["task-3".to_owned()], ..of_contributor("c-cyd", false) });
+    assert_eq!(done.map(|done| (done.version, done.tasks_forgotten, done.tasks_changed)).unwrap(), (5, 1, 2));
+    merged(&lake, &[task("task-3", 1, &[]), task("task-2", 2, &["c-cyd"])]).unwrap();
+    for word in ["task-3", "c-cyd"] {
+        assert_eq!(places(&**lake.store(), word), [""; 0], "{word}");
+    }
+    assert_eq!((proof(&lake), server.open_uploads()), (vec![], 0));
 }
 
 #[test]
