@@ -135,6 +135,17 @@ pub mod api {
     pub use crate::source::api::query::{EXPANDABLE, OPTS};
     pub use crate::source::api::{ApiConfig, Key, Moving, Patience, Plan, Query, Selector, earliest};
     pub use crate::sync::{Backfill, Due, Every, Schedule};
+
+    use std::collections::BTreeMap;
+
+    use crate::error::Result;
+    use crate::lake::{Lake, State};
+
+    /// Deliveries since an instant, in microseconds, all of whose tasks a lake knows, with how many these are: a [`Plan`] that has them does not
+    /// walk them once more.
+    pub fn whole_deliveries(lake: &Lake, state: &State, since: i64) -> Result<BTreeMap<String, u64>> {
+        crate::merge::whole_deliveries(&**lake.store(), state, since)
+    }
 }
 
 /// What the tables hold, and code that reads them in the engines' own words.

@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::drift::{Drift, Finding};
 use crate::error::{Error, Result};
 use crate::lake::SmallFiles;
-use crate::merge::Merged;
+use crate::merge::{Incomplete, Merged};
 use crate::part::PartEntry;
 use crate::progress::ApiCounts;
 use crate::table::TABLES;
@@ -48,6 +48,11 @@ pub struct Report {
     /// What came from the API; of an export.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fetch: Option<FetchReport>,
+    /// Deliveries that say that they have another number of tasks than came, and whose tasks are held back therefore; of a scheduled job.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub held_deliveries: Vec<Incomplete>,
+    /// These tasks.
+    pub held_tasks: u64,
     /// Where the JSON is as it was received, if it was to be kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub raw_file: Option<PathBuf>,

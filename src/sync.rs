@@ -134,6 +134,8 @@ impl Schedule {
             Some(to) => Query {
                 completed_after: from.and_then(|from| behind(from).completed_after),
                 completed_before: Some(to),
+                // The walk of everything that comes in time takes account of them.
+                walks_deliveries: false,
                 open_statuses: Vec::new(),
                 ..behind(to)
             },
@@ -160,7 +162,8 @@ impl Schedule {
             // None of them is told by a time.
             return self.query.clone();
         }
-        Query { statuses, open_statuses: open, completed_after: Some(after), ..self.query.clone() }
+        let walks_deliveries = true;
+        Query { statuses, open_statuses: open, completed_after: Some(after), walks_deliveries, ..self.query.clone() }
     }
 }
 

@@ -26,6 +26,7 @@ use crate::upkeep::{ForgetOptions, Forgetting, forget};
 /// The lake's history begins anew: older versions, the JSON as received, rejects and reports go at once, and nothing can be rolled back
 /// behind it. Whatever is imported later comes without what was forgotten.
 #[derive(Debug, Args)]
+#[command(override_usage = "taskloom forget <LAKE> <WHICH TASKS OR CONTRIBUTORS> [OPTIONS]")]
 #[command(group(ArgGroup::new("what").required(true).multiple(true)))]
 #[command(after_help = "\
 Examples:

@@ -90,7 +90,7 @@ impl AtArgs {
 }
 
 /// Done, but not all that was asked for is in the lake.
-const STATUS_NOT_ALL: u8 = 3;
+pub(super) const STATUS_NOT_ALL: u8 = 3;
 
 impl LakeArgs {
     /// Makes a lake of what comes from the source, tells how it went, and gives the exit status.

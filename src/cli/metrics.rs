@@ -49,6 +49,11 @@ impl MetricsArgs {
             ("taskloom_tasks_replaced", "Tasks that took the place of an older copy.", merged.tasks_replaced as f64),
             ("taskloom_tasks_removed", "Tasks that the source has no more.", merged.tasks_removed as f64),
             ("taskloom_rejects", "Records that could not be read.", report.rejected as f64),
+            (
+                "taskloom_deliveries_held",
+                "Deliveries whose tasks are held back because not all came.",
+                report.held_deliveries.len() as f64,
+            ),
             ("taskloom_api_requests", "Requests sent to the API, each attempt counted.", requests as f64),
             ("taskloom_api_retries", "Attempts behind the first ones.", retries as f64),
             ("taskloom_drift_findings", "Values that the schema does not know.", drift as f64),

@@ -42,6 +42,9 @@ pub(super) struct StatusArgs {
 struct Status {
     /// Whether something needs a person.
     needs_attention: bool,
+    /// Whether the lake was made to forget.
+    #[serde(skip)]
+    has_begun_anew: bool,
     /// The newest version, and when it was committed.
     version: u64,
     committed_at: Option<String>,
@@ -88,6 +91,8 @@ struct RunStatus {
     ended_at: Option<String>,
     outcome: String,
     rejected: u64,
+    /// Deliveries whose tasks it held back.
+    held_deliveries: u64,
     /// Why, of one that failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
@@ -110,6 +115,10 @@ impl RunStatus {
             run,
             operation: text("operation").unwrap_or_default(),
             outcome: text("outcome").unwrap_or_default(),
+            held_deliveries: report
+                .get("held_deliveries")
+                .and_then(serde_json::Value::as_array)
+                .map_or(0, |held| held.len() as u64),
             rejected: report.get("rejected").and_then(serde_json::Value::as_u64).unwrap_or_default(),
         })
     }
@@ -117,7 +126,11 @@ impl RunStatus {
     fn told(&self) -> String {
         let outcome = self.outcome.replace('_', " ");
         let rejected = if self.rejected > 0 { format!(", {} rejected", grouped(self.rejected)) } else { String::new() };
-        format!("{} {outcome}{rejected}", self.ended_at.as_deref().unwrap_or("at some time"))
+        let held = match self.held_deliveries {
+            0 => String::new(),
+            held => format!(", {} deliveries held back, since not all of their tasks came", grouped(held)),
+        };
+        format!("{} {outcome}{rejected}{held}", self.ended_at.as_deref().unwrap_or("at some time"))
     }
 }
 
@@ -140,6 +153,7 @@ impl Status {
         let files = || state.parts.values().flat_map(|part| part.files.values());
         let mut status = Status {
             needs_attention: false,
+            has_begun_anew: state.begins.is_some(),
             version: state.version,
             committed_at: Some(state.created_at.clone()).filter(|at| !at.is_empty()),
             published_version,
@@ -174,8 +188,10 @@ impl Status {
         let oldest =
             max_age.and_then(|age| TimeDelta::from_std(age).ok()).and_then(|age| Utc::now().checked_sub_signed(age));
         if let Some(oldest) = oldest {
+            // Who forgets drops the reports of runs.
+            let begins_anew = self.committed_at.as_deref().filter(|_| self.has_begun_anew);
             let is_late = |run: &Option<RunStatus>| {
-                let ended_at = run.as_ref().and_then(|run| run.ended_at.as_deref());
+                let ended_at = run.as_ref().map_or(begins_anew, |run| run.ended_at.as_deref());
                 ended_at.and_then(|at| DateTime::parse_from_rfc3339(at).ok()).is_none_or(|at| at < oldest)
             };
             let since = oldest.to_rfc3339_opts(SecondsFormat::Secs, true);

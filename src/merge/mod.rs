@@ -3,6 +3,7 @@
 //! Old homes are found by the bounds of ids in the records, then by the bloom filters of the files, and then by reading nothing but what
 //! tells objects apart. A part that holds one that has changed is written anew without it; nothing else is touched.
 
+mod deliveries;
 mod departed;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -19,6 +20,9 @@ use crate::shuffle::identity;
 use crate::store::{Store, with_readers};
 use crate::table::{Dataset, Table};
 
+#[cfg(feature = "api")]
+pub use deliveries::whole_deliveries;
+pub use deliveries::{Incomplete, hold_back};
 pub use departed::{Absent, Walk, memberships};
 
 /// Objects of a run that are held in memory at a time while their old homes are looked for: some 100 bytes each.

@@ -1,6 +1,7 @@
 //! What a lake was asked to forget, kept out of what comes.
 
 use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bumpalo::Bump;
 use memchr::memmem;
@@ -17,9 +18,12 @@ pub struct Sieve<'f, S> {
     into: S,
     /// Tasks that were left out, rejected ones too.
     pub tasks: u64,
-    /// That a task came with a delivery, left out with it.
-    pub memberships: u64,
+    /// That tasks came with a delivery, left out with them: the identities, by delivery.
+    pub memberships: Memberships,
 }
+
+/// Identities of memberships, by delivery.
+pub type Memberships = BTreeMap<String, BTreeSet<String>>;
 
 /// The key under which a contributor is named, wherever it stands.
 const CONTRIBUTOR: &str = "contributor_id";
@@ -27,7 +31,7 @@ const CONTRIBUTOR: &str = "contributor_id";
 impl<'f, S> Sieve<'f, S> {
     /// Will hand on to this sink.
     pub fn new(forgotten: Option<&'f Forgotten>, into: S) -> Sieve<'f, S> {
-        Sieve { forgotten, into, tasks: 0, memberships: 0 }
+        Sieve { forgotten, into, tasks: 0, memberships: Memberships::new() }
     }
 
     /// What was handed on.
@@ -47,7 +51,11 @@ impl<'a, S: Sink<'a>> Sink<'a> for Sieve<'_, S> {
                         Cow::Owned(raw) => Cow::Owned(without_contributors(&raw, forgotten).into_owned()),
                     };
                 }
-                Dataset::DeliveryTasks if has_forgotten_task(&item.raw, forgotten) => return self.memberships += 1,
+                Dataset::DeliveryTasks if has_forgotten_task(&item.raw, forgotten) => {
+                    let delivery = ids(&item.raw, "delivery_id").pop().unwrap_or_default();
+                    self.memberships.entry(delivery).or_default().insert(item.id.into_owned());
+                    return;
+                }
                 _ => {}
             }
         }
@@ -120,9 +128,14 @@ fn without_tasks<'t>(page: &'t [u8], forgotten: &Forgotten) -> Cow<'t, [u8]> {
 
 /// Whether an object is, or names, a task that is forgotten.
 fn has_forgotten_task(object: &[u8], forgotten: &Forgotten) -> bool {
+    ids(object, "task_id").into_iter().any(|id| forgotten.has_task(&id))
+}
+
+/// What an object has under a key.
+fn ids(object: &[u8], key: &str) -> Vec<String> {
     let members = scan::members(object).unwrap_or_default();
-    let ids = members.into_iter().filter(|(key, _)| scalar(key).is_some_and(|key| key == "task_id"));
-    ids.filter_map(|(_, id)| scalar(id)).any(|id| forgotten.has_task(&id))
+    let own = members.into_iter().filter(|(own, _)| scalar(own).is_some_and(|own| own == key));
+    own.filter_map(|(_, id)| scalar(id)).collect()
 }
 
 /// A string as what it says, any other scalar as it is spelled.

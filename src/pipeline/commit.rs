@@ -21,23 +21,31 @@ use crate::time::read_instant;
 /// The column of tasks that a watermark follows.
 const COMPLETED_AT: &str = "completed_at";
 
+/// What a run brought.
+#[derive(Clone, Copy)]
+pub(super) struct Brought<'r> {
+    /// All that came.
+    pub came: &'r [PartEntry],
+    /// What of that is to be committed.
+    pub parts: &'r [PartEntry],
+    /// The rest has to be asked for again from this instant on, in microseconds.
+    pub held_since: Option<i64>,
+    /// What the source keeps.
+    pub tail: Option<&'r dyn Tail>,
+    /// Tasks that came and could not be read; `None` where one of them may be any task.
+    pub rejected: Option<&'r HashSet<u128>>,
+}
+
 impl Run<'_, '_> {
     /// Commits what the run's parts make of the lake.
-    pub(super) fn put(
-        &mut self,
-        parts: &[PartEntry],
-        report: &mut Report,
-        writer: &PartWriter,
-        tail: Option<&dyn Tail>,
-        rejected: Option<&HashSet<u128>>,
-    ) -> Result<Ended> {
+    pub(super) fn put(&mut self, brought: Brought<'_>, report: &mut Report, writer: &PartWriter) -> Result<Ended> {
         let (config, progress, lake) = (self.config, self.progress, self.transaction.lake());
         let began_on = Arc::clone(self.transaction.parent());
         // Who replaces all would only throw away what another committed.
         let retries = if config.is_overwrite { 0 } else { config.conflict_retries };
         let layout = self.layout();
         let may_follow = |newer: &State| newer.layout == layout && check_parent(config, newer).is_ok();
-        let making = Making { config, layout, progress, lake, began_on: &began_on, parts, writer, tail, rejected };
+        let making = Making { config, layout, progress, lake, began_on: &began_on, writer, brought };
         let ended = self.transaction.commit(writer, retries, progress, may_follow, |parent, attempt| {
             let (remove, add) = making.made(parent, attempt, report)?;
             let checkpoints = making.checkpoints(parent)?;
@@ -63,21 +71,18 @@ struct Making<'r> {
     lake: &'r Lake,
     /// What the lake was when the run began.
     began_on: &'r State,
-    parts: &'r [PartEntry],
     writer: &'r PartWriter,
-    tail: Option<&'r dyn Tail>,
-    /// Tasks that came and could not be read; `None` where one of them may be any task.
-    rejected: Option<&'r HashSet<u128>>,
+    brought: Brought<'r>,
 }
 
 impl Making<'_> {
     /// What the run's parts make of a version: all of it, or what they merge to.
     fn made(&self, parent: &State, attempt: u32, report: &mut Report) -> Result<(Vec<RemovedPart>, Vec<PartEntry>)> {
         if self.config.is_overwrite || parent.parts.is_empty() {
-            return Ok((parent.brought().map(RemovedPart::of).collect(), self.parts.to_vec()));
+            return Ok((parent.brought().map(RemovedPart::of).collect(), self.brought.parts.to_vec()));
         }
         // The lake has files without rows already.
-        let own = self.parts.iter().filter(|part| part.has_rows()).cloned().collect::<Vec<_>>();
+        let own = self.brought.parts.iter().filter(|part| part.has_rows()).cloned().collect::<Vec<_>>();
         let (progress, writer) = (self.progress, self.writer);
         progress.enter(Stage::Merging);
         let (store, contest) = (&**self.lake.store(), self.contest()?);
@@ -93,13 +98,15 @@ impl Making<'_> {
 
     /// The tasks of a version that the source, which was walked whole, has no more.
     fn gone(&self, parent: &State) -> Result<Vec<Absent>> {
-        let Some((reconcile, tail)) = self.config.reconcile.as_ref().zip(self.tail) else { return Ok(Vec::new()) };
-        let Some(rejected) = self.rejected else {
+        let Some((reconcile, tail)) = self.config.reconcile.as_ref().zip(self.brought.tail) else {
+            return Ok(Vec::new());
+        };
+        let Some(rejected) = self.brought.rejected else {
             tracing::warn!("a record that can't be read may be any task: no task is taken away, whatever did not come");
             return Ok(Vec::new());
         };
         let Reconcile { extent, statuses, max_removed } = reconcile;
-        let walk = Walk { extent, statuses, own: self.parts, rejected, held: &self.began_on.parts };
+        let walk = Walk { extent, statuses, own: self.brought.came, rejected, held: &self.began_on.parts };
         let store = &**self.lake.store();
         let (absent, of) = self.writer.install(|| walk.absent(store, parent, self.progress))?;
         let removed = absent.len() as u64;
@@ -130,11 +137,11 @@ impl Making<'_> {
             source: Some(config.source.words()),
             layout: self.layout,
             opts: config.source.opts(),
-            counts: counts(report, self.parts),
+            counts: counts(report, self.brought.parts),
             remove,
             add,
             fetch_began_at: self.fetch_began_at(),
-            spool: self.tail.and_then(Tail::receipt),
+            spool: self.brought.tail.and_then(Tail::receipt),
             ..Change::default()
         }
     }
@@ -145,17 +152,21 @@ impl Making<'_> {
         let Some((job, began_at)) = self.config.job.as_ref().zip(began_at) else { return Ok(BTreeMap::new()) };
         let completed =
             |part: &PartEntry| part.files.get(tasks::TABLE.name)?.instants.get(COMPLETED_AT)?.greatest.clone();
-        let completed = self.parts.iter().filter_map(completed);
+        let completed = self.brought.came.iter().filter_map(completed);
         let latest = completed.filter_map(|instant| read_instant(&instant)).max().max(job.reaches);
         let fresh = || Checkpoint { asked: job.asked.clone(), ..Checkpoint::default() };
         let earlier = parent.checkpoint(&job.name, &job.asked).unwrap_or_else(fresh);
-        let checkpoint = earlier.moved(began_at, latest, job.is_whole).to_json()?;
+        // What is held back has to be asked for again: where only a walk of everything finds it, it is not walked yet.
+        let held_since = self.brought.held_since;
+        let latest = latest.map(|latest| held_since.map_or(latest, |since| latest.min(since)));
+        let is_found = held_since.zip(earlier.watermark()).is_none_or(|(since, watermark)| watermark <= since);
+        let checkpoint = earlier.moved(began_at, latest, job.is_whole && is_found).to_json()?;
         let is_same = parent.checkpoints.get(&job.name) == Some(&checkpoint);
         Ok((!is_same).then(|| (job.name.clone(), checkpoint)).into_iter().collect())
     }
 
     fn fetch_began_at(&self) -> Option<String> {
-        self.tail.and_then(|tail| tail.report(self.progress).began_at)
+        self.brought.tail.and_then(|tail| tail.report(self.progress).began_at)
     }
 
     /// What other exports committed since this run began, if it is one too.

@@ -13,6 +13,7 @@ use super::workers::Workers;
 use crate::config::{Memory, RunConfig};
 use crate::error::{Error, Result};
 use crate::forgotten::Forgotten;
+use crate::parse::Memberships;
 use crate::part::{PartEntry, PartWriter, Written};
 use crate::partition::Layout;
 use crate::progress::{Progress, Stage};
@@ -40,7 +41,7 @@ pub(super) struct Produced {
     pub report: Report,
     pub rejects: Rejects,
     /// That tasks came with a delivery, left out because these are forgotten.
-    pub left_out_memberships: u64,
+    pub left_out_memberships: Memberships,
     /// What the source keeps until the run has ended.
     pub tail: Option<Box<dyn Tail>>,
 }
@@ -77,7 +78,7 @@ pub(super) struct Coordinator<'r> {
     written: Sequence<Written>,
     gathered: Gathered,
     rejects: Rejects,
-    left_out_memberships: u64,
+    left_out_memberships: Memberships,
     report: Report,
 }
 
@@ -102,7 +103,7 @@ impl<'r> Coordinator<'r> {
             written: Sequence::of("part"),
             gathered: Gathered::new(memory.index_bytes(), scratch),
             rejects: Rejects::new(scratch, tools.config.source.names()),
-            left_out_memberships: 0,
+            left_out_memberships: Memberships::new(),
             report: Report::default(),
             tools,
         }
@@ -197,10 +198,11 @@ impl<'r> Coordinator<'r> {
             self.blocks -= 1;
             self.block_bytes -= grouped.bytes;
             self.report.input_bytes += grouped.input_bytes;
-            let [tasks, memberships] = grouped.forgotten;
-            self.report.tasks_read += grouped.tasks + grouped.rejects.len() as u64 + tasks;
-            self.report.forgotten += tasks;
-            self.left_out_memberships += memberships;
+            self.report.tasks_read += grouped.tasks + grouped.rejects.len() as u64 + grouped.forgotten;
+            self.report.forgotten += grouped.forgotten;
+            for (delivery, own) in grouped.forgotten_memberships {
+                self.left_out_memberships.entry(delivery).or_default().extend(own);
+            }
             self.rejects.of_block(&grouped.rejects)?;
             let bytes = grouped.pieces.iter().map(|(_, frames)| frames.len() as u64).sum();
             self.tools.progress.buffered(bytes, grouped.tasks);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use crate::error::{Error, Result};
 use crate::forgotten::Forgotten;
-use crate::parse::{Item, Opener, Origin, Problem, Reject, Sieve, Sink};
+use crate::parse::{Item, Memberships, Opener, Origin, Problem, Reject, Sieve, Sink};
 use crate::partition::{Key, Layout};
 use crate::shuffle::{Frame, Position};
 use crate::source::{Block, MAX_RECORD_BYTES, Span};
@@ -23,8 +23,10 @@ pub(super) struct Grouped {
     pub rejects: Vec<Reject>,
     /// Tasks among the items.
     pub tasks: u64,
-    /// Tasks that were left out because the lake is to forget them, and such memberships.
-    pub forgotten: [u64; 2],
+    /// Tasks that were left out because the lake is to forget them.
+    pub forgotten: u64,
+    /// That such tasks came with a delivery.
+    pub forgotten_memberships: Memberships,
 }
 
 /// A piece for a buffer has at most this, unless one item alone has more: parts are cut between pieces.
@@ -45,8 +47,8 @@ pub(super) fn group(block: &Block, layout: Layout, forgotten: Option<&Forgotten>
             None => opener.open(record, origin, &mut sink),
         }
     }
-    let left_out = [sink.tasks, sink.memberships];
-    Ok(Grouped { forgotten: left_out, ..sink.into_inner().finish(block) })
+    let (forgotten, forgotten_memberships) = (sink.tasks, std::mem::take(&mut sink.memberships));
+    Ok(Grouped { forgotten, forgotten_memberships, ..sink.into_inner().finish(block) })
 }
 
 fn oversized(span: &Span) -> Problem {
@@ -89,7 +91,8 @@ impl BlockSink<'_> {
             pieces: pieces(&self.items).into_iter().map(frames).collect(),
             rejects: self.rejects,
             tasks: self.tasks,
-            forgotten: [0; 2],
+            forgotten: 0,
+            forgotten_memberships: Memberships::new(),
         }
     }
 }

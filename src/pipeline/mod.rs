@@ -18,6 +18,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::file::Encoding;
 use crate::forgotten::Forgotten;
 use crate::lake::{Counts, Ended, Lake, State, Transaction};
+use crate::merge::hold_back;
+use crate::parse::Memberships;
 use crate::part::{PartEntry, PartWriter};
 use crate::partition::Layout;
 use crate::progress::{Progress, Stage};
@@ -25,6 +27,7 @@ use crate::report::{FailedRun, Report};
 use crate::source::{Opening, Tail};
 use crate::table::catalog::{delivery_tasks, tasks};
 
+use commit::Brought;
 use coordinator::{Coordinator, Produced, Tools};
 use scratch::Scratch;
 pub use scratch::{Received, drop_received};
@@ -199,7 +202,7 @@ impl Run<'_, '_> {
     }
 
     fn commit(mut self, produced: Produced, writer: &PartWriter) -> Result<Outcome> {
-        let Produced { mut parts, mut report, rejects, left_out_memberships: left_out, tail } = produced;
+        let Produced { parts, mut report, rejects, left_out_memberships: left_out, tail } = produced;
         let (lake, name) = (self.transaction.lake(), self.transaction.name().to_owned());
         let store = &**lake.store();
         report.run = name.clone();
@@ -210,7 +213,9 @@ impl Run<'_, '_> {
         if let Err(error) = check_rejects(self.config, &report) {
             return Err(self.give_up(tail.filter(|_| self.config.job.is_some()), error)?);
         }
-        check_count(&report, left_out, &parts, tail.as_deref())?;
+        check_count(&report, &left_out, &parts, tail.as_deref())?;
+        let came = parts;
+        let (mut parts, held_since) = self.hold_back(&came, &left_out, tail.as_deref(), writer, &mut report)?;
         let parent = self.transaction.parent();
         let replaces_all = self.config.is_overwrite || parent.parts.is_empty();
         if replaces_all && would_empty(parent, &parts) {
@@ -221,7 +226,9 @@ impl Run<'_, '_> {
         if replaces_all {
             parts.extend(writer.write_empty()?);
         }
-        let ended = match self.put(&parts, &mut report, writer, tail.as_deref(), rejected.as_ref()) {
+        let brought =
+            Brought { came: &came, parts: &parts, held_since, tail: tail.as_deref(), rejected: rejected.as_ref() };
+        let ended = match self.put(brought, &mut report, writer) {
             Err(error @ Error::TooManyRemoved { .. }) => return Err(self.give_up(tail, error)?),
             ended => ended?,
         };
@@ -242,6 +249,24 @@ impl Run<'_, '_> {
 }
 
 impl Run<'_, '_> {
+    /// What of a scheduled job's parts is to be committed, and since when its tasks are to be asked for again, if any are held back.
+    fn hold_back(
+        &self,
+        came: &[PartEntry],
+        left_out: &Memberships,
+        tail: Option<&dyn Tail>,
+        writer: &PartWriter,
+        report: &mut Report,
+    ) -> Result<(Vec<PartEntry>, Option<i64>)> {
+        let Some(tail) = tail.filter(|_| self.config.job.is_some()) else { return Ok((came.to_vec(), None)) };
+        let (parts, held) = {
+            let accounted = tail.accounted();
+            writer.install(|| hold_back(came, &accounted, left_out, writer))?
+        };
+        (report.held_deliveries, report.held_tasks) = (held.deliveries, held.tasks);
+        Ok((parts, held.since.filter(|_| !report.held_deliveries.is_empty())))
+    }
+
     /// Ends with an error that whoever went on with what was received would only come to again: that goes.
     fn give_up(&self, tail: Option<Box<dyn Tail>>, error: Error) -> Result<Error> {
         tail.map(|tail| self.put_away(tail, self.transaction.name())).transpose()?;
@@ -277,10 +302,11 @@ fn would_empty(parent: &State, parts: &[PartEntry]) -> bool {
 }
 
 /// A delivery says how many tasks it has: other numbers are an error. Of some that came nothing is kept, because they are forgotten.
-fn check_count(report: &Report, left_out: u64, parts: &[PartEntry], tail: Option<&dyn Tail>) -> Result<()> {
+fn check_count(report: &Report, left_out: &Memberships, parts: &[PartEntry], tail: Option<&dyn Tail>) -> Result<()> {
     let Some(expected) = tail.and_then(Tail::expected_tasks) else { return Ok(()) };
     let memberships = parts.iter().map(|part| part.rows(delivery_tasks::TABLE.name));
-    let found = memberships.sum::<u64>() + report.rejected + left_out;
+    let left_out = left_out.values().map(|own| own.len() as u64);
+    let found = memberships.sum::<u64>() + report.rejected + left_out.sum::<u64>();
     if found == expected {
         return Ok(());
     }

@@ -122,6 +122,12 @@ impl Store {
         self.batches.iter().map(|batch| batch.id.clone()).collect()
     }
 
+    /// Lets a delivery say that it has so many tasks, whatever it has; false where there is none of this id.
+    pub fn claim(&mut self, delivery: &str, task_count: u64) -> bool {
+        let found = self.deliveries.iter_mut().find(|known| known.id == delivery);
+        found.map(|delivery| delivery.task_count = task_count).is_some()
+    }
+
     /// The deliveries, by project, oldest first.
     pub fn deliveries(&self) -> &[Delivery] {
         &self.deliveries

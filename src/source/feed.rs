@@ -1,5 +1,6 @@
 //! What a run reads from, whatever it is.
 
+use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -105,6 +106,29 @@ impl Source {
     }
 }
 
+/// The deliveries of which a source was asked for every task.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Accounted {
+    /// None, as far as is known.
+    #[default]
+    None,
+    /// These.
+    These(BTreeSet<String>),
+    /// All that it tells of.
+    All,
+}
+
+impl Accounted {
+    /// Whether this one is among them.
+    pub fn has(&self, delivery: &str) -> bool {
+        match self {
+            Accounted::None => false,
+            Accounted::These(these) => these.contains(delivery),
+            Accounted::All => true,
+        }
+    }
+}
+
 /// What a source keeps beside its blocks until the run has ended.
 pub trait Tail: Debug {
     /// Called once, when the last block was taken: whether the source came to its end as it should.
@@ -113,6 +137,8 @@ pub trait Tail: Debug {
     fn receipt(&self) -> Option<String>;
     /// How many tasks there should be, where that is known and must hold.
     fn expected_tasks(&self) -> Option<u64>;
+    /// The deliveries whose tasks must all have come.
+    fn accounted(&self) -> Accounted;
     /// Whether the source has each of these tasks no more, or not as what it was asked for; asked one by one.
     fn are_gone(&self, ids: &[String], progress: &Progress) -> Result<Vec<bool>>;
     /// What came, for the report.

@@ -16,6 +16,6 @@ pub use blocks::Blocks;
 #[cfg(feature = "api")]
 pub use blocks::Spares;
 pub use blocks::{Block, MAX_RECORD_BYTES, Span};
-pub use feed::{Feed, Flow, Opening, Source, Tail};
+pub use feed::{Accounted, Feed, Flow, Opening, Source, Tail};
 pub use find::resolve;
 pub use input::Input;

@@ -19,6 +19,8 @@ use crate::merges::changes;
 use crate::restore::canonical_task;
 use crate::stand_in::{Options, StandIn};
 
+mod deliveries;
+
 const KEY: &str = "test_canary_0123456789";
 
 /// An API whose tasks change, and a lake that follows it.
@@ -29,6 +31,8 @@ struct Night {
     flags: Vec<String>,
     /// Where the lake lies, if not in a folder.
     bucket: Option<StandIn>,
+    /// By how many tasks the newest delivery of a project tells too many.
+    missing: BTreeMap<String, u64>,
 }
 
 /// What a run did.
@@ -38,6 +42,8 @@ struct Ran {
     stderr: String,
     /// The queries of its requests for lists of tasks.
     asked: Vec<String>,
+    /// Those for the tasks of one delivery.
+    deliveries: Vec<String>,
     requests: u64,
 }
 
@@ -63,7 +69,13 @@ fn task(id: &str, project: &str, status: &str, days: f64) -> Value {
 impl Night {
     fn new(flags: &[&str]) -> Night {
         let flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
-        Night { folder: tempfile::tempdir().unwrap(), tasks: BTreeMap::new(), flags, bucket: None }
+        Night {
+            folder: tempfile::tempdir().unwrap(),
+            tasks: BTreeMap::new(),
+            flags,
+            bucket: None,
+            missing: BTreeMap::new(),
+        }
     }
 
     fn all() -> Night {
@@ -85,7 +97,12 @@ impl Night {
     }
 
     fn run(&self, command: &str, flags: &[&str]) -> Ran {
-        let store = Store::from_tasks(self.tasks.values().cloned().collect());
+        let mut store = Store::from_tasks(self.tasks.values().cloned().collect());
+        for (project, missing) in &self.missing {
+            let of_project = store.deliveries().iter().filter(|delivery| delivery.project_id == *project);
+            let newest = of_project.max_by_key(|delivery| delivery.delivered_at).unwrap().clone();
+            store.claim(&newest.id, newest.task_count + missing);
+        }
         let options = SimulateOptions { token: Some(KEY.to_owned()), ..SimulateOptions::default() };
         let simulator = Simulator::start(Arc::new(store), options, "127.0.0.1:0".parse().unwrap()).unwrap();
         let mut program = taskloom();
@@ -93,8 +110,12 @@ impl Night {
         program.env("XDG_CACHE_HOME", self.folder.path());
         program.args([command, "--json", "--out"]).arg(self.place()).args(self.settings());
         let output = program.args(&self.flags).args(flags).output().unwrap();
-        let listed = simulator.log().into_iter().filter(|seen| seen.path == "/v2/tasks");
+        let log = simulator.log();
+        let listed = log.iter().filter(|seen| seen.path == "/v2/tasks");
+        let delivered = log.iter().filter(|seen| seen.path == "/v2/delivery/tasks");
+        let delivered = delivered.map(|seen| format!("{:?}", seen.query));
         Ran {
+            deliveries: delivered.filter(|query| query.contains("delivery_id")).collect(),
             status: output.status.code(),
             report: serde_json::from_slice(&output.stdout).unwrap_or_default(),
             stderr: String::from_utf8(output.stderr).unwrap(),

@@ -13,12 +13,14 @@ use serde::Serialize;
 
 use super::api::ApiArgs;
 use super::export::rehearse;
-use super::lake::{LakeArgs, measure, print, warn_of_left_out};
+use super::lake::{LakeArgs, STATUS_NOT_ALL, measure, print, warn_of_left_out};
+use super::printable;
 use super::summary::grouped;
 use super::voice::Voice;
 use super::wanted::{DetailArgs, MAX_REMOVED, ScopeArgs};
 use crate::config::{Limit, Reconcile, RunConfig};
 use crate::error::{Error, ErrorKind, Result};
+use crate::merge::{Incomplete, whole_deliveries};
 use crate::pipeline::{self, Outcome};
 use crate::progress::Progress;
 use crate::report::Report;
@@ -48,9 +50,10 @@ Examples:
   taskloom sync --job nightly                           a job of taskloom.toml
 
 Exit status: 0 done, or nothing new, also where a few tasks were rejected;
-1 failed, 2 wrong usage, 4 worth another attempt: the API was out of reach, or
-another run was faster; 130 and 143 stopped by Ctrl-C or SIGTERM with nothing
-visible. The same command goes on from there.")]
+1 failed, 2 wrong usage, 3 done but for the tasks of deliveries of which not
+all came, 4 worth another attempt: the API was out of reach, or another run was
+faster; 130 and 143 stopped by Ctrl-C or SIGTERM with nothing visible. The same
+command goes on from there.")]
 pub(super) struct SyncArgs {
     #[command(flatten)]
     scope: ScopeArgs,
@@ -67,6 +70,9 @@ pub(super) struct SyncArgs {
     /// Keep the JSON as it was received, in _taskloom/raw
     #[arg(long)]
     keep_raw: bool,
+    /// Commit the tasks of deliveries too that say that they have another number of tasks than came
+    #[arg(long)]
+    allow_count_mismatch: bool,
     /// Drop the pages of an unfinished run and begin anew
     #[arg(long)]
     restart: bool,
@@ -165,7 +171,8 @@ impl Sync<'_> {
         let plan = args.api.plan((query.clone(), Moving::default()), now);
         let (job, is_restart, keeps_raw) = (args.schedule.job.clone(), args.restart, args.keep_raw);
         let api = args.api.config(plan, args.api.address()?)?;
-        let api = ApiConfig { is_restart, keeps_raw, job: Some(job.clone()), ..api };
+        let allows_count_mismatch = args.allow_count_mismatch;
+        let api = ApiConfig { is_restart, keeps_raw, allows_count_mismatch, job: Some(job.clone()), ..api };
         let schedule = Schedule {
             job,
             query,
@@ -189,7 +196,11 @@ impl Sync<'_> {
         let (statuses, max_removed) = (self.args.details.status.clone(), self.args.schedule.max_removed);
         let extent = due.query.extent().filter(|_| due.job.is_whole);
         let reconcile = extent.map(|extent| Reconcile { extent, statuses, max_removed });
-        let source = Source::Api(Box::new(ApiConfig { plan: self.plan(due.query), ..self.api.clone() }));
+        let lake = &self.config.lake;
+        let since = due.query.completed_after.filter(|_| due.query.walks_deliveries && !due.query.skips_delivery_tasks);
+        let known = since.map(|since| whole_deliveries(&**lake.store(), &lake.state()?, since)).transpose()?;
+        let plan = self.plan(due.query).knowing(known.unwrap_or_default());
+        let source = Source::Api(Box::new(ApiConfig { plan, ..self.api.clone() }));
         let config = RunConfig { source, reconcile, job: Some(due.job), ..self.config.clone() };
         pipeline::run(config, progress).and_then(Outcome::report)
     }
@@ -224,13 +235,21 @@ impl Sync<'_> {
                 "{rejected} records could not be read; what the lake has of these tasks stays as it was: see {path}"
             ));
         }
+        for Incomplete { delivery_id, task_count, found } in &report.held_deliveries {
+            voice.warn(&format!(
+                "the delivery {} says that it has {task_count} tasks, and {found} came: its tasks are held back until all do, or with \
+                 --allow-count-mismatch",
+                printable::line(delivery_id)
+            ));
+        }
+        let done = if report.held_deliveries.is_empty() { 0 } else { STATUS_NOT_ALL };
         match failed {
             // Another run is faster, and does it as well.
             Some(error) if matches!(error.kind(), ErrorKind::Conflict | ErrorKind::Busy) => {
                 voice.warn(&format!("version {version} is committed; another run looks after the lake: {error}"));
-                Ok(0)
+                Ok(done)
             }
-            failed => failed.map_or(Ok(0), Err),
+            failed => failed.map_or(Ok(done), Err),
         }
     }
 

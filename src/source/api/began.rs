@@ -22,7 +22,7 @@ pub fn earliest(config: &ApiConfig, progress: &Progress) -> Result<Option<i64>> 
     for selector in &config.plan.query.of {
         progress.check()?;
         let Some((endpoint, parameters)) = listing(selector) else { continue };
-        let request = Request { chain: 0, endpoint, parameters, has_token: false, is_guess: false };
+        let request = Request { chain: 0, endpoint, parameters, project: None, has_token: false, is_guess: false };
         let Answer::Page(body, _) = runtime.block_on(client.get(&request))? else { continue };
         let page = serde_json::from_slice::<Value>(&body).unwrap_or_default();
         let listed = page.as_object().into_iter().flatten().filter_map(|(_, list)| list.as_array()).flatten();

@@ -18,6 +18,8 @@ pub type ChainId = u32;
 pub(super) enum Kind {
     /// Tasks of a selector, or what is told of those that were delivered: of a status, and in a slice, if these are said.
     Tasks { endpoint: Endpoint, of: Parameter, status: Option<String>, slice: Option<Slice>, is_splittable: bool },
+    /// Which tasks came with a delivery of a project: all of them.
+    Delivery { id: String, project: String },
     /// Anything else is walked from its first page to its last.
     Other { endpoint: Endpoint, parameters: Vec<Parameter>, makes_chains: bool },
 }
@@ -68,8 +70,18 @@ impl Kind {
     pub(super) fn selector(&self) -> Option<&Parameter> {
         match self {
             Kind::Tasks { of, .. } => Some(of),
-            Kind::Other { .. } => None,
+            Kind::Delivery { .. } | Kind::Other { .. } => None,
         }
+    }
+
+    /// The project that a listing of deliveries, or of delivered tasks, is of.
+    pub(super) fn project(&self) -> Option<&str> {
+        let parameters = match self {
+            Kind::Delivery { project, .. } => return Some(project),
+            Kind::Tasks { of, .. } => std::slice::from_ref(of),
+            Kind::Other { parameters, .. } => parameters,
+        };
+        parameters.iter().find(|(name, _)| name == "project_id").map(|(_, id)| id.as_str())
     }
 
     /// Whether it walks the tasks of this status.
@@ -81,7 +93,7 @@ impl Kind {
     pub(super) fn slice(&self) -> Option<Slice> {
         match self {
             Kind::Tasks { slice, .. } => *slice,
-            Kind::Other { .. } => None,
+            Kind::Delivery { .. } | Kind::Other { .. } => None,
         }
     }
 
@@ -92,7 +104,7 @@ impl Kind {
                 let (endpoint, of) = (*endpoint, of.clone());
                 Kind::Tasks { endpoint, of, status, slice, is_splittable }
             }
-            Kind::Other { .. } => self.clone(),
+            Kind::Delivery { .. } | Kind::Other { .. } => self.clone(),
         }
     }
 
@@ -106,6 +118,7 @@ impl Kind {
                 let status = status.iter().map(|status| parameter("status", status));
                 (*endpoint, [of.clone()].into_iter().chain(status).chain(times).collect())
             }
+            Kind::Delivery { id, .. } => (Endpoint::DeliveryTasks, vec![parameter("delivery_id", id)]),
             Kind::Other { endpoint, parameters, .. } => (*endpoint, parameters.clone()),
         }
     }

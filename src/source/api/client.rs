@@ -239,7 +239,7 @@ impl Client {
         };
         let glance = Glance::of(&body, request.endpoint).map_err(torn)?;
         self.pace.ease();
-        Ok(Answer::Page(request.endpoint.as_page(&request.parameters, body), glance))
+        Ok(Answer::Page(request.endpoint.as_page(request.project.as_deref(), body), glance))
     }
 
     fn refused(&self, request: &Request, status: StatusCode, after: Option<Duration>, body: &[u8]) -> Failure {

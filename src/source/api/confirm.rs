@@ -61,7 +61,7 @@ fn of_task(id: &str, query: &Query) -> Request {
     let mut parameters = vec![parameter("task_id", id)];
     // Ids of projects and batches are all that is looked at.
     parameters.extend(endpoint.parameters(&Query { expand: Vec::new(), ..query.clone() }, 1));
-    Request { chain: 0, endpoint, parameters, has_token: false, is_guess: false }
+    Request { chain: 0, endpoint, parameters, project: None, has_token: false, is_guess: false }
 }
 
 fn is_gone(answer: Result<Answer>, query: &Query) -> Result<bool> {

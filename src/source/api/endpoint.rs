@@ -75,19 +75,18 @@ impl Endpoint {
     }
 
     /// An answer as a page that tells by itself what it is: a project or a batch becomes a page that lists it, and a list of memberships
-    /// names the project that it was asked for.
-    pub(super) fn as_page(self, parameters: &[Parameter], body: Vec<u8>) -> Vec<u8> {
+    /// names the project that it is of.
+    pub(super) fn as_page(self, project: Option<&str>, body: Vec<u8>) -> Vec<u8> {
         match self {
             Endpoint::Project => [b"{\"projects\":[", body.as_slice(), b"]}"].concat(),
             Endpoint::Batch => [b"{\"batches\":[", body.as_slice(), b"]}"].concat(),
-            Endpoint::DeliveryTasks => of_project(parameters, &body).unwrap_or(body),
+            Endpoint::DeliveryTasks => project.and_then(|project| of_project(project, &body)).unwrap_or(body),
             _ => body,
         }
     }
 }
 
-fn of_project(parameters: &[Parameter], body: &[u8]) -> Option<Vec<u8>> {
-    let (_, project) = parameters.iter().find(|(name, _)| name == "project_id")?;
+fn of_project(project: &str, body: &[u8]) -> Option<Vec<u8>> {
     let (_, members) = body.split_at_checked(memchr::memchr(b'{', body)? + 1)?;
     let mut quoted = String::new();
     write_string(project, &mut quoted);

@@ -20,10 +20,11 @@ use url::Url;
 
 use super::chain::{Chain, ChainId, Kind};
 use super::endpoint::Endpoint;
-use super::glance::Glance;
+use super::glance::{Delivered, Glance};
 use super::query::{COMPLETED, DELETED, Parameter, Query, Selector, parameter};
 use super::slice::Slice;
 use crate::error::{Error, Result};
+use crate::source::Accounted;
 use split::Root;
 
 /// One request.
@@ -35,6 +36,8 @@ pub struct Request {
     pub endpoint: Endpoint,
     /// Its parameters.
     pub parameters: Vec<Parameter>,
+    /// The project that what it asks for is of, where that is known.
+    pub project: Option<String>,
     /// True if it goes on where a page ended.
     pub has_token: bool,
     /// True if it asks for tasks of a status that an API may not take as a filter, and that nobody named.
@@ -93,6 +96,9 @@ pub struct Frontier {
     /// Chains for the end: slices without an upper bound, so that a task that is completed meanwhile is in one of them if it was
     /// not met as an open one before.
     open_ended: Vec<Kind>,
+    /// Deliveries that need not be walked, with how many tasks they have; and those that are, or were.
+    known_deliveries: BTreeMap<String, u64>,
+    walked_deliveries: BTreeSet<String>,
     /// What deliveries say that they hold.
     task_count: Option<u64>,
     absences: Absences,
@@ -127,6 +133,8 @@ impl Frontier {
             suspected: HashSet::new(),
             walked: HashSet::new(),
             open_ended: Vec::new(),
+            known_deliveries: BTreeMap::new(),
+            walked_deliveries: BTreeSet::new(),
             task_count: None,
             absences: Absences::default(),
         };
@@ -135,6 +143,11 @@ impl Frontier {
         }
         frontier.open_more();
         frontier
+    }
+
+    /// The same, for who knows all tasks of these deliveries.
+    pub fn knowing(self, known_deliveries: BTreeMap<String, u64>) -> Frontier {
+        Frontier { known_deliveries, ..self }
     }
 
     fn begin(&mut self, selector: &Selector) {
@@ -173,6 +186,27 @@ impl Frontier {
             let (endpoint, slice, is_splittable) = (Endpoint::DeliveryTasks, self.bounds(), self.concurrency > 1);
             self.add(Kind::Tasks { endpoint, of, status: None, slice, is_splittable });
         }
+    }
+
+    /// The chain of a delivery that was made in the times that are asked for, where these leave out some of its tasks.
+    fn delivery(&mut self, delivery: &Delivered, project: &str) {
+        let after = self.query.completed_after.filter(|_| self.query.walks_deliveries);
+        let is_meant = after.is_some_and(|after| delivery.at.is_none_or(|at| at >= after));
+        let is_known =
+            delivery.task_count.is_some() && self.known_deliveries.get(&delivery.id).copied() == delivery.task_count;
+        let is_wanted = is_meant && !is_known && !self.query.skips_delivery_tasks;
+        if is_wanted && self.walked_deliveries.insert(delivery.id.clone()) {
+            self.add(Kind::Delivery { id: delivery.id.clone(), project: project.to_owned() });
+        }
+    }
+
+    /// The deliveries of which every task was asked for.
+    pub fn accounted(&self) -> Accounted {
+        let is_absent = |endpoint| self.absences.listings.contains_key(&endpoint);
+        if self.query.skips_delivery_tasks || is_absent(Endpoint::DeliveryTasks) || is_absent(Endpoint::Deliveries) {
+            return Accounted::None;
+        }
+        if self.query.has_times() { Accounted::These(self.walked_deliveries.clone()) } else { Accounted::All }
     }
 
     fn batch(&mut self, of: Parameter) {
@@ -257,7 +291,8 @@ impl Frontier {
         parameters.extend(endpoint.parameters(&self.query, self.page_size));
         parameters.extend(chain.token.iter().map(|token| parameter("next_token", token)));
         let is_guess = chain.kind.is_of_status(DELETED) && !self.query.statuses.iter().any(|status| status == DELETED);
-        Request { chain: id, endpoint, parameters, has_token: chain.token.is_some(), is_guess }
+        let project = chain.kind.project().map(str::to_owned);
+        Request { chain: id, endpoint, parameters, project, has_token: chain.token.is_some(), is_guess }
     }
 
     /// Takes in a page of a chain.
@@ -271,6 +306,7 @@ impl Frontier {
             self.roots.entry(root).or_default().pages += 1;
         }
         let makes_chains = matches!(chain.kind, Kind::Other { makes_chains: true, .. });
+        let project = chain.kind.project().map(str::to_owned);
         let unknown = match &chain.kind {
             Kind::Tasks { of, status: None, is_splittable: true, .. } if glance.has_unknown_status => Some(of.clone()),
             _ => None,
@@ -285,6 +321,9 @@ impl Frontier {
         }
         if makes_chains {
             glance.projects.iter().for_each(|project| self.project(parameter("project_id", project)));
+        }
+        if let Some(project) = project {
+            glance.deliveries.iter().for_each(|delivery| self.delivery(delivery, &project));
         }
         if glance.task_count.is_some() {
             self.task_count = glance.task_count;

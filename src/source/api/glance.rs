@@ -32,9 +32,25 @@ pub struct Glance {
     /// Ids of the projects that are listed.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub projects: Vec<String>,
+    /// The deliveries that are listed.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub deliveries: Vec<Delivered>,
     /// How many tasks the delivery has, on a page of one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub task_count: Option<u64>,
+}
+
+/// A delivery, as a list of them tells it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delivered {
+    /// Its id.
+    pub id: String,
+    /// How many tasks it says that it has.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub task_count: Option<u64>,
+    /// When it was made, in microseconds since 1970.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub at: Option<i64>,
 }
 
 /// Times that are told of one page: enough to see where tasks are.
@@ -101,6 +117,7 @@ impl Glance {
                     times.extend(item.completed_at.and_then(text).and_then(|time| read_instant(&time)));
                 }
                 Endpoint::Project | Endpoint::Projects => self.projects.extend(item.id.and_then(text)),
+                Endpoint::Deliveries => self.deliveries.extend(item.delivered()),
                 _ => {}
             }
         }
@@ -116,6 +133,16 @@ struct Item<'a> {
     id: Option<&'a [u8]>,
     status: Option<&'a [u8]>,
     completed_at: Option<&'a [u8]>,
+    task_count: Option<&'a [u8]>,
+    delivered_at: Option<&'a [u8]>,
+}
+
+impl Item<'_> {
+    fn delivered(&self) -> Option<Delivered> {
+        let task_count = self.task_count.and_then(|count| serde_json::from_slice(count).ok());
+        let at = self.delivered_at.and_then(text).and_then(|at| read_instant(&at));
+        Some(Delivered { id: self.id.and_then(text)?, task_count, at })
+    }
 }
 
 impl<'a> Item<'a> {
@@ -154,6 +181,8 @@ impl<'a> Item<'a> {
                 name if name == id.as_bytes() => item.id = value,
                 b"status" => item.status = value,
                 b"completed_at" => item.completed_at = value,
+                b"task_count" => item.task_count = value,
+                b"delivered_at" => item.delivered_at = value,
                 _ => {}
             }
             Some(())

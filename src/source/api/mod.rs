@@ -36,7 +36,7 @@ use tokio::sync::{mpsc, oneshot};
 use url::{Host, Url};
 
 use super::blocks::{Block, Spares};
-use super::feed::{Feed, Opening, Tail};
+use super::feed::{Accounted, Feed, Opening, Tail};
 use crate::error::{Error, Result};
 use crate::forgotten::Forgotten;
 use crate::progress::{ApiCounts, Progress};
@@ -159,6 +159,8 @@ struct Ended {
     spool: Spool,
     /// How many tasks the delivery says that it has.
     task_count: Option<u64>,
+    /// The deliveries of which every task was asked for.
+    accounted: Accounted,
     absences: Absences,
 }
 
@@ -185,6 +187,11 @@ impl Tail for Export {
 
     fn expected_tasks(&self) -> Option<u64> {
         self.ended.as_ref().filter(|_| !self.config.allows_count_mismatch).and_then(|ended| ended.task_count)
+    }
+
+    fn accounted(&self) -> Accounted {
+        let ended = self.ended.as_ref().filter(|_| !self.config.allows_count_mismatch);
+        ended.map_or(Accounted::None, |ended| ended.accounted.clone())
     }
 
     fn are_gone(&self, ids: &[String], progress: &Progress) -> Result<Vec<bool>> {
@@ -270,7 +277,8 @@ pub(super) fn open(config: &ApiConfig, opening: Opening<'_>, progress: &Arc<Prog
 /// The frontier behind what stands in the spool.
 fn replay(spool: &Spool, config: &ApiConfig, counts: &ApiCounts) -> Result<Frontier> {
     let plan = spool.plan();
-    let mut frontier = Frontier::new(plan.query.clone(), plan.began_at, plan.page_size, plan.concurrency);
+    let frontier = Frontier::new(plan.query.clone(), plan.began_at, plan.page_size, plan.concurrency);
+    let mut frontier = frontier.knowing(plan.known_deliveries.clone());
     let mut pages = 0;
     for entry in spool.entries() {
         match &entry.event {
@@ -311,11 +319,11 @@ fn start(fetcher: Fetcher, spool: Spool, config: &ApiConfig) -> (Incoming, Expor
         let mut outlet = Outlet { spool, to: sender, sequence: 0, byte: 0 };
         let outcome = outlet.pass_on(arrived).and_then(|()| {
             let frontier = frontier.blocking_recv().map_err(|_| Error::Reader)??;
-            Ok((frontier.task_count(), frontier.absences().clone()))
+            Ok((frontier.task_count(), frontier.accounted(), frontier.absences().clone()))
         });
         let last = match outcome {
-            Ok((task_count, absences)) => {
-                let _ = ended.send(Ended { spool: outlet.spool, task_count, absences });
+            Ok((task_count, accounted, absences)) => {
+                let _ = ended.send(Ended { spool: outlet.spool, task_count, accounted, absences });
                 None
             }
             Err(error) => Some(Err(error)),

@@ -25,6 +25,9 @@ pub struct Query {
     /// Leave out which task came with which delivery: the API tells it only together with the whole task once more.
     #[serde(default)]
     pub skips_delivery_tasks: bool,
+    /// Beside these times: every task of the deliveries that were made since then, to tell whether all came.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub walks_deliveries: bool,
     /// What comes as an object instead of an id: `project`, `batch`, `delivery`.
     pub expand: Vec<String>,
     /// What comes beside the bare task: `annotation_details`, `attachment_details`, `model_parameters`, `submissions`.

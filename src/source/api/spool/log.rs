@@ -1,5 +1,6 @@
 //! What stands in a spool beside the pages, and how it is read again.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 
@@ -43,6 +44,9 @@ pub struct Plan {
     pub page_size: u8,
     /// Requests at a time that the chains are made for.
     pub concurrency: usize,
+    /// Deliveries all of whose tasks are known, with how many these are: they need not be walked once more.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub known_deliveries: BTreeMap<String, u64>,
 }
 
 /// Times of a query that were told as so long before the export began.
@@ -102,7 +106,13 @@ impl Plan {
             began_at,
             page_size,
             concurrency,
+            known_deliveries: BTreeMap::new(),
         }
+    }
+
+    /// The same for who knows all tasks of these deliveries, and how many these are.
+    pub fn knowing(self, known_deliveries: BTreeMap<String, u64>) -> Plan {
+        Plan { known_deliveries, ..self }
     }
 
     /// The same for this account.
