@@ -105,6 +105,8 @@ impl<'l> Transaction<'l> {
                 None => Ok(None),
             });
             let conflict = match made {
+                // What it leaves beside its data may tell of what is forgotten since.
+                Ok(None) if self.history_began_behind(&parent)? => return Ok(Ended::Conflict(parent.version + 1)),
                 Ok(None) => return Ok(Ended::Nothing(parent.version)),
                 Ok(Some(CommitOutcome::Committed(version))) => return Ok(Ended::Committed(version)),
                 Ok(Some(CommitOutcome::Unknown { version, cause })) => return Err(Error::unknown(version, cause)),
@@ -164,6 +166,11 @@ impl<'l> Transaction<'l> {
             self.ledger.keep(&data.collect());
         }
         Ok(outcome)
+    }
+
+    fn history_began_behind(&self, parent: &State) -> Result<bool> {
+        let is_newest = self.lake.versions_behind(parent.version)?.is_empty();
+        Ok(!is_newest && self.lake.state()?.begins_at() > self.parent.version.max(1))
     }
 
     fn is_overtaken(&self, parent: &State) -> Result<bool> {

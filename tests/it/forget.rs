@@ -389,6 +389,32 @@ fn a_run_that_meets_a_forgetting_gives_up_and_leaves_nothing() {
 }
 
 #[test]
+fn a_run_with_nothing_new_that_meets_a_forgetting_leaves_nothing_either() {
+    let store = lake();
+    let lake = lake_in(&store);
+    let (own, is_done) = (lake.clone(), AtomicBool::new(false));
+    // While its rejects are written.
+    let faulty = Faulty::new(&store, move |name, path| {
+        if name == "put_private" && path.contains("rejects") && !is_done.swap(true, SeqCst) {
+            forgotten(&own, &of_tasks(&["task-3"])).unwrap();
+        }
+        Fault::None
+    });
+    let text = format!("{}\n{{\"task_id\":\"task-3\",\"threads\":7}}\n", task("task-1", 1, &["c-bob"]));
+    let refused = merged_text(&Lake::on(Arc::new(faulty)), &text).unwrap_err();
+    assert!(matches!(refused.kind(), ErrorKind::Conflict), "{refused}");
+    assert_eq!((places(&store, "task-3"), proof(&lake)), (vec![], vec![]));
+}
+
+#[test]
+fn a_lake_without_data_has_nothing_to_forget() {
+    let store = MemoryStore::named("memory");
+    let lake = lake_in(&store);
+    drop(lake.begin(&lake.state().unwrap(), &Default::default()).unwrap());
+    assert!(matches!(forgotten(&lake, &of_tasks(&["x"])), Err(Error::NoVersion { .. })));
+}
+
+#[test]
 fn a_forgetting_that_meets_others_is_made_anew() {
     for with_tag in [true, false] {
         let store = lake();

@@ -86,12 +86,11 @@ pub struct Forgetting {
 /// Takes tasks, or the names of contributors, out of the lake as one version, and with it all that was before: its history begins anew.
 /// They do not come again. What a failure leaves behind that version, the next run removes.
 pub fn forget(lake: &Lake, options: &ForgetOptions, progress: &Progress) -> Result<Forgetting> {
-    lake.check()?;
+    let state = lake.readable_state()?;
     let workers = Workers::start(options.threads)?;
     let fresh_key = Forgotten::new_key();
     let mut done = Forgetting { is_dry_run: options.is_dry_run, ..Forgetting::default() };
     if options.is_dry_run {
-        let state = lake.readable_state()?;
         let wanted = Wanted::of(options, &state, &fresh_key);
         let search = Search { wanted: &wanted, layout: state.layout, progress };
         let found = workers.pool().install(|| search.find(&**lake.store(), &state))?;
