@@ -112,7 +112,7 @@ fn decoded(store: &dyn Store) -> BTreeMap<String, String> {
 }
 
 /// Where a word stands that no other id begins with.
-fn places(store: &dyn Store, word: &str) -> Vec<String> {
+pub fn places(store: &dyn Store, word: &str) -> Vec<String> {
     let is_word = |text: &str| {
         text.match_indices(word).any(|(at, _)| !text[at + word.len()..].starts_with(|next: char| next.is_ascii_digit()))
     };

@@ -10,7 +10,8 @@ use taskloom::internals::lake::{Author, Fault as Wrong, Lake, VacuumOptions};
 use taskloom::internals::store::{Fault, Faulty, MemoryStore, Store};
 
 use crate::buckets::store;
-use taskloom::internals::upkeep::rollback;
+use taskloom::internals::upkeep::{ForgetOptions, forget, rollback};
+use taskloom::internals::verify::{VerifyOptions, verify};
 
 use crate::lakes::{by_id, restored, shallow};
 use crate::stand_in::{Options, StandIn};
@@ -33,6 +34,8 @@ enum Actor {
     RollsBack,
     /// Flattens as well, and dies after so many of its steps.
     Dies(PathBuf, usize),
+    /// Forgets a task.
+    Forgets(&'static str),
 }
 
 /// How an actor ended.
@@ -57,6 +60,10 @@ impl Actor {
                 Ok(_) | Err(Error::VersionGone { .. }) => Ok(End::Done),
                 Err(error) => Err(error),
             },
+            Actor::Forgets(id) => {
+                let options = ForgetOptions { tasks: vec![(*id).to_owned()], threads: 1, ..ForgetOptions::default() };
+                forget(&lake, &options, &Default::default()).map(|_| End::Committed)
+            }
             Actor::Vacuums => {
                 let all = VacuumOptions { kept_since: chrono::Utc::now(), is_dry_run: false };
                 lake.vacuum(&all, &Author::default()).map(|_| End::Done)
@@ -381,6 +388,17 @@ fn whoever_meets_in_a_bucket_in_whatever_order_the_lake_stays_whole() {
 }
 
 #[test]
+fn whoever_meets_a_forgetting_loses_nothing_else_and_brings_nothing_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let brought = Brought::write(folder.path());
+    let before = lake_of(&brought.old);
+    for seed in 0..schedules().div_ceil(3) {
+        let store = copy(&before);
+        brought.meet_a_forgetting(&|| Arc::new(store.clone()), seed, seed % 2 == 0);
+    }
+}
+
+#[test]
 fn a_run_that_was_ended_commits_no_more_whatever_it_builds_on() {
     use taskloom::internals::lake::{Change, CommitOutcome};
     let folder = tempfile::tempdir().unwrap();
@@ -422,6 +440,34 @@ impl Brought {
                 written("two", &[(2, 3), (3, 3), (5, 3)]),
                 written("dies", &[(2, 4), (4, 4)]),
             ],
+        }
+    }
+
+    /// Two that merge, one that dies of it, and one that forgets what all of them bring, in an order that is drawn.
+    fn meet_a_forgetting(&self, open: &dyn Fn() -> Arc<dyn Store>, seed: u64, holds_are_trusted: bool) {
+        let mut draw = dice(seed);
+        let [one, two, dies] = self.inputs.clone();
+        let forgets = Actor::Forgets("task-2");
+        let actors = [forgets.clone(), Actor::Merges(one), Actor::Merges(two), Actor::MergesAndDies(dies, draw(60))];
+        let (ends, _) = meet_in(open, &actors, holds_are_trusted, drawn(draw));
+        let lake = Lake::on(open());
+        let told = format!("seed {seed}: {ends:?}");
+        lake.recover(&Author::default()).unwrap();
+        let is_committed = |actor: usize| matches!(ends[actor], End::Committed);
+        if !is_committed(0) {
+            forgets.act(open()).unwrap();
+        }
+        let options = VerifyOptions { is_deep: true, is_for_forgotten: true, ..VerifyOptions::default() };
+        assert_eq!(verify(&lake, &options).unwrap().findings, [], "{told}");
+        assert_eq!(crate::forget::places(&*open(), "task-2"), [""; 0], "{told}");
+        // Whoever committed is in, and nobody is lost.
+        let has = restored(&lake);
+        let ids = has.keys().map(String::as_str).collect::<Vec<_>>();
+        let with_two = ["task-1", "task-3", "task-4", "task-5"];
+        assert_eq!(ids, if is_committed(2) { &with_two[..] } else { &with_two[..3] }, "{told}");
+        for (actor, input, id) in [(1, &self.inputs[0], "task-1"), (2, &self.inputs[1], "task-3")] {
+            let from = if is_committed(actor) { input } else { &self.old };
+            assert_eq!(has[id], by_id(&fs::read(from).unwrap())[id], "{told}");
         }
     }
 
