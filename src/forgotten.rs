@@ -100,7 +100,7 @@ fn is_between_words(character: char) -> bool {
 }
 
 /// No id of the API is nearly as long.
-const LONGEST_ID: usize = 200;
+pub const LONGEST_ID: usize = 1024;
 
 /// SHA-256 of the key and the id behind it, in hex: so that any engine can tell whether an id is meant, by `sha256(key || id)`. Keys are of
 /// one length, so no other key and id make the same text.

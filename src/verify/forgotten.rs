@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use crate::error::{Error, Result};
 use crate::file::open;
-use crate::forgotten::Forgotten;
+use crate::forgotten::{Forgotten, LONGEST_ID};
 use crate::lake::{Fault, Finding, Lake, State};
 use crate::parse::page_without;
 use crate::part::PartEntry;
@@ -91,7 +91,7 @@ fn names(values: &ArrayRef, shape: Shape, known: &mut HashMap<String, bool>, for
             // The same few words stand in many rows.
             _ => *known.entry((*text).to_owned()).or_insert_with(|| forgotten.has(text)),
         };
-        texts.iter().flatten().filter(|text| text.len() <= MOST_BYTES || shape == Shape::Json).filter(is_named).count()
+        texts.iter().flatten().filter(|text| text.len() <= LONGEST_ID || shape == Shape::Json).filter(is_named).count()
             as u64
     };
     if let Some(texts) = values.as_string_opt::<i32>() {
@@ -100,6 +100,3 @@ fn names(values: &ArrayRef, shape: Shape, known: &mut HashMap<String, bool>, for
     let list: Option<&ListArray> = values.as_list_opt();
     list.map_or(0, |list| names(list.values(), shape, known, forgotten))
 }
-
-/// No id is longer.
-const MOST_BYTES: usize = 200;

@@ -264,6 +264,25 @@ fn a_contributors_tasks_go_where_that_is_asked_for() {
 }
 
 #[test]
+fn ids_may_be_odd() {
+    for id in ["é \"quoted\" \\ / \u{1}", "a, b", "中文", &"x".repeat(999), "\"", "…"] {
+        let store = lake();
+        let lake = lake_in(&store);
+        let own = task(id, 7, &[id, "c-bob"]);
+        merged(&lake, &[own.clone(), task("other", 8, &[id])]).unwrap();
+        let contributor = forgotten(&lake, &of_contributor(id, false)).unwrap();
+        assert_eq!(contributor.tasks_changed, 2, "{id}");
+        assert_eq!(forgotten(&lake, &of_tasks(&[id])).unwrap().tasks_forgotten, 1, "{id}");
+        merged(&lake, &[own, task("other", 8, &[id])]).unwrap();
+        let has = restored(&lake);
+        assert!(has.len() == 13 && !has.contains_key(id), "{id}");
+        assert_eq!(proof(&lake), [], "{id}");
+        let text = format!("{:?}", has.values().collect::<Vec<_>>());
+        assert!(!text.contains(&format!("{id:?}")), "{id}");
+    }
+}
+
+#[test]
 fn nothing_to_forget_changes_nothing_twice() {
     let store = lake();
     let lake = lake_in(&store);

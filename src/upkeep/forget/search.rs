@@ -11,6 +11,7 @@ use super::{ForgetOptions, bug};
 use crate::error::{Error, Result};
 use crate::file::{Objects, open_columns};
 use crate::forgotten::Forgotten;
+use crate::json::text::write_string;
 use crate::lake::State;
 use crate::parse::{Item, Opener, Origin, Reject, Sink, without_contributors};
 use crate::part::{Near, PartEntry};
@@ -36,11 +37,10 @@ pub(super) struct Wanted<'o> {
 impl<'o> Wanted<'o> {
     pub(super) fn of(options: &'o ForgetOptions, state: &'o State, fresh_key: &'o str) -> Wanted<'o> {
         let key = state.forget_key.as_deref().unwrap_or(fresh_key);
-        let spell = |id: &String| serde_json::Value::from(id.as_str()).to_string().trim_matches('"').to_owned();
         Wanted {
             tasks: options.tasks.iter().map(String::as_str).collect(),
             contributors: &options.contributors,
-            spelled: options.contributors.iter().map(spell).collect(),
+            spelled: options.contributors.iter().map(|id| spelled(id)).collect(),
             drops_tasks: options.drops_tasks,
             key,
             contributors_hashed: Forgotten::of_ids(key.to_owned(), &[], &options.contributors),
@@ -176,6 +176,13 @@ impl Search<'_> {
         })?;
         Ok(named)
     }
+}
+
+/// A text within JSON as columns have it, without quotes.
+fn spelled(text: &str) -> String {
+    let mut quoted = String::new();
+    write_string(text, &mut quoted);
+    quoted.get(1..quoted.len() - 1).unwrap_or_default().to_owned()
 }
 
 const CONTRIBUTOR: &str = "contributor_id";
