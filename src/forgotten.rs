@@ -1,6 +1,7 @@
 //! What a lake was asked to forget, told by hashes: who has an id can tell whether it is meant, and who has a hash learns none.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use sha2::{Digest, Sha256};
 
@@ -64,28 +65,56 @@ impl Forgotten {
         !self.contributors.is_empty() && self.contributors.contains(&hash(&self.key, id))
     }
 
-    /// Whether all that others are to forget is known.
-    pub fn has_all(&self, others: &Forgotten) -> bool {
-        self.key == others.key
-            && self.tasks.is_superset(&others.tasks)
-            && self.contributors.is_superset(&others.contributors)
+    /// Whether anything that others are to forget is known.
+    pub fn has_any(&self, others: &Forgotten) -> bool {
+        !self.tasks.is_disjoint(&others.tasks) || !self.contributors.is_disjoint(&others.contributors)
     }
 
-    /// Whether any word of a text is an id of either. Words are what stands between quotes, and what has no white space, quote or bracket in it.
+    /// Whether any word of a text is an id of either. Words are what stands between quotes, and what has no white space, quote or bracket
+    /// in it, whole or between its other marks: the end of an address too.
     pub fn is_named_in(&self, text: &str) -> bool {
-        let quoted = text.split('"').filter(|word| word.len() <= LONGEST_ID);
-        text.split(is_between_words).filter(|word| !word.is_empty()).chain(quoted).any(|word| self.has(word))
+        let mut quoted = text.split('"').filter(|word| word.len() <= LONGEST_ID);
+        quoted.any(|word| self.has(word)) || self.name_in(text).is_some()
     }
 
     /// A text with each word that is an id of either left out.
     pub fn without_names(&self, text: &str) -> String {
-        let mut kept = String::with_capacity(text.len());
+        let (mut kept, mut rest) = (String::with_capacity(text.len()), text);
+        while let Some(name) = self.name_in(rest) {
+            kept.push_str(rest.get(..name.start).unwrap_or_default());
+            kept.push('…');
+            rest = rest.get(name.end..).unwrap_or_default();
+        }
+        kept + rest
+    }
+
+    /// Where the first word stands that is an id.
+    fn name_in(&self, text: &str) -> Option<Range<usize>> {
+        let mut at = 0;
         for piece in text.split_inclusive(is_between_words) {
             let word = piece.trim_end_matches(is_between_words);
-            kept.push_str(if !word.is_empty() && self.has(word) { "…" } else { word });
-            kept.push_str(piece.get(word.len()..).unwrap_or_default());
+            if let Some(name) = self.name_in_word(word) {
+                return Some(at + name.start..at + name.end);
+            }
+            at += piece.len();
         }
-        kept
+        None
+    }
+
+    fn name_in_word(&self, word: &str) -> Option<Range<usize>> {
+        let marks = word.match_indices(is_mark).map(|(at, mark)| (at, at + mark.len()));
+        let marks = marks.collect::<Vec<_>>();
+        let starts = [0].into_iter().chain(marks.iter().map(|(_, behind)| *behind));
+        for (number, start) in starts.enumerate() {
+            let ends = marks.iter().skip(number).map(|(at, _)| *at).chain([word.len()]).take(MOST_PIECES);
+            // The whole word first.
+            for end in ends.collect::<Vec<_>>().into_iter().rev().filter(|end| *end > start) {
+                if word.get(start..end).is_some_and(|part| part.len() <= LONGEST_ID && self.has(part)) {
+                    return Some(start..end);
+                }
+            }
+        }
+        None
     }
 
     /// Whether a text is the id of either.
@@ -94,6 +123,14 @@ impl Forgotten {
         self.tasks.contains(&hash) || self.contributors.contains(&hash)
     }
 }
+
+/// What may stand in an id, and may stand between an id and other things.
+fn is_mark(character: char) -> bool {
+    character.is_ascii_punctuation()
+}
+
+/// An id has no more pieces between marks.
+const MOST_PIECES: usize = 12;
 
 fn is_between_words(character: char) -> bool {
     character.is_whitespace() || "\"'`()[]{}<>,;=\\".contains(character)
@@ -134,6 +171,7 @@ mod tests {
         let forgotten = Forgotten::of_ids("k".to_owned(), &["t 1".to_owned(), "t2".to_owned()], &["c".to_owned()]);
         for (text, without) in [
             ("export --task-id t2 --task-id=t2", "export --task-id … --task-id=…"),
+            ("see https://x.y/tasks/t2?a=1 or id_t2, t2.json #t2", "see https://x.y/tasks/…?a=1 or id_…, ….json #…"),
             (r#"{"ids":["t2","t3"],"by":"c"}"#, r#"{"ids":["…","t3"],"by":"…"}"#),
             (r#"{\"id\":\"t2\"}"#, r#"{\"id\":\"…\"}"#),
         ] {
@@ -141,6 +179,8 @@ mod tests {
             assert_eq!(forgotten.without_names(text), without);
             assert!(!forgotten.is_named_in(without), "{without}");
         }
-        assert!(forgotten.is_named_in(r#"["t 1"]"#) && !forgotten.is_named_in("t22 xc t-2"));
+        assert!(forgotten.is_named_in(r#"["t 1"]"#) && !forgotten.is_named_in("t22 xc t-2 xt2"));
+        let forgotten = Forgotten::of_ids("k".to_owned(), &["a-b-c".to_owned()], &[]);
+        assert_eq!(forgotten.without_names("x/a-b-c-d a-b c a-b-c"), "x/…-d a-b c …");
     }
 }

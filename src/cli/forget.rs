@@ -23,8 +23,8 @@ use crate::upkeep::{ForgetOptions, Forgetting, forget};
 /// Erase tasks, or the names of contributors, for good: from every version, and from what comes later.
 ///
 /// A task loses all its rows in all tables. A contributor's id becomes null wherever it stands under `contributor_id`; with --drop-tasks the tasks go.
-/// The lake's history begins anew: older versions, the JSON as received, rejects and reports go at once, and nothing can be rolled back
-/// behind it. Whatever is imported later comes without what was forgotten.
+/// The lake's history begins anew, whatever is forgotten: older versions and their names, the JSON as received, rejects and reports go at once,
+/// and nothing can be rolled back behind it. Whatever is imported later comes without what was forgotten.
 #[derive(Debug, Args)]
 #[command(override_usage = "taskloom forget <LAKE> <WHICH TASKS OR CONTRIBUTORS> [OPTIONS]")]
 #[command(group(ArgGroup::new("what").required(true).multiple(true)))]
@@ -38,17 +38,20 @@ pub(super) struct ForgetArgs {
     #[command(flatten)]
     place: PlaceArgs,
     /// A task, by its id; can be given several times
-    #[arg(long = "task-id", value_name = "ID", group = "what", value_parser = id)]
+    #[arg(long = "task-id", value_name = "ID", group = "what", value_parser = id, allow_hyphen_values = true)]
     task_ids: Vec<String>,
     /// Tasks by their ids, a line each, from a file or `-`
     #[arg(long = "task-ids", value_name = "FILE", group = "what")]
     tasks_file: Option<PathBuf>,
     /// A contributor, by its id; can be given several times
-    #[arg(long = "contributor-id", value_name = "ID", group = "what", value_parser = id)]
+    #[arg(long = "contributor-id", value_name = "ID", group = "what", value_parser = id, allow_hyphen_values = true)]
     contributor_ids: Vec<String>,
     /// Forget the tasks that these contributors submitted too
     #[arg(long, requires = "contributor_ids")]
     drop_tasks: bool,
+    /// Forget ids too that the lake does not know: they may stand in old versions and rejects, or be still to come
+    #[arg(long)]
+    allow_unknown: bool,
     /// Tell what would go, and change nothing
     #[arg(long)]
     dry_run: bool,
@@ -80,6 +83,7 @@ pub(super) fn run(args: &ForgetArgs, voice: Voice) -> Result<u8> {
         tasks,
         contributors: args.contributor_ids.clone(),
         drops_tasks: args.drop_tasks,
+        allows_unknown: args.allow_unknown,
         is_dry_run: args.dry_run,
         work_dir: args.work_dir.clone().or_else(default_work_dir),
         threads: args.threads.map_or_else(config::all_cores, usize::from),
@@ -105,6 +109,7 @@ fn ids_in(path: &Path) -> Result<Vec<String>> {
     let text =
         if path == Path::new("-") { std::io::read_to_string(std::io::stdin()) } else { std::fs::read_to_string(path) };
     let text = text.map_err(Error::file("read", path))?;
+    let text = text.trim_start_matches('\u{feff}');
     let ids = text.lines().map(str::trim).filter(|id| !id.is_empty()).map(str::to_owned).collect::<Vec<_>>();
     if ids.is_empty() {
         let expected = "a file with ids, a line each".to_owned();
@@ -113,20 +118,27 @@ fn ids_in(path: &Path) -> Result<Vec<String>> {
     Ok(ids)
 }
 
+/// Ids that are listed; with --json all are.
+const MOST_IDS: usize = 10;
+
 fn told(done: &Forgetting, place: &Path) -> String {
     let Forgetting { is_dry_run, version, tasks_forgotten, tasks_not_held, tasks_changed, tags, erased, received } =
         done;
     let mut text = String::new();
     let verb = if *is_dry_run { "would be forgotten" } else { "forgotten" };
-    let _ = writeln!(
-        text,
-        "{verb}: {} tasks; {} more stay and name a contributor no more",
-        grouped(*tasks_forgotten),
-        grouped(*tasks_changed)
-    );
-    if *tasks_not_held > 0 {
-        let _ =
-            writeln!(text, "the lake holds no task of {} of these ids; none can come either", grouped(*tasks_not_held));
+    let changed = match *tasks_changed {
+        0 => String::new(),
+        changed => format!("; {} more stay and name a contributor no more", grouped(changed)),
+    };
+    let _ = writeln!(text, "{verb}: {} tasks{changed}", grouped(*tasks_forgotten));
+    if !tasks_not_held.is_empty() {
+        let shown = tasks_not_held.iter().take(MOST_IDS).map(|id| printable::line(id)).collect::<Vec<_>>().join(", ");
+        let more = if tasks_not_held.len() > MOST_IDS { ", …" } else { "" };
+        let count = grouped(tasks_not_held.len() as u64);
+        let _ = writeln!(
+            text,
+            "the newest version held no task of {count} of these ids, which can't come either: {shown}{more}"
+        );
     }
     if !tags.is_empty() {
         let tags = tags.iter().map(|tag| printable::line(tag)).collect::<Vec<_>>().join(", ");
@@ -155,7 +167,7 @@ fn told(done: &Forgetting, place: &Path) -> String {
         text.push_str("old versions of objects that the bucket keeps; ");
     }
     text.push_str(
-        "backups and copies, checkouts, training files made of it, and what exports on other machines have received\n",
+        "backups and copies, checkouts, files made from it, and what exports on other machines have received\n",
     );
     text
 }

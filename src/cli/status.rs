@@ -62,6 +62,8 @@ struct Status {
     small_files: Option<SmallFiles>,
     jobs: Vec<JobStatus>,
     last_run: Option<RunStatus>,
+    /// Whether something is left of a history that was erased.
+    is_being_erased: bool,
     /// Runs that write, or seem to.
     running: Vec<String>,
     /// Runs that died and left something.
@@ -136,7 +138,7 @@ impl RunStatus {
 
 impl Status {
     fn of(standing: Standing, place: &str, max_age: Option<Duration>) -> Status {
-        let Standing { state, published_version, running, dead, reports } = standing;
+        let Standing { state, published_version, is_being_erased, running, dead, reports } = standing;
         let runs = reports.iter().map(|report| (report.get("job").and_then(|job| job.as_str()), RunStatus::of(report)));
         let runs = runs.filter_map(|(job, run)| Some((job.map(str::to_owned), run?))).collect::<Vec<_>>();
         let of_job = |job: &str| {
@@ -166,6 +168,7 @@ impl Status {
             small_files: SmallFiles::of(state.parts.values(), state.layout),
             jobs: jobs.collect(),
             last_run: runs.first().map(|(_, run)| run.clone()),
+            is_being_erased,
             running,
             dead_runs: dead,
             advice: Vec::new(),
@@ -184,6 +187,11 @@ impl Status {
             self.advice.push(format!(
                 "version {version} is committed, and not all readers can see it: `taskloom recover {place}` finishes it"
             ));
+        }
+        if self.is_being_erased && self.running.is_empty() {
+            self.needs_attention = true;
+            self.advice
+                .push(format!("what was to be forgotten is not all removed: `taskloom recover {place}` finishes it"));
         }
         let oldest =
             max_age.and_then(|age| TimeDelta::from_std(age).ok()).and_then(|age| Utc::now().checked_sub_signed(age));

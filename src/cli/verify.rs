@@ -57,6 +57,10 @@ pub(super) fn run(args: &VerifyArgs) -> Result<u8> {
     let version_of = |word: &Option<String>| word.as_deref().map(|word| lake.version_of(word)).transpose();
     let skips_strangers = is_address(args.place.path()) && !args.strangers && !args.forgotten;
     let scope = Scope { at: version_of(&args.at)?, since: version_of(&args.since)?, skips_strangers };
+    if let Some(at) = scope.at.filter(|at| lake.state().is_ok_and(|newest| *at < newest.begins_at())) {
+        // It was erased.
+        lake.state_at(at)?;
+    }
     let verification = verify(&lake, &VerifyOptions { scope, is_deep: args.deep, is_for_forgotten: args.forgotten })?;
     let text = if args.json { super::as_json(&verification)? } else { told(&verification) };
     super::print(&text)?;
@@ -97,7 +101,9 @@ fn advice(faults: impl Iterator<Item = Fault>) -> Vec<&'static str> {
             "`taskloom recover` writes logs and snapshots anew, and removes what dead runs left"
         }
         Fault::Erased => "`taskloom recover` removes what is left of a history that was erased",
-        Fault::Forgotten => "`taskloom forget` the tasks that still name it: those of a contributor with --drop-tasks",
+        Fault::Forgotten => {
+            "`taskloom forget` the tasks that still name it, those of a contributor with --drop-tasks; from elsewhere it goes with whatever is forgotten next"
+        }
         Fault::Stranger => "`taskloom vacuum` removes what runs left; what else is nobody's is yours to move away",
         Fault::Record => "bring the record back from a copy of the lake: nothing else knows what it said",
         Fault::Missing | Fault::Size | Fault::Footer | Fault::Checksum => {

@@ -126,6 +126,8 @@ impl Lake {
         &self,
         mut change: impl FnMut(&State) -> Result<Option<(Change, Vec<String>)>>,
     ) -> Result<u64> {
+        self.finish()?;
+        self.finish_erasing(&self.state()?)?;
         loop {
             let parent = self.state()?;
             let Some((change, ended)) = change(&parent)? else { return Ok(parent.version) };

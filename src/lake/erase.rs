@@ -48,10 +48,18 @@ impl Lake {
         if !matches!(self.record(beginning.after), Ok((record, _)) if !record.is_erased()) {
             return Ok(Erased::default());
         }
+        // Whoever reads by the logs finds that version before those of earlier ones go.
+        self.publish_up_to(beginning.version)?;
         if !self.snapshots()?.contains(&beginning.version) {
             self.write_snapshot(beginning.version)?;
         }
         self.erase(beginning, own)
+    }
+
+    /// Whether something is left of what came before the version in which history begins.
+    pub(super) fn is_being_erased(&self, state: &State) -> Result<bool> {
+        let after = state.begins.as_ref().map(|beginning| beginning.after);
+        Ok(after.is_some_and(|after| matches!(self.record(after), Ok((record, _)) if !record.is_erased())))
     }
 
     /// Removes what came before the newest version in which history begins, for the run of this name that made it so.

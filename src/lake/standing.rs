@@ -12,6 +12,8 @@ pub struct Standing {
     pub state: State,
     /// The newest that all readers can see.
     pub published_version: u64,
+    /// Whether something is left of a history that was erased.
+    pub is_being_erased: bool,
     /// Runs that write, or seem to.
     pub running: Vec<String>,
     /// Runs that died and left something.
@@ -37,11 +39,12 @@ impl Lake {
             reports.extend(report);
         }
         Ok(Standing {
-            state,
             published_version: self.published()?,
+            is_being_erased: self.is_being_erased(&state)?,
             running: neighbours.alive().iter().cloned().collect(),
             dead: neighbours.dead().iter().cloned().collect(),
             reports,
+            state,
         })
     }
 }

@@ -64,7 +64,8 @@ impl Lake {
             return Ok(done);
         }
         self.finish()?;
-        self.finish_erasing(&self.state()?)?;
+        let erased = self.finish_erasing(&self.state()?)?;
+        (done.files, done.bytes) = (erased.files, erased.bytes);
         let abandoned = Abandoned::find(self)?;
         let kept_from = self.state()?.oldest_version;
         self.commit_words(|parent| {

@@ -84,9 +84,13 @@ pub fn without_contributors<'t>(text: &'t [u8], forgotten: &Forgotten) -> Cow<'t
     })
 }
 
-/// A line of what was received, without the tasks that are forgotten and what names them, and without such contributors.
+/// A line of what was received, without the tasks that are forgotten and what names them, and without such contributors. Nothing is left
+/// where it is such a task.
 pub fn page_without<'l>(line: &'l [u8], forgotten: &Forgotten) -> Cow<'l, [u8]> {
     let text = line.trim_ascii_end();
+    if has_forgotten_task(text, forgotten) {
+        return Cow::Owned(Vec::new());
+    }
     let page = match without_tasks(text, forgotten) {
         Cow::Borrowed(_) => without_contributors(line, forgotten),
         Cow::Owned(text) => Cow::Owned(without_contributors(&text, forgotten).into_owned()),
@@ -177,6 +181,7 @@ mod tests {
             ),
             ("broken", "broken"),
         ] {
+            assert_eq!(page(r#"{"task_id":"gone","threads":[]}"#), "");
             assert_eq!(page(text).trim_end(), expected);
             assert_eq!(page(&format!("{text}\n")), format!("{expected}\n"));
         }

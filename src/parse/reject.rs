@@ -110,7 +110,7 @@ impl Reject {
     }
 
     /// Without what names somebody or something that is forgotten: a contributor in its place, or else the whole text.
-    pub(super) fn without(mut self, forgotten: &Forgotten) -> Reject {
+    pub fn without(mut self, forgotten: &Forgotten) -> Reject {
         if let Some(raw) = &self.raw {
             let text = String::from_utf8_lossy(&without_contributors(raw.as_bytes(), forgotten)).into_owned();
             self.raw = Some(text).filter(|text| !forgotten.is_named_in(text));

@@ -13,7 +13,7 @@ use super::workers::Workers;
 use crate::config::{Memory, RunConfig};
 use crate::error::{Error, Result};
 use crate::forgotten::Forgotten;
-use crate::parse::Memberships;
+use crate::parse::{Memberships, Reject};
 use crate::part::{PartEntry, PartWriter, Written};
 use crate::partition::Layout;
 use crate::progress::{Progress, Stage};
@@ -251,10 +251,19 @@ impl<'r> Coordinator<'r> {
         while let Some(part) = self.written.pop() {
             self.report.superseded += part.superseded;
             self.report.replaced_surrogates += part.replaced_surrogates;
-            self.rejects.of_part(&part.rejects)?;
+            self.rejects.of_part(&self.without_forgotten(&part.rejects))?;
             self.gathered.add(part)?;
         }
         Ok(())
+    }
+
+    /// Rejects as they may be kept.
+    fn without_forgotten(&self, rejects: &[Reject]) -> Vec<Reject> {
+        let without = |reject: &Reject| match &self.tools.forgotten {
+            Some(forgotten) => reject.clone().without(forgotten),
+            None => reject.clone(),
+        };
+        rejects.iter().map(without).collect()
     }
 
     fn finish(mut self) -> Result<Produced> {

@@ -68,19 +68,28 @@ fn in_lines(store: &dyn Store, folder: &str, is_rest: &dyn Fn(&[u8]) -> bool) ->
 fn in_file(store: &dyn Store, part: &PartEntry, table: &str, forgotten: &Forgotten) -> Result<Vec<Finding>> {
     let Some(table) = Table::named(table) else { return Ok(Vec::new()) };
     let path = part.path(table.name);
-    let mut named = table.columns.iter().map(|column| (column, 0_u64)).collect::<Vec<_>>();
+    let mut named = table.columns.iter().map(|column| (column, 0_u64, None)).collect::<Vec<_>>();
     let mut known = HashMap::new();
     for batch in open(store, &path)? {
         let batch = batch.map_err(|source| Error::Batch { table: table.name, source })?;
-        for (column, count) in &mut named {
+        let ids = batch.columns().first().and_then(|ids| ids.as_string_opt::<i32>());
+        for (column, count, example) in &mut named {
             let Some(values) = batch.column_by_name(column.name) else { continue };
-            *count += names(values, column.shape, &mut known, forgotten);
+            let own = names(values, column.shape, &mut known, forgotten);
+            if example.is_none() && own > 0 {
+                let row = (0..batch.num_rows())
+                    .find(|row| names(&values.slice(*row, 1), column.shape, &mut known, forgotten) > 0);
+                *example = row.zip(ids).map(|(row, ids)| ids.value(row).to_owned()).filter(|id| !forgotten.has(id));
+            }
+            *count += own;
         }
     }
-    let named = named.into_iter().filter(|(_, count)| *count > 0);
-    Ok(named
-        .map(|(column, count)| finding(path.clone(), format!("{count} rows whose `{}` names it", column.name)))
-        .collect())
+    let named = named.into_iter().filter(|(_, count, _)| *count > 0);
+    let told = |(column, count, example): (&crate::table::Column, u64, Option<String>)| {
+        let example = example.map(|id| format!(", such as that of {id}")).unwrap_or_default();
+        finding(path.clone(), format!("{count} rows whose `{}` names it{example}", column.name))
+    };
+    Ok(named.map(told).collect())
 }
 
 /// How many values of a column name something.

@@ -140,7 +140,7 @@ fn a_forgotten_task_is_nowhere_and_does_not_come_again() {
     let before = restored(&lake);
     assert!(places(&store, "task-3").len() > 10);
     let done = forgotten(&lake, &of_tasks(&["task-3", "task-99"])).unwrap();
-    assert_eq!((done.version, done.tasks_forgotten, done.tasks_not_held, done.tasks_changed), (5, 1, 1, 0));
+    assert_eq!((done.version, done.tasks_forgotten, done.tasks_not_held.len(), done.tasks_changed), (5, 1, 1, 0));
     assert_eq!((done.tags.as_slice(), done.erased.versions), (["paper".to_owned()].as_slice(), 4));
     for word in ["task-3", "task-99", "text 33"] {
         assert_eq!(places(&store, word), [""; 0], "{word}");
@@ -283,16 +283,77 @@ fn ids_may_be_odd() {
 }
 
 #[test]
-fn nothing_to_forget_changes_nothing_twice() {
+fn what_is_forgotten_again_begins_history_again_and_a_slip_of_the_pen_does_not() {
     let store = lake();
     let lake = lake_in(&store);
-    let first = forgotten(&lake, &of_tasks(&["task-3"])).unwrap();
+    forgotten(&lake, &of_tasks(&["task-3"])).unwrap();
+    // A name that tells what it should not goes with the next one.
+    lake.tag("task-3", None, &Default::default()).unwrap();
+    assert!(!proof(&lake).is_empty());
     let again = forgotten(&lake, &of_tasks(&["task-3"])).unwrap();
-    assert_eq!((first.version, again.version, again.erased), (5, 5, Default::default()));
-    let dry = ForgetOptions { is_dry_run: true, ..of_tasks(&["task-4"]) };
+    assert_eq!((again.version, again.erased.versions, again.tags.len()), (7, 2, 1));
+    assert_eq!((proof(&lake), lake.history().unwrap().len()), (vec![], 1));
     let before = decoded(&store);
+    let dry = ForgetOptions { is_dry_run: true, ..of_tasks(&["task-4"]) };
     assert_eq!(forgotten(&lake, &dry).unwrap().tasks_forgotten, 1);
+    for unknown in [of_tasks(&["task-44"]), of_contributor("c-nobody", false)] {
+        assert!(matches!(forgotten(&lake, &unknown).unwrap_err().kind(), ErrorKind::Usage));
+    }
     assert_eq!(decoded(&store), before);
+    let done = forgotten(&lake, &ForgetOptions { allows_unknown: true, ..of_tasks(&["task-44"]) }).unwrap();
+    assert_eq!((done.version, done.tasks_not_held), (8, vec!["task-44".to_owned()]));
+    // It was there once.
+    merged(&lake, &[task("task-60", 60, &[])]).unwrap();
+    rollback(&lake, 8, &Default::default()).unwrap();
+    assert_eq!(forgotten(&lake, &of_tasks(&["task-60"])).unwrap().tasks_forgotten, 0);
+    assert_eq!(places(&store, "task-60"), [""; 0]);
+}
+
+#[test]
+fn what_names_it_in_other_words_is_found_and_left_out_of_rejects() {
+    let store = lake();
+    let lake = lake_in(&store);
+    forgotten(&lake, &of_tasks(&["task-3"])).unwrap();
+    for place in ["https://x.y/tasks/task-3/a?b=1", "id_task-3", "task-3.json", "see #task-3!"] {
+        let own = copy(&store);
+        let lake = lake_in(&own);
+        let broken = json!({"task_id": "task-80", "threads": 5, "u": place});
+        let text = format!("{broken}\n{{\"t\":\"{place}\",\n");
+        merged_text(&lake, &format!("{text}{}\n", task("task-81", 1, &[]))).unwrap();
+        assert_eq!((places(&own, "task-3"), proof(&lake)), (vec![], vec![]), "{place}");
+        let mut other = task("task-82", 1, &[]);
+        other["metadata"]["ref"] = json!(place);
+        merged(&lake, &[other]).unwrap();
+        let found = proof(&lake);
+        assert_eq!(found.len(), 1, "{place}: {found:?}");
+        assert!(found[0].found.contains("`metadata`") && found[0].found.contains("task-82"), "{found:?}");
+    }
+}
+
+#[test]
+fn whatever_writes_next_finishes_a_forgetting_that_was_killed() {
+    let before = lake();
+    let committed = Arc::new(AtomicBool::new(false));
+    // It dies behind its record.
+    let (store, seen) = (copy(&before), Arc::clone(&committed));
+    let faulty = Faulty::new(&store, move |name, path| {
+        let is_last = name == "put_if_absent" && path.contains("commits");
+        if seen.load(SeqCst) {
+            Fault::Failed
+        } else {
+            seen.fetch_or(is_last, SeqCst);
+            Fault::None
+        }
+    });
+    let ended = forgotten(&Lake::on(Arc::new(faulty)), &of_tasks(&["task-3"]));
+    assert!(matches!(ended, Err(Error::Committed { .. })), "{ended:?}");
+    assert!(lake_in(&store).standing().unwrap().is_being_erased);
+    let lake = lake_in(&store);
+    lake.tag("next", None, &Default::default()).unwrap();
+    assert!(!lake.standing().unwrap().is_being_erased);
+    assert_eq!(places(&store, "task-3"), [""; 0]);
+    lake.recover(&Default::default()).unwrap();
+    assert_eq!(proof(&lake), []);
 }
 
 #[test]
@@ -515,7 +576,7 @@ fn raw_pages_and_deliveries_come_without_it() {
     taskloom().arg("verify").arg(&place).args(["--deep", "--forgotten"]).assert().success();
     // Who asks for one by its id leaves no trace of that either.
     let mut one = taskloom();
-    one.arg("export").args(["--task-id", &ids[0], "--rewrite-unchanged", "--out"]).arg(&place);
+    one.arg("export").args(["--task-id", &ids[0], "--keep-raw", "--rewrite-unchanged", "--out"]).arg(&place);
     one.args(["--api-url", &simulator.url()]).env("SCALE_API_KEY", "test_k").assert().success();
     let all = format!("{:?}", decoded(&**lake.store()));
     assert!(ids.iter().all(|id| !all.contains(id)));
@@ -541,6 +602,8 @@ fn the_program_says_what_it_forgot_and_what_it_cannot_reach() {
     for wrong in [&["--task-id", ""][..], &[], &["--drop-tasks", "--task-id", "x"], &["--task-ids", "/dev/null"]] {
         taskloom().arg("forget").arg(&place).args(wrong).assert().code(2);
     }
+    taskloom().arg("verify").arg(&place).args(["--at", "1"]).assert().failure();
+    taskloom().arg("changes").arg(&place).args(["--since", "1"]).assert().success();
     let status =
         taskloom().arg("status").arg(&place).args(["--max-age", "1h"]).assert().success().get_output().stdout.clone();
     assert!(String::from_utf8(status).unwrap().contains("version"), "a lake without reports has a status");

@@ -41,6 +41,7 @@ WALKS = {
     ("docs/versions.md", "Proof"): ["lake"],
     ("docs/versions.md", "Letting go"): ["lake"],
     ("docs/forgetting.md", "Forgetting"): ["lake", "ids.txt"],
+    ("docs/forgetting.md", "Copies elsewhere"): ["lake"],
     ("docs/versions.md", "A plain folder of one version"): ["lake"],
     ("docs/nightly.md", "What changed"): ["lake"],
     ("docs/nightly.md", "Behind the run"): ["lake"],
@@ -151,6 +152,10 @@ def test_every_shell_block_is_run_or_known_not_to_be():
     assert places == {*WALKS, *NOT_WALKED}, "see WALKS: where is which block?"
 
 
+def some_task_of(lake):
+    return json.loads(taskloom("changes", lake, "--since", "0").splitlines()[0])["task_id"]
+
+
 @pytest.fixture
 def desk(tmp_path, generated, monkeypatch):
     """Puts into the folder of a walk what it needs."""
@@ -166,7 +171,7 @@ def desk(tmp_path, generated, monkeypatch):
                 lines = [json.dumps(TASK), json.dumps(BROKEN_TASK)]
                 (tmp_path / name / "tasks.ndjson").write_text("\n".join(lines), encoding="utf-8")
             case "ids.txt":
-                (tmp_path / name).write_text("no-such-task\n", encoding="utf-8")
+                (tmp_path / name).write_text(some_task_of(tmp_path / "lake") + "\n", encoding="utf-8")
             case "mended.ndjson":
                 (tmp_path / name).write_text(json.dumps(BROKEN_TASK | {"threads": []}), encoding="utf-8")
 

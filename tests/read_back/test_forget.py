@@ -107,18 +107,18 @@ def test_no_file_names_it(lake):
     assert json.loads(taskloom("verify", made, "--deep", "--forgotten", "--json"))["findings"] == []
 
 
-def test_a_copy_follows_by_what_the_page_says(lake):
+def test_a_copy_follows_by_what_the_page_says(lake, tmp_path):
     made, (ids, version) = lake
     page = (REPOSITORY / "docs/forgetting.md").read_text(encoding="utf-8")
     [statements] = [block for block in re.findall(r"```text\n(.*?)```", page, re.S) if "forget_key" in block]
+    changes = tmp_path / "changes.ndjson"
+    changes.write_text(taskloom("changes", made, "--since", str(version)), encoding="utf-8")
+    told = [json.loads(line) for line in changes.read_text(encoding="utf-8").splitlines()]
     records = [json.loads(path.read_text())["record"] for path in sorted(made.glob("_taskloom/commits/*.json"))]
     [begins] = [record for record in records if "begins" in record]
     copy = duckdb.connect()
     copy.execute("CREATE TABLE my_copy AS SELECT unnest(?) AS task_id", [ids])
-    told = [json.loads(line) for line in taskloom("changes", made, "--since", str(version)).splitlines()]
-    copy.execute("CREATE TABLE task_changes (task_id VARCHAR, change VARCHAR)")
-    copy.executemany("INSERT INTO task_changes VALUES (?, ?)", [(row["task_id"], row["change"]) for row in told])
-    copy.execute(statements.replace("<forget_key>", begins["forget_key"]))
+    copy.execute(statements.replace("'lake/", f"'{made}/").replace("'changes.ndjson'", f"'{changes}'"))
     kept = {id for (id,) in copy.execute("SELECT task_id FROM my_copy").fetchall()}
     assert kept | {row["task_id"] for row in told if row["change"] == "added"} == left()
     hashes = {hashlib.sha256((begins["forget_key"] + id).encode()).hexdigest() for id in FORGOTTEN}

@@ -34,6 +34,8 @@ pub struct ForgetOptions {
     pub contributors: Vec<String>,
     /// Forget all tasks that these contributors submitted too. Else these stay, and name nobody.
     pub drops_tasks: bool,
+    /// Forget ids too of which the lake knows none: they may stand in old versions, raw pages and rejects, or be still to come.
+    pub allows_unknown: bool,
     /// Tell what would go, and change nothing.
     pub is_dry_run: bool,
     /// Where exports of this machine keep what they have received.
@@ -53,6 +55,7 @@ impl Default for ForgetOptions {
             tasks: Vec::new(),
             contributors: Vec::new(),
             drops_tasks: false,
+            allows_unknown: false,
             is_dry_run: false,
             work_dir: None,
             threads: config::all_cores(),
@@ -71,8 +74,8 @@ pub struct Forgetting {
     pub version: u64,
     /// Tasks that lost all their rows.
     pub tasks_forgotten: u64,
-    /// Tasks that were asked for and that the lake did not hold. They can't come either.
-    pub tasks_not_held: u64,
+    /// Ids of tasks that were asked for and that the lake did not hold. These can't come either.
+    pub tasks_not_held: Vec<String>,
     /// Tasks that stay, and name a contributor no more.
     pub tasks_changed: u64,
     /// Names of versions that went with the versions.
@@ -102,7 +105,7 @@ pub fn forget(lake: &Lake, options: &ForgetOptions, progress: &Progress) -> Resu
         let writer = transaction.writer(Encoding { compression_level: options.compression_level }, workers.pool());
         let make = |parent: &State, attempt| {
             let wanted = Wanted::of(options, parent, &fresh_key);
-            Making { options, wanted: &wanted, writer: &writer, attempt, progress }.change(parent, &mut done)
+            Making { options, wanted: &wanted, writer: &writer, attempt, progress }.change(parent, &mut done).map(Some)
         };
         done.version = match transaction.commit(&writer, CONFLICT_RETRIES, progress, |_| true, make)? {
             Ended::Committed(version) | Ended::Nothing(version) => version,
@@ -119,12 +122,27 @@ pub fn forget(lake: &Lake, options: &ForgetOptions, progress: &Progress) -> Resu
     Ok(done)
 }
 
+impl ForgetOptions {
+    /// The lake knows nothing of what is to be forgotten: its whole history would go for a slip of the pen.
+    fn unknown(&self) -> Error {
+        let asked = self.tasks.iter().chain(&self.contributors).take(MOST_TOLD).map(|id| format!("`{id}`"));
+        Error::Usage {
+            setting: "ID",
+            expected: "ids that the lake knows, or --allow-unknown".to_owned(),
+            found: format!("none that it does among {}", asked.collect::<Vec<_>>().join(", ")),
+        }
+    }
+}
+
+/// Ids that are told.
+const MOST_TOLD: usize = 10;
+
 impl Forgetting {
     fn count(&mut self, options: &ForgetOptions, found: &Found) {
-        let held = options.tasks.iter().filter(|id| found.gone.contains(id.as_str())).collect::<BTreeSet<_>>().len();
-        let asked = options.tasks.iter().collect::<BTreeSet<_>>().len();
+        let is_absent = |id: &&String| !found.gone.contains(id.as_str());
+        let absent = options.tasks.iter().filter(is_absent).cloned().collect::<BTreeSet<_>>();
         self.tasks_forgotten = found.gone.len() as u64;
-        self.tasks_not_held = (asked - held) as u64;
+        self.tasks_not_held = absent.into_iter().collect();
         self.tasks_changed = found.changed;
     }
 }
@@ -147,7 +165,7 @@ enum Rewrite<'f> {
 }
 
 impl Making<'_> {
-    fn change(&self, parent: &State, done: &mut Forgetting) -> Result<Option<Change>> {
+    fn change(&self, parent: &State, done: &mut Forgetting) -> Result<Change> {
         let search = Search { wanted: self.wanted, layout: parent.layout, progress: self.progress };
         let found = self.writer.install(|| search.find(self.writer.store(), parent))?;
         done.count(self.options, &found);
@@ -158,12 +176,13 @@ impl Making<'_> {
         let beside = self.beside(parent, &ids)?.into_iter().map(|(part, gone)| (part, Rewrite::Without(gone)));
         let touched = found.touched.iter().map(|(part, touched)| (part.clone(), Rewrite::Tasks(touched)));
         let rewrites = beside.chain(touched).collect::<BTreeMap<_, _>>();
-        if rewrites.is_empty() && parent.forgotten().is_some_and(|known| known.has_all(&forgets)) {
-            return Ok(None);
+        let is_known = || parent.forgotten().is_some_and(|known| known.has_any(&forgets));
+        if rewrites.is_empty() && !self.options.allows_unknown && !is_known() {
+            return Err(self.options.unknown());
         }
         let (remove, add) = self.carry_out(parent, &search, &rewrites)?;
         self.progress.enter(Stage::Committing);
-        Ok(Some(Change {
+        Ok(Change {
             operation: FORGET,
             author: self.options.author.clone(),
             layout: parent.layout,
@@ -172,7 +191,7 @@ impl Making<'_> {
             add,
             forgets: Some(forgets),
             ..Change::default()
-        }))
+        })
     }
 
     /// Writes these parts of a version anew: the parts that go, and those that come.
