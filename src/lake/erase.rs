@@ -10,11 +10,11 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use super::audit::{Fault, Finding};
-use super::record::{Beginning, seal};
+use super::record::{Beginning, Record, seal};
 use super::running::{self, Neighbours};
 use super::state::State;
 use super::{Lake, delta, recover, snapshot};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::store::{Listed, with_readers};
 
 /// What went because history begins anew.
@@ -45,7 +45,8 @@ impl Lake {
     fn erase_what_is_left(&self, state: &State, own: Option<&str>) -> Result<Erased> {
         let Some(beginning) = &state.begins else { return Ok(Erased::default()) };
         // One that can't be read is not in anybody's way: `verify` tells of it.
-        if !matches!(self.record(beginning.after), Ok((record, _)) if !record.is_erased()) {
+        let is_left = matches!(self.record(beginning.after), Ok((record, _)) if !record.is_erased());
+        if !is_left && own.is_none() {
             return Ok(Erased::default());
         }
         // Whoever reads by the logs finds that version before those of earlier ones go.
@@ -99,13 +100,21 @@ impl Lake {
     fn erase_records(&self, beginning: &Beginning) -> Result<u64> {
         let store = &**self.store();
         let versions = (beginning.after + 1..beginning.version).collect::<Vec<_>>();
-        with_readers(store, || versions.par_iter().try_for_each(|version| self.erase_record(*version)))??;
-        self.erase_record(beginning.after)?;
+        with_readers(store, || versions.par_iter().try_for_each(|version| self.erase_record(*version, beginning)))??;
+        self.erase_record(beginning.after, beginning)?;
         Ok(versions.len() as u64 + 1)
     }
 
-    fn erase_record(&self, version: u64) -> Result<()> {
-        let (record, _) = self.record(version)?;
+    fn erase_record(&self, version: u64, beginning: &Beginning) -> Result<()> {
+        let record = match self.record(version) {
+            Ok((record, _)) => record,
+            // Whatever it said: it goes as well.
+            Err(Error::Record { .. } | Error::NoFile { .. }) => {
+                let (record, _) = self.record(beginning.version)?;
+                Record { version, run: String::new(), parent: String::new(), ended: Vec::new(), ..record }
+            }
+            Err(error) => return Err(error),
+        };
         let (stub, _) = seal(&record.erased())?;
         self.store().replace(&Lake::record_path(version), &stub)
     }

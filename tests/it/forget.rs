@@ -331,6 +331,24 @@ fn what_names_it_in_other_words_is_found_and_left_out_of_rejects() {
 }
 
 #[test]
+fn a_damaged_record_of_a_history_that_goes_is_in_nobodys_way() {
+    let store = lake();
+    let lake = lake_in(&store);
+    for name in 0..50 {
+        lake.tag(&format!("tag{name}"), Some(1), &Default::default()).unwrap();
+    }
+    for (version, damage) in [(1, Some(&b"torn"[..])), (7, None), (9, Some(&b"{}"[..]))] {
+        let path = format!("_taskloom/commits/{version:020}.json");
+        match damage {
+            Some(bytes) => store.replace(&path, bytes).unwrap(),
+            None => store.delete(&path).unwrap(),
+        }
+    }
+    assert_eq!(forgotten(&lake, &of_tasks(&["task-3"])).unwrap().erased.versions, 54);
+    assert_eq!((places(&store, "task-3"), proof(&lake), lake.history().unwrap().len()), (vec![], vec![], 1));
+}
+
+#[test]
 fn whatever_writes_next_finishes_a_forgetting_that_was_killed() {
     let before = lake();
     let committed = Arc::new(AtomicBool::new(false));
