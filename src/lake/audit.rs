@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Display, Formatter};
 
 use chrono::{DateTime, TimeDelta, Utc};
+use rayon::prelude::*;
 use serde::Serialize;
 
 use super::lives::{Kept, Life, Lives};
@@ -15,7 +16,7 @@ use super::state::State;
 use super::{Lake, OWN, delta, erase, recover, snapshot};
 use crate::error::{Error, Result};
 use crate::part::PartEntry;
-use crate::store::{Listed, read_each};
+use crate::store::{Listed, read_each, with_readers};
 use crate::table::catalog::tasks;
 use crate::table::{TABLES, Table, changes};
 
@@ -265,6 +266,20 @@ impl Lake {
             audit.pointers.entry(checkpoint.last_path).or_default().push(checkpoint.last);
         }
         Ok(())
+    }
+
+    /// Records before the version in which history begins that are not erased.
+    pub(crate) fn whole_records(&self, state: &State) -> Result<Vec<Finding>> {
+        let Some(beginning) = &state.begins else { return Ok(Vec::new()) };
+        let versions = (1..beginning.version).collect::<Vec<_>>();
+        let store = &**self.store();
+        let is_whole = |version: &u64| Ok(!self.record(*version)?.0.is_erased());
+        let whole = with_readers(store, || versions.par_iter().map(is_whole).collect::<Result<Vec<_>>>())??;
+        let whole = versions.into_iter().zip(whole).filter(|(_, is_whole)| *is_whole);
+        let finding = |(version, _)| {
+            Finding::new(Fault::Erased, Lake::record_path(version), "what is left of an erased record", "the record")
+        };
+        Ok(whole.map(finding).collect())
     }
 
     /// Whether the record that is erased last is.

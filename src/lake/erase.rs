@@ -9,7 +9,6 @@ use std::collections::HashSet;
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::audit::{Fault, Finding};
 use super::record::{Beginning, Record, seal};
 use super::running::{self, Neighbours};
 use super::state::State;
@@ -134,20 +133,6 @@ impl Lake {
         let versions = self.versions_behind(self.state()?.begins_at() - 1)?;
         let records = versions.into_iter().map(Lake::record_path);
         Ok(records.chain(self.store().paths("_taskloom/running")?).collect())
-    }
-
-    /// Records before the version in which history begins that are not erased.
-    pub(crate) fn whole_records(&self, state: &State) -> Result<Vec<Finding>> {
-        let Some(beginning) = &state.begins else { return Ok(Vec::new()) };
-        let versions = (1..beginning.version).collect::<Vec<_>>();
-        let store = &**self.store();
-        let is_whole = |version: &u64| Ok(!self.record(*version)?.0.is_erased());
-        let whole = with_readers(store, || versions.par_iter().map(is_whole).collect::<Result<Vec<_>>>())??;
-        let whole = versions.into_iter().zip(whole).filter(|(_, is_whole)| *is_whole);
-        let finding = |(version, _)| {
-            Finding::new(Fault::Erased, Lake::record_path(version), "what is left of an erased record", "the record")
-        };
-        Ok(whole.map(finding).collect())
     }
 
     /// Whether the record of a version, which a run made, was erased since.

@@ -65,10 +65,18 @@ impl<'a, S: Sink<'a>> Sink<'a> for Sieve<'_, S> {
     fn reject(&mut self, reject: Reject) {
         match self.forgotten {
             Some(forgotten) if reject.task_id.as_ref().is_some_and(|id| forgotten.has_task(id)) => self.tasks += 1,
-            Some(forgotten) => self.into.reject(reject.without(forgotten)),
+            Some(forgotten) => self.into.reject(reject_without(reject, forgotten)),
             None => self.into.reject(reject),
         }
     }
+}
+
+/// A reject without what names somebody or something that is forgotten: a contributor in its place, or else the whole text.
+pub fn reject_without(reject: Reject, forgotten: &Forgotten) -> Reject {
+    reject.with_text(|raw| {
+        let text = String::from_utf8_lossy(&without_contributors(raw.as_bytes(), forgotten)).into_owned();
+        Some(text).filter(|text| !forgotten.is_named_in(text))
+    })
 }
 
 /// JSON in which no contributor is named that is forgotten.

@@ -1,10 +1,9 @@
 //! What could not be read: where it stood, why, and the text itself.
 
 use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::Serialize;
 
-use super::forget::without_contributors;
-use crate::forgotten::Forgotten;
 use crate::json::redact;
 
 /// Where a record or a task begins.
@@ -84,7 +83,7 @@ impl Reject {
         let beginning = if is_cut { at_boundary(beginning) } else { beginning };
         let (redacted, is_hidden) = redact(beginning);
         let text = std::str::from_utf8(&redacted).ok().map(str::to_owned);
-        let base64 = text.is_none().then(|| base64::engine::general_purpose::STANDARD.encode(&redacted));
+        let base64 = text.is_none().then(|| BASE64.encode(&redacted));
         Reject {
             version: 1,
             origin,
@@ -109,12 +108,16 @@ impl Reject {
         self
     }
 
-    /// Without what names somebody or something that is forgotten: a contributor in its place, or else the whole text.
-    pub fn without(mut self, forgotten: &Forgotten) -> Reject {
+    /// With another text, or none.
+    pub(super) fn with_text(mut self, text: impl FnOnce(&str) -> Option<String>) -> Reject {
         if let Some(raw) = &self.raw {
-            let text = String::from_utf8_lossy(&without_contributors(raw.as_bytes(), forgotten)).into_owned();
-            self.raw = Some(text).filter(|text| !forgotten.is_named_in(text));
+            self.raw = text(raw);
             self.raw_is_cut |= self.raw.is_none();
+        } else if let Some(raw) = self.raw_base64.as_ref().and_then(|raw| BASE64.decode(raw).ok()) {
+            let raw = String::from_utf8_lossy(&raw);
+            if text(&raw).as_deref() != Some(&*raw) {
+                (self.raw_base64, self.raw_is_cut) = (None, true);
+            }
         }
         self
     }

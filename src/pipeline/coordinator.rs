@@ -13,7 +13,7 @@ use super::workers::Workers;
 use crate::config::{Memory, RunConfig};
 use crate::error::{Error, Result};
 use crate::forgotten::Forgotten;
-use crate::parse::{Memberships, Reject};
+use crate::parse::{Memberships, Reject, reject_without};
 use crate::part::{PartEntry, PartWriter, Written};
 use crate::partition::Layout;
 use crate::progress::{Progress, Stage};
@@ -260,7 +260,7 @@ impl<'r> Coordinator<'r> {
     /// Rejects as they may be kept.
     fn without_forgotten(&self, rejects: &[Reject]) -> Vec<Reject> {
         let without = |reject: &Reject| match &self.tools.forgotten {
-            Some(forgotten) => reject.clone().without(forgotten),
+            Some(forgotten) => reject_without(reject.clone(), forgotten),
             None => reject.clone(),
         };
         rejects.iter().map(without).collect()

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read};
 
 use arrow::array::{ArrayRef, AsArray, ListArray, StringArray};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use rayon::prelude::*;
 
 use crate::error::{Error, Result};
@@ -32,7 +34,13 @@ pub(super) fn remains(lake: &Lake, state: &State, parts: &[PartEntry]) -> Result
             findings.push(finding(path, "a word of it is the id of something that was forgotten".to_owned()));
         }
     }
-    let is_rest = |line: &[u8]| forgotten.is_named_in(&String::from_utf8_lossy(line));
+    let is_rest = |line: &[u8]| {
+        let text = String::from_utf8_lossy(line);
+        // What is no text stands there in another form.
+        let reject = serde_json::from_str::<serde_json::Value>(&text).ok();
+        let raw = reject.and_then(|reject| BASE64.decode(reject.get("raw_base64")?.as_str()?).ok());
+        forgotten.is_named_in(&text) || raw.is_some_and(|raw| forgotten.is_named_in(&String::from_utf8_lossy(&raw)))
+    };
     findings.extend(in_lines(store, "_taskloom/rejects", &is_rest)?);
     findings.extend(in_lines(store, "_taskloom/raw", &|line| *page_without(line, &forgotten) != *line)?);
     Ok(findings)

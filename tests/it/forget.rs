@@ -44,10 +44,10 @@ fn task(id: &str, content: u8, contributors: &[&str]) -> Value {
 }
 
 fn merged(lake: &Lake, tasks: &[Value]) -> Result<Report, Error> {
-    merged_text(lake, &tasks.iter().map(|task| format!("{task}\n")).collect::<String>())
+    merged_text(lake, tasks.iter().map(|task| format!("{task}\n")).collect::<String>())
 }
 
-fn merged_text(lake: &Lake, text: &str) -> Result<Report, Error> {
+fn merged_text(lake: &Lake, text: impl AsRef<[u8]>) -> Result<Report, Error> {
     let folder = tempfile::tempdir().unwrap();
     let input = folder.path().join("input.ndjson");
     std::fs::write(&input, text).unwrap();
@@ -72,7 +72,7 @@ fn fill(lake: &Lake, tasks: u8) {
     lake.tag("paper", None, &Default::default()).unwrap();
     // Those that go were changed before, and one of them could not be read once.
     let broken = r#"{"task_id":"task-3","project":"p","threads":"none"}"#;
-    merged_text(lake, &format!("{}\n{broken}\n", task("task-3", 33, &["c-ann", "c-eve"]))).unwrap();
+    merged_text(lake, format!("{}\n{broken}\n", task("task-3", 33, &["c-ann", "c-eve"]))).unwrap();
     merged(lake, &[task("task-4", 44, &["c-bob"])]).unwrap();
 }
 
@@ -158,7 +158,7 @@ fn a_forgotten_task_is_nowhere_and_does_not_come_again() {
     assert_eq!((report.forgotten, report.tasks_read), (1, 2));
     merged_text(
         &lake,
-        &format!("{{\"task_id\":\"task-3\",\"threads\":1}}\n{{\"tasks\":[{}]}}\n", task("task-3", 1, &[])),
+        format!("{{\"task_id\":\"task-3\",\"threads\":1}}\n{{\"tasks\":[{}]}}\n", task("task-3", 1, &[])),
     )
     .unwrap();
     assert_eq!(places(&store, "task-3"), [""; 0]);
@@ -319,11 +319,25 @@ fn what_names_it_in_other_words_is_found_and_left_out_of_rejects() {
         let lake = lake_in(&own);
         let broken = json!({"task_id": "task-80", "threads": 5, "u": place});
         let text = format!("{broken}\n{{\"t\":\"{place}\",\n");
-        merged_text(&lake, &format!("{text}{}\n", task("task-81", 1, &[]))).unwrap();
+        merged_text(&lake, format!("{text}{}\n", task("task-81", 1, &[]))).unwrap();
         assert_eq!((places(&own, "task-3"), proof(&lake)), (vec![], vec![]), "{place}");
+        // In a line that is no text.
+        merged_text(
+            &lake,
+            [
+                format!("{{\"t\":\"{place}\",\"").as_bytes(),
+                b"\xff\"}\n",
+                task("task-83", 1, &[]).to_string().as_bytes(),
+            ]
+            .concat(),
+        )
+        .unwrap();
+        assert_eq!(own.list("_taskloom/rejects").unwrap().len(), 2);
         let mut other = task("task-82", 1, &[]);
         other["metadata"]["ref"] = json!(place);
         merged(&lake, &[other]).unwrap();
+        let rejects = own.list("_taskloom/rejects").unwrap().into_iter().map(|listed| own.get(&listed.path).unwrap());
+        assert!(rejects.flatten().all(|bytes| !String::from_utf8(bytes).unwrap().contains("raw_base64")));
         let found = proof(&lake);
         assert_eq!(found.len(), 1, "{place}: {found:?}");
         assert!(found[0].found.contains("`metadata`") && found[0].found.contains("task-82"), "{found:?}");
