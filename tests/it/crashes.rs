@@ -19,7 +19,8 @@ const TASKS: u64 = 5;
 /// The files of a table at its newest version, as a reader of Delta's logs finds them; with that version.
 fn by_log(store: &MemoryStore, table: &str, newest: u64) -> Option<BTreeSet<String>> {
     let mut files = BTreeSet::new();
-    let first = beginning(store, table, newest);
+    let is_whole = store.get(&format!("{table}/_delta_log/{:020}.json", 0)).unwrap().is_some();
+    let first = if is_whole { 0 } else { beginning(store, table, newest) };
     for version in first..=newest {
         let log = store.get(&format!("{table}/_delta_log/{version:020}.json")).unwrap()?;
         for line in String::from_utf8(log).unwrap().lines() {

@@ -419,17 +419,17 @@ fn a_forgetting_that_is_disturbed_at_any_operation_is_made_good() {
     let operations = operations.load(SeqCst);
     assert!(operations > 150, "{operations}");
     let mut outcomes = [0, 0];
-    for at in (0..operations).step_by(2) {
+    for (round, at) in (0..operations).step_by(4).enumerate() {
         eprintln!(
             "AT {at} {:?}",
             std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis()
         );
         // Each fault with each way of going on, in turn.
-        let (fault, is_end) = ([Fault::Failed, Fault::Unheard, Fault::Late][at % 3], at / 3 % 2 == 0);
+        let (fault, is_end) = ([Fault::Failed, Fault::Unheard, Fault::Late][round % 3], round / 3 % 2 == 0);
         let store = copy(&before);
         let disturbance = Disturbance { at, fault, is_end };
         // Readers look at some of them meanwhile, which takes long.
-        let faulty = if at % 32 == 0 { disturbed(&store, Some(disturbance)).0 } else { unseen(&store, disturbance) };
+        let faulty = if round % 16 == 0 { disturbed(&store, Some(disturbance)).0 } else { unseen(&store, disturbance) };
         let ended = forgotten(&Lake::on(Arc::new(faulty.clone())), &options);
         faulty.land();
         let lake = lake_in(&store);
@@ -437,7 +437,7 @@ fn a_forgetting_that_is_disturbed_at_any_operation_is_made_good() {
         assert!(is_gone || ended.is_err(), "{at}");
         outcomes[usize::from(is_gone)] += 1;
         // Whatever comes next makes it good.
-        match at / 2 % 4 {
+        match round % 4 {
             0 => drop(merged(&lake, &[task("task-50", 50, &["c-bob"])]).unwrap()),
             1 => drop(lake.recover(&Default::default()).unwrap()),
             2 => drop(compact(&lake, &Default::default(), &Default::default()).unwrap()),
@@ -453,7 +453,7 @@ fn a_forgetting_that_is_disturbed_at_any_operation_is_made_good() {
         let mut expected = whole.clone();
         if is_gone {
             expected.remove("task-3");
-            if at % 8 == 0 {
+            if round % 4 == 0 {
                 assert_eq!(places(&store, "task-3"), [""; 0], "{at}");
             }
         }
@@ -461,7 +461,7 @@ fn a_forgetting_that_is_disturbed_at_any_operation_is_made_good() {
         now.remove("task-50");
         assert_eq!(now, expected, "{at}");
     }
-    assert!(outcomes.iter().all(|count| *count > 25), "{outcomes:?}");
+    assert!(outcomes.iter().all(|count| *count > 10), "{outcomes:?}");
 }
 
 /// A store in which an operation is disturbed while nobody looks.
