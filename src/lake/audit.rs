@@ -172,7 +172,7 @@ impl Lake {
         neighbours: &Neighbours,
         audit: &mut Audit,
     ) -> Result<Option<(Lives, State)>> {
-        let mut state = scope.since.map_or_else(|| self.beginning(), |since| self.state_up_to(since))?;
+        let mut state = scope.since.map_or_else(|| Ok(self.beginning()), |since| self.state_up_to(since))?;
         let mut lives = Lives::of(&state);
         let last = scope.at.map_or_else(|| self.newest_version(), Ok)?;
         let mut published = self.published()?;
@@ -225,11 +225,11 @@ impl Lake {
     }
 
     /// What an audit of all begins with: nothing, just before the version in which history begins.
-    fn beginning(&self) -> Result<State> {
+    fn beginning(&self) -> State {
         let empty = State::empty();
         // Where the newest version can't be told, it is the records that tell why.
-        let Ok(Some(beginning)) = self.state().map(|newest| newest.begins) else { return Ok(empty) };
-        Ok(State { version: beginning.version - 1, ..empty })
+        let Ok(Some(beginning)) = self.state().map(|newest| newest.begins) else { return empty };
+        State { version: beginning.version - 1, ..empty }
     }
 
     fn audit_logs(&self, record: &Record, is_published: bool, audit: &mut Audit) -> Result<()> {
@@ -273,7 +273,12 @@ impl Lake {
         let Some(beginning) = &state.begins else { return Ok(Vec::new()) };
         let versions = (1..beginning.version).collect::<Vec<_>>();
         let store = &**self.store();
-        let is_whole = |version: &u64| Ok(!self.record(*version)?.0.is_erased());
+        let is_whole = |version: &u64| match self.record(*version) {
+            Ok((record, _)) => Ok(!record.is_erased()),
+            // What can't be read tells nothing.
+            Err(Error::Record { .. } | Error::NoFile { .. }) => Ok(false),
+            Err(error) => Err(error),
+        };
         let whole = with_readers(store, || versions.par_iter().map(is_whole).collect::<Result<Vec<_>>>())??;
         let whole = versions.into_iter().zip(whole).filter(|(_, is_whole)| *is_whole);
         let finding = |(version, _)| {

@@ -100,8 +100,8 @@ pub fn hold_back(
     held.deliveries.sort_unstable();
     let ids = held.deliveries.iter().map(|delivery| delivery.delivery_id.as_str()).collect::<HashSet<_>>();
     let of_held = memberships.iter().filter(|(delivery, _)| ids.contains(delivery.as_str()));
-    let mut identities = of_held.clone().map(|(delivery, task)| identity(membership_id(delivery, task).as_bytes()));
-    let gone_memberships = identities.by_ref().collect::<HashSet<_>>();
+    let identities = of_held.clone().map(|(delivery, task)| identity(membership_id(delivery, task).as_bytes()));
+    let gone_memberships = identities.collect::<HashSet<_>>();
     let others = memberships.iter().filter(|(delivery, _)| !ids.contains(delivery.as_str()));
     let others = others.map(|(_, task)| task.as_str()).collect::<HashSet<_>>();
     let gone_tasks = of_held.map(|(_, task)| task.as_str()).filter(|task| !others.contains(task));

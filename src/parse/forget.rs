@@ -26,7 +26,7 @@ pub struct Sieve<'f, S> {
 pub type Memberships = BTreeMap<String, BTreeSet<String>>;
 
 /// The key under which a contributor is named, wherever it stands.
-const CONTRIBUTOR: &str = "contributor_id";
+pub const CONTRIBUTOR: &str = "contributor_id";
 
 impl<'f, S> Sieve<'f, S> {
     /// Will hand on to this sink.

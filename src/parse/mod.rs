@@ -6,5 +6,5 @@ mod head;
 mod reject;
 
 pub use envelope::{Item, MAX_DEPTH, Opener, Sink, membership_id, tree_of};
-pub use forget::{Memberships, Sieve, page_without, reject_without, without_contributors};
+pub use forget::{CONTRIBUTOR, Memberships, Sieve, page_without, reject_without, without_contributors};
 pub use reject::{Origin, Problem, Reject};

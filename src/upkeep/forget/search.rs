@@ -13,7 +13,7 @@ use crate::file::{Objects, open_columns};
 use crate::forgotten::Forgotten;
 use crate::json::text::write_string;
 use crate::lake::State;
-use crate::parse::{Item, Opener, Origin, Reject, Sink, without_contributors};
+use crate::parse::{CONTRIBUTOR, Item, Opener, Origin, Reject, Sink, without_contributors};
 use crate::part::{Near, PartEntry};
 use crate::partition::Layout;
 use crate::progress::{Progress, Stage};
@@ -184,8 +184,6 @@ fn spelled(text: &str) -> String {
     write_string(text, &mut quoted);
     quoted.get(1..quoted.len() - 1).unwrap_or_default().to_owned()
 }
-
-const CONTRIBUTOR: &str = "contributor_id";
 
 pub(super) fn text<'b>(batch: &'b RecordBatch, column: &str) -> Result<&'b StringArray, ArrowError> {
     let found = batch.column_by_name(column).and_then(|values| values.as_string_opt::<i32>());
