@@ -32,7 +32,8 @@ test: announce $(STAMP) $(DELTA_STAMP) $(AZURITE_STAMP)
 	$(DELTA_VENV)/bin/python tests/servers.py cargo test
 	$(PYTHON) -m pytest -q -p no:cacheprovider tests/read_back --ignore tests/read_back/test_buckets.py
 	TASKLOOM_VIA=delta $(DELTA_VENV)/bin/python -m pytest -q -p no:cacheprovider tests/read_back/test_engines.py \
-		tests/read_back/test_versions.py tests/read_back/test_merges.py tests/read_back/test_forget.py tests/read_back/test_buckets.py
+		tests/read_back/test_versions.py tests/read_back/test_merges.py tests/read_back/test_forget.py tests/read_back/test_upgrade.py \
+		tests/read_back/test_buckets.py
 	cargo test --lib --manifest-path tests/delta_kernel/Cargo.toml
 
 announce:
@@ -67,11 +68,11 @@ lint:
 	! cargo tree --no-default-features --edges normal,features --invert serde_json | grep arbitrary_precision
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps
 
-# The tests that draw what happens, many times over: a run is killed at 1,000 instants, runs meet in 3,000 orders, 2,000 tasks of odd
-# shapes come back. About 20 minutes.
+# The tests that draw what happens, many times over: a run is killed at 1,000 instants, runs meet in 3,000 orders, each operation fails in
+# every way, 2,000 tasks of odd shapes come back. About 25 minutes.
 soak:
 	TASKLOOM_KILLS=1000 TASKLOOM_SCHEDULES=3000 TASKLOOM_EVERY=1 PROPTEST_CASES=2000 cargo test --test it -- \
-		processes::a_process_that_is_killed disturbed_at_any_request schedules::whoever_meets schedules::merges_that_meet \
+		processes::a_process_that_is_killed disturbed_at_any schedules::whoever_meets schedules::merges_that_meet \
 		restore::restore_gives_back merges::any_sequence
 
 # How fast each room is, the peak memory of whole runs, and whole runs against DuckDB and Polars, with a chart; exports against

@@ -269,10 +269,18 @@ pub enum Error {
         cause: Box<Error>,
     },
     /// Rows don't fit together.
-    #[error("a row of {table} of the task {task_id} has no owner or holds broken JSON: the lake is damaged")]
+    #[error("a row of {table} of the {kind} {id} has no owner or holds broken JSON: the lake is damaged")]
     Unfit {
         /// The table.
         table: &'static str,
+        /// What the row is of.
+        kind: &'static str,
+        /// Which one.
+        id: String,
+    },
+    /// A task's rows don't say what they said when they were written.
+    #[error("the rows of the task {task_id} don't have the content that its hash tells: the lake is damaged")]
+    OtherContent {
         /// The task.
         task_id: String,
     },

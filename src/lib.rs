@@ -124,8 +124,8 @@ pub use restore::restore;
 pub use source::{Input, Source, resolve};
 pub use store::{LocalStore, MemoryStore, Store};
 pub use upkeep::{
-    CompactOptions, Compacted, ForgetOptions, Forgetting, MANY_PARTS, RolledBack, compact, forget, rollback,
-    surplus_parts,
+    CompactOptions, Compacted, ForgetOptions, Forgetting, MANY_PARTS, RolledBack, UpgradeOptions, Upgraded, compact,
+    forget, outdated_parts, rollback, surplus_parts, upgrade,
 };
 pub use verify::{Verification, VerifyOptions, verify};
 

@@ -33,6 +33,7 @@ mod summary;
 #[cfg(feature = "api")]
 mod sync;
 mod times;
+mod upgrade;
 mod vacuum;
 mod verify;
 mod voice;
@@ -90,6 +91,7 @@ enum Command {
     Rollback(history::RollbackArgs),
     Checkout(checkout::CheckoutArgs),
     Compact(compact::CompactArgs),
+    Upgrade(upgrade::UpgradeArgs),
     Forget(forget::ForgetArgs),
     Vacuum(vacuum::VacuumArgs),
     Recover(restore::RecoverArgs),
@@ -134,6 +136,7 @@ pub fn run() -> ExitCode {
         Command::Rollback(args) => history::rollback(&args),
         Command::Checkout(args) => checkout::run(&args),
         Command::Compact(args) => compact::run(&args, voice),
+        Command::Upgrade(args) => upgrade::run(&args, voice),
         Command::Forget(args) => forget::run(&args, voice),
         Command::Vacuum(args) => vacuum::run(&args),
         Command::Drift(args) => drift::run(&args),

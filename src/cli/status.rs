@@ -15,7 +15,7 @@ use super::summary::{advice_on, grouped};
 use crate::error::Result;
 use crate::lake::{Checkpoint, SmallFiles, Standing};
 use crate::table::catalog::tasks;
-use crate::upkeep::{MANY_PARTS, surplus_parts};
+use crate::upkeep::{MANY_PARTS, outdated_parts, surplus_parts};
 
 /// Tell how a lake stands: its newest version, its jobs, its size, what is under way, and what to do next.
 ///
@@ -58,6 +58,8 @@ struct Status {
     bytes: u64,
     /// Files of each table that a compaction would save.
     surplus_parts: usize,
+    /// Parts for whose rows newer schemas have something that they were made without.
+    outdated_parts: usize,
     /// Files that are small because few tasks lie in a day, if there are many.
     small_files: Option<SmallFiles>,
     jobs: Vec<JobStatus>,
@@ -165,6 +167,7 @@ impl Status {
             files: files().count() as u64,
             bytes: files().map(|file| file.bytes).sum(),
             surplus_parts: surplus_parts(&state),
+            outdated_parts: outdated_parts(&state),
             small_files: SmallFiles::of(state.parts.values(), state.layout),
             jobs: jobs.collect(),
             last_run: runs.first().map(|(_, run)| run.clone()),
@@ -226,6 +229,10 @@ impl Status {
         if self.surplus_parts >= MANY_PARTS {
             let surplus = grouped(self.surplus_parts as u64);
             self.advice.push(format!("{surplus} parts could be fewer: `taskloom compact {place}`"));
+        }
+        if self.outdated_parts > 0 {
+            let outdated = grouped(self.outdated_parts as u64);
+            self.advice.push(format!("{outdated} parts lack columns that came since: `taskloom upgrade {place}`"));
         }
         self.advice.extend(self.small_files.as_ref().map(|small| advice_on(small, place)));
     }

@@ -1,7 +1,7 @@
 //! DuckDB's SQL.
 
 use super::{Path, Reading, ScopeView, Via, columns, scope_views, wrap};
-use crate::table::{Dataset, Shape, Table};
+use crate::table::{Column, Dataset, Shape, Table};
 
 const PATH: Path = Path { text: "VARCHAR", date: "DATE" };
 
@@ -92,11 +92,35 @@ fn by_records(lake: &str, reading: &Reading<'_>) -> String {
         format!("\n        WHEN (SELECT max(version) FROM records) <> {at} THEN error('the lake {missing}')")
     });
     code = code.replace("{is_there}", &is_there);
+    code += &macros("", "", "");
+    if reading.tables.iter().any(|table| table.has_grown()) {
+        code += "-- The same of tables that got columns over time: files that lack one have nulls there.\n";
+        code += &macros("_as", ", columns", ", schema = columns");
+    }
+    code.push('\n');
     for table in reading.tables {
+        let name = table.name;
         let scan = if table.dataset == Dataset::Tasks { "by_date" } else { "by_project" };
-        code.push_str(&format!("CREATE OR REPLACE TEMP VIEW {name} AS FROM {scan}('{name}');\n", name = table.name));
+        code += &match table.has_grown() {
+            false => format!("CREATE OR REPLACE TEMP VIEW {name} AS FROM {scan}('{name}');\n"),
+            true => {
+                let pinned = table.columns.iter().map(pinned).collect::<Vec<_>>();
+                let pinned = wrap(&pinned, "    ");
+                format!("CREATE OR REPLACE TEMP VIEW {name} AS FROM {scan}_as('{name}', MAP {{\n{pinned}\n}});\n")
+            }
+        };
     }
     code
+}
+
+/// The macros that read files of a table, with what their names end with and what is told of the columns.
+fn macros(suffix: &str, parameter: &str, option: &str) -> String {
+    MACROS.replace("{suffix}", suffix).replace("{parameter}", parameter).replace("{option}", option)
+}
+
+/// A column as the option `schema` wants it: by its field id.
+fn pinned(column: &Column) -> String {
+    format!("{}: {{name: '{}', type: '{}', default_value: NULL}}", column.id, column.name, kind(column.shape))
 }
 
 /// The version that is in every table, in DuckDB's words. What stands for other names in a pattern stands for itself here.
@@ -154,13 +178,15 @@ SET VARIABLE lake_files = (
 -- would take folders above the lake for columns too.
 CREATE OR REPLACE TEMP MACRO of_path(file, folder) AS
     nullif(url_decode(split_part(split_part(file, '/', folder), '=', 2)), '__HIVE_DEFAULT_PARTITION__');
-CREATE OR REPLACE TEMP MACRO by_date(name) AS TABLE
+";
+
+const MACROS: &str = "\
+CREATE OR REPLACE TEMP MACRO by_date{suffix}(name{parameter}) AS TABLE
     SELECT
         * EXCLUDE (filename),
         of_path(filename, -4) AS project, of_path(filename, -3) AS batch, of_path(filename, -2)::DATE AS date
-    FROM read_parquet(getvariable('lake_files')[name], hive_partitioning = false, filename = true);
-CREATE OR REPLACE TEMP MACRO by_project(name) AS TABLE
+    FROM read_parquet(getvariable('lake_files')[name], hive_partitioning = false, filename = true{option});
+CREATE OR REPLACE TEMP MACRO by_project{suffix}(name{parameter}) AS TABLE
     SELECT * EXCLUDE (filename), of_path(filename, -2) AS project
-    FROM read_parquet(getvariable('lake_files')[name], hive_partitioning = false, filename = true);
-
+    FROM read_parquet(getvariable('lake_files')[name], hive_partitioning = false, filename = true{option});
 ";

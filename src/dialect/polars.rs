@@ -1,6 +1,6 @@
 //! Polars, in Python.
 
-use super::{Path, Reading, ScopeView, Via, columns, python, scope_views};
+use super::{Path, Reading, ScopeView, Via, columns, python, scope_views, wrap};
 use crate::table::{Dataset, Shape, Table};
 
 const PATH: Path = Path { text: "pl.String", date: "pl.Date" };
@@ -34,8 +34,8 @@ pub(super) fn reading_code(via: Via, reading: &Reading<'_>) -> String {
         code.push_str(&match via {
             Via::Delta => format!("{name} = pl.scan_delta(f\"{{LAKE}}/{name}\", version=VERSION)\n"),
             Via::Records => {
-                let types = if table.dataset == Dataset::Tasks { "" } else { ", BY_PROJECT" };
-                format!("{name} = scan(\"{name}\"{types})\n")
+                let partitions = if table.dataset == Dataset::Tasks { "" } else { ", BY_PROJECT" };
+                format!("{name} = scan(\"{name}\"{partitions}{})\n", pinned(table))
             }
         });
     }
@@ -48,6 +48,15 @@ pub(super) fn reading_code(via: Via, reading: &Reading<'_>) -> String {
     code
 }
 
+/// The columns of a table that got some over time, as an argument.
+fn pinned(table: &Table) -> String {
+    let pinned = table.columns.iter().map(|column| format!("\"{}\": {}", column.name, kind(column.shape)));
+    match table.has_grown() {
+        true => format!(", columns={{\n{}\n}}", wrap(&pinned.collect::<Vec<_>>(), "    ")),
+        false => String::new(),
+    }
+}
+
 /// The version that is in every table.
 const NEWEST: &str = "DeltaTable(f\"{LAKE}/tasks\").version()";
 const IMPORTS: &str = "from datetime import date\nfrom urllib.parse import unquote\n\nimport polars as pl\n";
@@ -56,15 +65,17 @@ const SCAN: &str = r#"BY_PROJECT = {"project": pl.String}
 BY_DATE = {"project": pl.String, "batch": pl.String, "date": pl.Date}
 
 
-def scan(table, partitions=BY_DATE):
+def scan(table, partitions=BY_DATE, columns=None):
+    # Where a table got columns over time, files that lack one have nulls there.
+    pinned = {"schema": columns, "missing_columns": "insert"} if columns else {}
     if not any("=" in part for part in LAKE.resolve().parts):
-        return pl.scan_parquet(FILES[table], glob=False, hive_partitioning=True, hive_schema=partitions)
+        return pl.scan_parquet(FILES[table], glob=False, hive_partitioning=True, hive_schema=partitions, **pinned)
     # Polars would take a folder above the lake, such as team=a, for a column: so it is told what is in each folder.
     folders = {}
     for file in FILES[table]:
         folders.setdefault(pathlib.Path(file).parent, []).append(file)
     return pl.concat(
-        pl.scan_parquet(files, glob=False, hive_partitioning=False).with_columns(**values(folder, partitions))
+        pl.scan_parquet(files, glob=False, hive_partitioning=False, **pinned).with_columns(**values(folder, partitions))
         for folder, files in folders.items()
     )
 

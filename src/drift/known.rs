@@ -73,8 +73,8 @@ impl Known {
     }
 }
 
-/// What the listing of delivered tasks tells beside its ids.
-const LOOSE_OF_DELIVERY_TASKS: [&str; 4] = ["created_at", "delivered_at", "response_schema_id", "response"];
+/// What the listing of delivered tasks tells that no column holds.
+const LOOSE_OF_DELIVERY_TASKS: [&str; 2] = ["created_at", "response"];
 
 /// The tables of objects that others may name by id alone.
 static REFERENCES: [&Table; 3] = [&projects::TABLE, &batches::TABLE, &deliveries::TABLE];

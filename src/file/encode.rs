@@ -11,7 +11,7 @@ use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::{ArrowRowGroupWriterFactory, ArrowWriterOptions, compute_leaves};
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{KeyValue, SortingColumn};
+use parquet::file::metadata::{KeyValue, ParquetMetaData, SortingColumn};
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
 use parquet::schema::types::ColumnPath;
 use rayon::prelude::*;
@@ -49,6 +49,15 @@ const LONG_VALUE_BYTES: usize = 128;
 const BLOOM_FALSE_POSITIVES: f64 = 1e-4;
 /// Values that are looked at to tell whether they repeat.
 const SAMPLE_ROWS: usize = 512;
+
+/// What a footer calls the version of the table schemas that its file was written by.
+const WRITTEN_BY: &str = "taskloom.schema_version";
+
+/// The version of the table schemas that a file was written by.
+pub fn schema_version_of(footer: &ParquetMetaData) -> Option<u32> {
+    let told = footer.file_metadata().key_value_metadata()?;
+    told.iter().find(|pair| pair.key == WRITTEN_BY)?.value.as_ref()?.parse().ok()
+}
 
 /// Encodes the batches of a table, of which there may be none, as one file. `path` is for messages.
 pub fn encode(table: &Table, batches: &[RecordBatch], encoding: Encoding, path: &Path) -> Result<Encoded> {
@@ -154,7 +163,7 @@ fn properties(table: &Table, batches: &[RecordBatch]) -> WriterProperties {
     let footer = [
         ("taskloom.version", env!("CARGO_PKG_VERSION").to_owned()),
         ("taskloom.table", table.name.to_owned()),
-        ("taskloom.schema_version", SCHEMA_VERSION.to_string()),
+        (WRITTEN_BY, SCHEMA_VERSION.to_string()),
     ];
     let mut builder = WriterProperties::builder()
         .set_created_by(concat!("taskloom version ", env!("CARGO_PKG_VERSION")).to_owned())

@@ -69,6 +69,8 @@ pub(super) fn delivery_task<'a>(
     let row = delivery_tasks::Row {
         delivery_id: required(&mut fields, "delivery_id")?,
         task_id: required(&mut fields, "task_id")?,
+        delivered_at: fields.instant("delivered_at"),
+        response_schema_id: fields.text("response_schema_id"),
         extra: fields.rest([]),
     };
     Ok(tables.delivery_tasks.push(row)?)

@@ -22,7 +22,8 @@ impl Workbench {
         self.arena.reset();
     }
 
-    fn write(&self, fill: impl FnOnce(&mut String)) -> &str {
+    /// Keeps what is written.
+    pub(super) fn write(&self, fill: impl FnOnce(&mut String)) -> &str {
         let mut scratch = self.scratch.take();
         scratch.clear();
         fill(&mut scratch);

@@ -1,6 +1,7 @@
 //! A message and what its content is made of.
 
 use super::annotation;
+use super::digest::Digest;
 use super::fields::{Fields, count, each};
 use super::place::{Flattener, MessageKey, Place};
 use super::rubric;
@@ -124,6 +125,8 @@ fn append_attachments<'a>(
 ) -> Result<(), Problem> {
     each(elements, "attachments", |attachment_index, members| {
         let mut fields = Fields::of(members, to.bench);
+        let content = fields.text("content");
+        let digest = content.and_then(|content| Digest::of_base64(content, to.bench));
         Ok(to.tables.attachments.push(attachments::Row {
             task_id: place.task_id,
             thread_index: place.thread_index,
@@ -134,7 +137,7 @@ fn append_attachments<'a>(
             turn_id: place.turn_id,
             mime_type: fields.text("mime_type"),
             name: fields.text("name"),
-            content: fields.text("content"),
+            content,
             url: fields.text("url"),
             scale_url: fields.text("scale_url"),
             file_size_in_bytes: fields.integer("file_size_in_bytes"),
@@ -144,6 +147,8 @@ fn append_attachments<'a>(
             transcript_start: fields.double("transcript_start"),
             transcript_end: fields.double("transcript_end"),
             extra: fields.rest([]),
+            content_sha256: digest.map(|digest| digest.sha256),
+            content_bytes: digest.map(|digest| digest.bytes),
         })?)
     })
 }

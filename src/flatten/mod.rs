@@ -1,6 +1,7 @@
 //! From objects to rows. Pure: what goes in is JSON, what comes out are rows, and no field is lost between.
 
 mod annotation;
+mod digest;
 mod dimension;
 mod fields;
 mod hash;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use super::record::{Author, Beginning, Counts, FORMAT, Record, RemovedPart, is_export, seal, without_names};
+use super::record::{Author, Beginning, Counts, FORMAT, Record, RemovedPart, Widening, is_export, seal, without_names};
 use super::running::{self, Running};
 use super::state::State;
 use super::{Lake, delta, now_after};
@@ -161,6 +161,8 @@ impl Lake {
             taskloom_version: env!("CARGO_PKG_VERSION").to_owned(),
             renderer: delta::RENDERER,
             schema_version: SCHEMA_VERSION,
+            widens: (!is_first && parent.schema_version < SCHEMA_VERSION)
+                .then(|| Widening { from: parent.schema_version, began_at: parent.began_at.clone() }),
             layout: change.layout,
             opts: change.opts,
             counts: change.counts,
@@ -195,6 +197,9 @@ impl Lake {
             let is_of_job = record.checkpoints.keys().any(|job| other.checkpoints.contains_key(job));
             if is_of_parts || is_of_job || other.ended.contains(&record.run) {
                 return Ok(false);
+            }
+            if other.schema_version >= record.schema_version {
+                record.widens = None;
             }
             (record.version, record.parent, record.lake_id) = (version + 1, checksum, other.lake_id);
             record.created_at = now_after(&other.created_at);

@@ -40,7 +40,7 @@ pub use commit::Change;
 pub use commit::CommitOutcome;
 pub use erase::Erased;
 pub use history::Version;
-pub use record::{Author, COMPACT, Counts, FORGET, Record, RemovedPart, SYNC, is_export};
+pub use record::{Author, COMPACT, Counts, FORGET, Record, RemovedPart, SYNC, UPGRADE, is_export};
 pub use recover::Recovered;
 pub use running::Running;
 pub use standing::Standing;

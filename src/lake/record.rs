@@ -25,6 +25,9 @@ pub const SYNC: &str = "sync";
 /// What a record says that changes no row: the rows of the parts that come are those of the parts that go.
 pub const COMPACT: &str = "compact";
 
+/// What a record says that brings parts of older table schemas to the newest: tasks stay what they are.
+pub const UPGRADE: &str = "upgrade";
+
 /// What a record says behind which history begins anew.
 pub const FORGET: &str = "forget";
 
@@ -54,8 +57,8 @@ pub struct Record {
     pub parent: String,
     /// When it was made, RFC 3339 in UTC, to the millisecond; later than its parent.
     pub created_at: String,
-    /// What was done: `flatten`, `export`, `sync`, `compact`, `forget`, `recover`, `rollback`, `tag` or `vacuum`; of a record
-    /// that a later one took out of history, `erased`.
+    /// What was done: `flatten`, `export`, `sync`, `compact`, `upgrade`, `forget`, `recover`, `rollback`, `tag` or `vacuum`; of
+    /// a record that a later one took out of history, `erased`.
     pub operation: String,
     /// The run that made it: the names of the files that it added begin with its last part.
     pub run: String,
@@ -70,6 +73,9 @@ pub struct Record {
     pub renderer: u32,
     /// Version of the table schemas.
     pub schema_version: u32,
+    /// Set where that is newer than the lake's was.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub widens: Option<Widening>,
     /// How tasks become partitions in this lake.
     pub layout: Layout,
     /// The API's options that its tasks were asked for with. Absent where they came from files.
@@ -109,6 +115,15 @@ pub struct Record {
     pub forgotten_contributors: Vec<String>,
 }
 
+/// A version from which on tables have columns that they did not have.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Widening {
+    /// The version of the table schemas before.
+    pub from: u32,
+    /// When the lake's first record was made.
+    pub began_at: String,
+}
+
 /// A version in which history begins anew.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Beginning {
@@ -142,6 +157,11 @@ impl Record {
             forgotten_contributors: Vec::new(),
             ..self
         }
+    }
+
+    /// Whether what it does changes no task, whatever becomes of its rows.
+    pub(super) fn keeps_tasks(&self) -> bool {
+        [COMPACT, UPGRADE].contains(&self.operation.as_str())
     }
 
     /// Whether it was erased.

@@ -8,7 +8,7 @@ use super::record::{Beginning, FORMAT, Record};
 use crate::forgotten::Forgotten;
 use crate::part::PartEntry;
 use crate::partition::{DateGrain, Layout};
-use crate::table::Dataset;
+use crate::table::{Dataset, first_schema};
 
 /// A lake at one version. As a file it is a snapshot, so that nobody has to begin with the first record.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -175,10 +175,6 @@ impl SmallFiles {
     }
 }
 
-fn first_schema() -> u32 {
-    1
-}
-
 /// Parts as a list: their names stand in them.
 mod as_list {
     use std::collections::BTreeMap;
@@ -210,7 +206,7 @@ mod tests {
             let file = FileEntry { rows: 1, bytes, checksum: String::new(), instants: BTreeMap::new() };
             let files = ["tasks", "threads"].map(|table| (table.to_owned(), file.clone())).into();
             let (key, folder, part) = (Key::null(Dataset::Tasks), String::new(), String::new());
-            PartEntry { part, key, folder, least_id: None, greatest_id: None, files }
+            PartEntry { part, key, folder, least_id: None, greatest_id: None, schema_version: 1, files }
         };
         let of = |parts: usize, bytes, date_grain| {
             let parts = vec![part(bytes); parts];

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::sync::Arc;
 
 use super::commit::{Change, CommitOutcome};
-use super::record::{COMPACT, Record};
+use super::record::Record;
 use super::running::Running;
 use super::state::State;
 use super::{Author, Lake};
@@ -147,7 +147,7 @@ impl<'l> Transaction<'l> {
         let removed = change.remove.iter().filter_map(|part| parent.parts.get(&part.part)).collect::<Vec<_>>();
         let notes = RefCell::new(Vec::new());
         let note = |record: &Record, again: u32| {
-            if record.operation == COMPACT {
+            if record.keeps_tasks() {
                 return Ok(Vec::new());
             }
             let committed_at = read_instant(&record.created_at).unwrap_or_default();

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::partition::Key;
+use crate::table::{SCHEMA_VERSION, Table, first_schema, is_first_schema};
 
 /// A part: whole objects of one partition, as a file in each table that has rows of them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +24,9 @@ pub struct PartEntry {
     /// None is greater.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub greatest_id: Option<String>,
+    /// The version of the table schemas that its rows were made by. Its files may have columns of newer ones, which are null then.
+    #[serde(skip_serializing_if = "is_first_schema", default = "first_schema")]
+    pub schema_version: u32,
     /// Its files by table.
     pub files: BTreeMap<String, FileEntry>,
 }
@@ -63,6 +67,15 @@ impl PartEntry {
     /// Whether any of its files has a row.
     pub fn has_rows(&self) -> bool {
         self.files.values().any(|file| file.rows > 0)
+    }
+
+    /// Whether newer schemas have something for its rows that they were made without: a column, or a table.
+    pub fn is_outdated(&self) -> bool {
+        let lacks = |table: &Table| match self.files.contains_key(table.name) {
+            true => table.grew_since(self.schema_version),
+            false => table.since() > self.schema_version,
+        };
+        self.schema_version < SCHEMA_VERSION && self.key.dataset.tables().any(lacks)
     }
 
     /// Rows in a table.

@@ -19,7 +19,7 @@ use crate::partition::Key;
 use crate::progress::Progress;
 use crate::shuffle::{Part, Position, identity};
 use crate::store::Store;
-use crate::table::{Dataset, Table, lake_tables};
+use crate::table::{Dataset, SCHEMA_VERSION, Table, lake_tables};
 
 /// Writes the parts of one run, each file under its final name: what is not named by a commit record is no data.
 #[derive(Clone, Debug)]
@@ -154,6 +154,7 @@ impl PartWriter {
         identities: &HashSet<u128>,
     ) -> Result<Option<PartEntry>> {
         let mut entry = self.entry(name.to_owned(), part.key.clone());
+        entry.schema_version = part.schema_version;
         let is_dropped = |id: &[u8]| identities.contains(&identity(id));
         let rewrite = |name: &String| {
             let table = Table::named(name).ok_or_else(|| bug(format!("a file of the table {name}")))?;
@@ -179,6 +180,7 @@ impl PartWriter {
     /// are. They hold different objects, or the rows would contradict each other.
     pub fn join(&self, parts: &[&PartEntry], from: &dyn Store, name: &str, key: Key) -> Result<PartEntry> {
         let mut entry = self.entry(name.to_owned(), key);
+        entry.schema_version = parts.iter().map(|part| part.schema_version).min().unwrap_or(SCHEMA_VERSION);
         let join = |table: &'static Table| {
             let own = parts.iter().filter(|part| part.rows(table.name) > 0).map(|part| part.path(table.name));
             let rows = joined(table, from, &own.collect::<Vec<_>>())?;
@@ -209,16 +211,19 @@ impl PartWriter {
 
     /// Writes a file without rows for every table, so that no reader fails on a table that has none.
     pub fn write_empty(&self) -> Result<Vec<PartEntry>> {
-        let write = |dataset: &Dataset| {
-            let mut entry = self.entry(format!("empty-{}", dataset.word()), Key::null(*dataset));
-            for table in dataset.tables() {
-                entry.files.insert(table.name.to_owned(), self.put(table, &entry, &[])?);
-            }
-            Ok(entry)
-        };
         let mut datasets = lake_tables().map(|table| table.dataset).collect::<Vec<_>>();
         datasets.dedup();
+        let write = |dataset: &Dataset| self.write_empty_of(*dataset, format!("empty-{}", dataset.word()));
         self.pool.install(|| datasets.par_iter().map(write).collect())
+    }
+
+    /// The same for the tables of a dataset, under a name of this run.
+    pub fn write_empty_of(&self, dataset: Dataset, name: String) -> Result<PartEntry> {
+        let mut entry = self.entry(name, Key::null(dataset));
+        for table in dataset.tables() {
+            entry.files.insert(table.name.to_owned(), self.put(table, &entry, &[])?);
+        }
+        Ok(entry)
     }
 
     fn entry(&self, name: String, key: Key) -> PartEntry {
@@ -229,6 +234,7 @@ impl PartWriter {
             key,
             least_id,
             greatest_id,
+            schema_version: SCHEMA_VERSION,
             files,
         }
     }

@@ -3,6 +3,7 @@
 //! Streams over parts. The rows of a part's files are ordered by task and position, so a task is put together from the next rows
 //! of each file: parents first, each child at the end of its parent's array.
 
+mod dimensions;
 mod judgements;
 mod owned;
 mod rows;
@@ -17,15 +18,17 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
 use crate::error::{Error, Result};
 use crate::file;
 use crate::lake::{Lake, State};
+use crate::parse::membership_id;
 use crate::part::{Near, PartEntry, groups};
 use crate::store::Store;
 use crate::table::catalog::{
-    annotations, attachments, chunks, criterion_evaluations, messages, reasoning, reference_texts, rubric_criteria,
-    rubric_evaluations, rubrics, sensitive_content_reports, submissions, task_errors, tasks, threads, turns,
+    annotations, attachments, batches, chunks, criterion_evaluations, deliveries, delivery_tasks, messages, projects,
+    reasoning, reference_texts, rubric_criteria, rubric_evaluations, rubrics, sensitive_content_reports, submissions,
+    task_errors, tasks, threads, turns,
 };
-use crate::table::{Table, TableReader};
+use crate::table::{Dataset, Table, TableReader};
 use owned::Json;
-use tree::{Child, Tree};
+use tree::{Child, Object, Tree};
 
 /// Writes every task of the lake's newest version as one line of JSON, in no particular order; gives their number.
 pub fn restore(lake: &Lake, out: &mut dyn Write) -> Result<u64> {
@@ -65,13 +68,81 @@ pub(crate) fn restore_part(
 ) -> Result<u64> {
     let (mut restored, mut json) = (0, String::new());
     let mut part = Part::open(store, part)?;
-    while let Some(task) = part.next_task()? {
+    while let Some((_, task)) = part.next_task()? {
         json.clear();
         task.write(&mut json);
         each(&mut json)?;
         restored += 1;
     }
     Ok(restored)
+}
+
+/// Hands out every object of one part, of whichever dataset, as its id among those of its kind and its JSON, in the order of the rows.
+pub(crate) fn restore_objects(
+    store: &dyn Store,
+    part: &PartEntry,
+    each: &mut dyn FnMut(&str, &str) -> Result<()>,
+) -> Result<()> {
+    match part.key.dataset {
+        Dataset::Tasks => {
+            let mut part = Part::open(store, part)?;
+            while let Some((id, task)) = part.next_task()? {
+                hand(&id, &task, each)?;
+            }
+            Ok(())
+        }
+        Dataset::Projects => {
+            let restore = |row: projects::Row<'_>| (row.project_id.to_owned(), dimensions::project(row));
+            restore_rows::<projects::Reader>(store, part, &projects::TABLE, restore, each)
+        }
+        Dataset::Batches => {
+            let restore = |row: batches::Row<'_>| (row.batch_id.to_owned(), dimensions::batch(row));
+            restore_rows::<batches::Reader>(store, part, &batches::TABLE, restore, each)
+        }
+        Dataset::Deliveries => {
+            let restore = |row: deliveries::Row<'_>| (row.delivery_id.to_owned(), dimensions::delivery(row));
+            restore_rows::<deliveries::Reader>(store, part, &deliveries::TABLE, restore, each)
+        }
+        Dataset::DeliveryTasks => {
+            let restore = |row: delivery_tasks::Row<'_>| {
+                (membership_id(row.delivery_id, row.task_id), dimensions::delivery_task(row))
+            };
+            restore_rows::<delivery_tasks::Reader>(store, part, &delivery_tasks::TABLE, restore, each)
+        }
+        Dataset::TaskChanges => {
+            Err(Error::Bug { place: "restore", found: "objects of the API in what a lake tells of itself".to_owned() })
+        }
+    }
+}
+
+/// The same of a table that has a row an object.
+fn restore_rows<R: TableReader>(
+    store: &dyn Store,
+    part: &PartEntry,
+    table: &'static Table,
+    restore: impl Fn(R::Row<'_>) -> (String, Object),
+    each: &mut dyn FnMut(&str, &str) -> Result<()>,
+) -> Result<()> {
+    let mut cursor = Cursor::<R>::open(store, part, table)?;
+    let mut restored = None;
+    while cursor.next(None, |row| restored = Some(restore(row)))? {
+        let Some((id, object)) = restored.take() else { continue };
+        match object.into_json() {
+            Some(json) => hand(&id, &json, each)?,
+            None => return Err(Error::Unfit { table: table.name, kind: "object", id }),
+        }
+    }
+    Ok(())
+}
+
+fn hand(id: &str, json: &Json, each: &mut dyn FnMut(&str, &str) -> Result<()>) -> Result<()> {
+    let mut text = String::new();
+    json.write(&mut text);
+    each(id, &text)
+}
+
+fn unfit(table: &'static str, id: String) -> Error {
+    Error::Unfit { table, kind: "task", id }
 }
 
 /// Reads one file of a part row by row.
@@ -113,8 +184,8 @@ impl<R: TableReader> Cursor<R> {
         if !self.has_row()? {
             return Ok(());
         }
-        let task_id = self.rows.as_ref().map(|(ids, _)| ids.value(self.at).to_owned());
-        Err(Error::Unfit { table: self.table, task_id: task_id.unwrap_or_default() })
+        let id = self.rows.as_ref().map(|(ids, _)| ids.value(self.at).to_owned());
+        Err(unfit(self.table, id.unwrap_or_default()))
     }
 
     /// Visits the next row if it is of this task, or whatever task it is of.
@@ -150,7 +221,8 @@ macro_rules! part {
                 })
             }
 
-            fn next_task(&mut self) -> Result<Option<Json>> {
+            /// The next task, with its id.
+            fn next_task(&mut self) -> Result<Option<(String, Json)>> {
                 let mut task = None;
                 self.tasks.next(None, |row| task = Some((row.task_id.to_owned(), rows::task(row))))?;
                 let Some((task_id, task)) = task else {
@@ -158,16 +230,16 @@ macro_rules! part {
                     $($(self.$table.check_end()?;)+)+
                     return Ok(None);
                 };
-                let Some(mut tree) = Tree::new(task) else { return Err(Error::Unfit { table: "tasks", task_id }) };
+                let Some(mut tree) = Tree::new(task) else { return Err(unfit("tasks", task_id)) };
                 $($(
                     let mut child: Option<Child> = None;
                     while self.$table.next(Some(&task_id), |row| child = Some($room::$table(row)))? {
                         if !child.take().is_some_and(|child| tree.attach(child)) {
-                            return Err(Error::Unfit { table: stringify!($table), task_id });
+                            return Err(unfit(stringify!($table), task_id));
                         }
                     }
                 )+)+
-                Ok(Some(tree.into_json()))
+                Ok(Some((task_id, tree.into_json())))
             }
         }
     };

@@ -198,6 +198,8 @@ pub(super) fn attachments(row: attachments::Row<'_>) -> Child {
         transcript_start,
         transcript_end,
         extra,
+        content_sha256: _,
+        content_bytes: _,
     } = row;
     let object = Object::default()
         .with("mime_type", mime_type)

@@ -165,7 +165,8 @@ impl Object {
         value
     }
 
-    fn into_json(self) -> Option<Json> {
+    /// The object; `None` where a column held broken JSON.
+    pub(super) fn into_json(self) -> Option<Json> {
         (!self.is_broken).then_some(Json::Object(self.fields))
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! A table reads `name of Dataset from "object of the API"`, a column `id name: kind = "where the API has it", "what it
 //! means";`. Words may follow in brackets that the API is known to send; others pass, and are reported as drift. The id
-//! is Parquet's field id: a new column takes the next free id of its table and stands last, it is nullable, and no id
-//! is ever used again. Field names and nullability follow Scale's API reference and the models of Scale's own Python
+//! is Parquet's field id: a new column takes the next free id of its table and stands last, it is nullable, it says
+//! `since` which schema version it is there, and no id is ever used again. Field names and nullability follow Scale's API reference and the models of Scale's own Python
 //! client; everything that the API may leave out is nullable.
 //!
 //! To add a column, add its line here and its value where the row is built (`flatten`) and read back (`restore`): the
@@ -210,6 +210,10 @@ tables! {
             "Where the transcript ends, in seconds.";
         19 extra: Option<Json> = "everything else",
             "What the other columns can't give back of the attachment: unknown fields, values of unexpected kinds.";
+        20 content_sha256 since 2: Option<Text> = "computed",
+            "SHA-256 of the content's bytes, in hex. Null unless `content` is base64.";
+        21 content_bytes since 2: Option<Int64> = "computed",
+            "How many bytes the content has. Null unless `content` is base64.";
     }
 
     /// One row a chunk of a message's content.
@@ -393,6 +397,9 @@ tables! {
         1 delivery_id: Text = "Delivery.id", "The delivery.";
         2 task_id: Text = "Task.task_id", "The task.";
         3 extra: Option<Json> = "everything else",
-            "What else the listing of delivered tasks tells: `delivered_at`, `response_schema_id`, and of `response` what the task's threads don't hold. From saved pages the whole `response`.";
+            "What else the listing of delivered tasks tells: of `response` what the task's threads don't hold. From saved pages the whole `response`.";
+        4 delivered_at since 2: Option<Timestamp> = "Delivery.tasks[].delivered_at", "When it was delivered.";
+        5 response_schema_id since 2: Option<Text> = "Delivery.tasks[].response_schema_id",
+            "The schema that its response follows.";
     }
 }

@@ -6,7 +6,7 @@ macro_rules! tables {
     ($(
         $(#[doc = $about:literal])+
         $table:ident of $dataset:ident from $object:literal {
-            $( $id:literal $column:ident: $kind:ty = $source:literal, $doc:literal $(, [$($word:literal),+])?; )+
+            $( $id:literal $column:ident $(since $since:literal)?: $kind:ty = $source:literal, $doc:literal $(, [$($word:literal),+])?; )+
         }
     )+) => {
         $(
@@ -25,6 +25,7 @@ macro_rules! tables {
                     object: $object,
                     columns: &[$(Column {
                         id: $id,
+                        since: crate::table::version_of(&[$($since)?]),
                         name: crate::table::plain(stringify!($column)),
                         shape: <$kind as Kind>::SHAPE,
                         nullable: <$kind as Kind>::NULLABLE,

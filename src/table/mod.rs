@@ -23,7 +23,20 @@ pub use kind::{Overflow, Shape};
 pub use scope::Scope;
 
 /// The version of all table schemas together. It grows when a column is added.
-pub const SCHEMA_VERSION: u32 = 1;
+pub const SCHEMA_VERSION: u32 = 2;
+
+/// The first one.
+pub const FIRST_SCHEMA: u32 = 1;
+
+/// What is meant where no schema version is written.
+pub fn first_schema() -> u32 {
+    FIRST_SCHEMA
+}
+
+/// Whether a schema version need not be written.
+pub fn is_first_schema(version: &u32) -> bool {
+    *version == FIRST_SCHEMA
+}
 
 /// Which stream of objects a table is made from. Tables of one dataset share their partitions and part names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, serde::Deserialize)]
@@ -87,6 +100,9 @@ pub struct Table {
 pub struct Column {
     /// Parquet's field id: unique in its table and never used again.
     pub id: i32,
+    /// The schema version that brought it.
+    #[serde(skip_serializing_if = "is_first_schema")]
+    pub since: u32,
     /// Its name.
     pub name: &'static str,
     /// Its type.
@@ -100,6 +116,14 @@ pub struct Column {
     /// The words that the API is known to send, where they are enumerated.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     pub words: &'static [&'static str],
+}
+
+/// The version that a column's declaration names, or the first.
+const fn version_of(since: &[u32]) -> u32 {
+    match since {
+        [since, ..] => *since,
+        [] => FIRST_SCHEMA,
+    }
 }
 
 /// Arrow's name for a Parquet field id.
@@ -117,6 +141,27 @@ impl Table {
     /// The table of this name.
     pub fn named(name: &str) -> Option<&'static Table> {
         lake_tables().find(|table| table.name == name)
+    }
+
+    /// The schema version that brought it.
+    pub fn since(&self) -> u32 {
+        self.columns.iter().map(|column| column.since).min().unwrap_or(FIRST_SCHEMA)
+    }
+
+    /// The columns that it had in a version of the schemas, or had first.
+    pub fn columns_at(&self, version: u32) -> impl Iterator<Item = &'static Column> {
+        let version = version.max(self.since());
+        self.columns.iter().filter(move |column| column.since <= version)
+    }
+
+    /// Whether it is wider in this release than in that version of the schemas.
+    pub fn grew_since(&self, version: u32) -> bool {
+        self.columns.iter().any(|column| column.since > version)
+    }
+
+    /// Whether its files may differ in their columns.
+    pub fn has_grown(&self) -> bool {
+        self.grew_since(self.since())
     }
 
     /// The Arrow schema, with Parquet field ids in the fields' metadata.

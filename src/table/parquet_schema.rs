@@ -7,12 +7,17 @@ use parquet::basic::{ConvertedType, LogicalType, Repetition, TimeUnit, Type as P
 use parquet::errors::Result;
 use parquet::schema::types::{SchemaDescriptor, Type, TypePtr};
 
-use super::{Column, Shape, Table};
+use super::{Column, SCHEMA_VERSION, Shape, Table};
 
 impl Table {
     /// The Parquet schema.
     pub fn parquet_schema(&self) -> Result<SchemaDescriptor> {
-        let fields = self.columns.iter().map(field).collect::<Result<Vec<_>>>()?;
+        self.parquet_schema_at(SCHEMA_VERSION)
+    }
+
+    /// The same as it was in a version of the schemas.
+    pub fn parquet_schema_at(&self, version: u32) -> Result<SchemaDescriptor> {
+        let fields = self.columns_at(version).map(field).collect::<Result<Vec<_>>>()?;
         let root = Type::group_type_builder("arrow_schema").with_fields(fields).build()?;
         Ok(SchemaDescriptor::new(Arc::new(root)))
     }

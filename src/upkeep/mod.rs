@@ -1,10 +1,13 @@
-//! What a lake needs over the years, without any source: fewer and larger files, an older version again, and what must not be in it any
-//! more taken out of it.
+//! What a lake needs over the years, without any source: fewer and larger files, the columns that came with newer schemas, an older
+//! version again, and what must not be in it any more taken out of it.
 
+mod again;
 mod compact;
 mod forget;
 mod rollback;
+mod upgrade;
 
 pub use compact::{CompactOptions, Compacted, MANY_PARTS, compact, surplus_parts};
 pub use forget::{ForgetOptions, Forgetting, forget};
 pub use rollback::{RolledBack, rollback};
+pub use upgrade::{UpgradeOptions, Upgraded, outdated_parts, upgrade};

@@ -18,7 +18,7 @@ use crate::file;
 use crate::lake::{Fault, Finding, Lake, Scope, bytes_of};
 use crate::part::{FileEntry, PartEntry};
 use crate::store::{Store, with_readers};
-use crate::table::Table;
+use crate::table::{SCHEMA_VERSION, Table};
 
 /// What to look at, and how closely.
 #[derive(Clone, Copy, Debug, Default)]
@@ -95,17 +95,18 @@ pub fn verify(lake: &Lake, options: &VerifyOptions) -> Result<Verification> {
 
 /// The footers of a part's files, but for those of which it is known that they are not whole.
 fn look(store: &dyn Store, part: &PartEntry, unfit: &BTreeSet<String>) -> Result<Vec<Finding>> {
-    let found = part.files.par_iter().map(|(table, entry)| look_at_file(store, &part.path(table), table, entry, unfit));
+    let found = part.files.par_iter().map(|(table, entry)| look_at_file(store, part, table, entry, unfit));
     Ok(found.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
 }
 
 fn look_at_file(
     store: &dyn Store,
-    path: &str,
+    part: &PartEntry,
     table: &str,
     entry: &FileEntry,
     unfit: &BTreeSet<String>,
 ) -> Result<Vec<Finding>> {
+    let path = &part.path(table);
     let wrong = |fault, expected: String, found: String| Ok(vec![Finding::new(fault, path, expected, found)]);
     if unfit.contains(path) {
         return Ok(Vec::new());
@@ -115,7 +116,7 @@ fn look_at_file(
         return wrong(Fault::Size, bytes_of(entry.bytes), bytes_of(blob.len()));
     }
     match file::footer_of(blob, path) {
-        Ok(footer) => look_at_footer(path, table, entry, &footer),
+        Ok(footer) => look_at_footer(path, table, part.schema_version, entry, &footer),
         Err(error @ Error::Parquet { .. }) => Ok(vec![no_parquet(path, &error)]),
         Err(error) => Err(error),
     }
@@ -126,7 +127,14 @@ fn no_parquet(path: &str, error: &Error) -> Finding {
     Finding::new(Fault::Footer, path, "a Parquet file", cause)
 }
 
-fn look_at_footer(path: &str, table: &str, entry: &FileEntry, footer: &ParquetMetaData) -> Result<Vec<Finding>> {
+/// `schema_version` is that of the rows. The file may have been written by a newer one, which its footer tells.
+fn look_at_footer(
+    path: &str,
+    table: &str,
+    schema_version: u32,
+    entry: &FileEntry,
+    footer: &ParquetMetaData,
+) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
     let mut wrong = |expected: String, found: String| findings.push(Finding::new(Fault::Footer, path, expected, found));
     let rows = footer.file_metadata().num_rows();
@@ -137,8 +145,12 @@ fn look_at_footer(path: &str, table: &str, entry: &FileEntry, footer: &ParquetMe
     // What this release does not know it can't judge.
     let Some(table) = Table::named(table) else { return Ok(findings) };
     let failed = |source| Error::Parquet { action: "describe", path: path.into(), source };
-    let (expected, found) = (table.parquet_schema().map_err(failed)?, footer.file_metadata().schema_descr());
-    if expected.root_schema().get_fields() != found.root_schema().get_fields() {
+    let written_by = file::schema_version_of(footer).unwrap_or_default();
+    if !(schema_version..=SCHEMA_VERSION).contains(&written_by) {
+        wrong(format!("schema {schema_version} or a newer one"), format!("{written_by}"));
+    }
+    let expected = table.parquet_schema_at(written_by).map_err(failed)?;
+    if expected.root_schema().get_fields() != footer.file_metadata().schema_descr().root_schema().get_fields() {
         wrong(format!("the columns of {}", table.name), "others".to_owned());
     }
     Ok(findings)

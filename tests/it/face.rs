@@ -61,7 +61,7 @@ fn completions_and_manual_pages_know_every_command() {
 #[test]
 fn schemas_as_json_are_the_golden_files() {
     let golden = |name: &str| {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("schemas/v1/{name}.json"));
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("schemas/v2/{name}.json"));
         std::fs::read_to_string(path).unwrap()
     };
     let all: Vec<Value> = serde_json::from_str(&printed(&["schema", "--format", "json"])).unwrap();

@@ -420,10 +420,6 @@ fn a_forgetting_that_is_disturbed_at_any_operation_is_made_good() {
     assert!(operations > 150, "{operations}");
     let mut outcomes = [0, 0];
     for (round, at) in (0..operations).step_by(4).enumerate() {
-        eprintln!(
-            "AT {at} {:?}",
-            std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis()
-        );
         // Each fault with each way of going on, in turn.
         let (fault, is_end) = ([Fault::Failed, Fault::Unheard, Fault::Late][round % 3], round / 3 % 2 == 0);
         let store = copy(&before);

@@ -25,6 +25,7 @@ mod simulate;
 mod stand_in;
 mod stores;
 mod sync;
+mod upgrade;
 mod upkeep;
 mod verify;
 mod versions;

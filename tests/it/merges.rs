@@ -19,7 +19,7 @@ use taskloom::internals::restore::restore_state;
 use taskloom::internals::store::{Fault, Faulty, MemoryStore, Store};
 use taskloom::internals::upkeep::{CompactOptions, compact, surplus_parts};
 
-use crate::crashes::{Disturbance, check_whole, cut_the_power, disturbed};
+use crate::crashes::{Disturbance, check_whole, cut_the_power, disturbed, is_tried};
 use crate::lakes::{by_id, config, findings, run};
 use crate::restore::canonical_task;
 use crate::stores::{copy, lake_in};
@@ -423,7 +423,8 @@ fn a_merge_that_is_disturbed_at_any_operation_is_made_good() {
     assert!(operations > 80, "{operations}");
     for at in 0..operations {
         let faults = [Fault::Failed, Fault::Unheard, Fault::Late];
-        for (fault, is_end) in faults.into_iter().flat_map(|fault| [(fault, true), (fault, false)]) {
+        let ways = faults.into_iter().flat_map(|fault| [(fault, true), (fault, false)]).enumerate();
+        for (_, (fault, is_end)) in ways.filter(|(way, _)| is_tried(at, *way)) {
             let disturbance = Disturbance { at, fault, is_end };
             let store = copy(&before);
             let (faulty, _) = disturbed(&store, Some(disturbance));

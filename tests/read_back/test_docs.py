@@ -45,6 +45,7 @@ WALKS = {
     ("docs/versions.md", "A plain folder of one version"): ["lake"],
     ("docs/nightly.md", "What changed"): ["lake"],
     ("docs/nightly.md", "Behind the run"): ["lake"],
+    ("docs/nightly.md", "When a newer taskloom comes"): ["lake"],
     ("docs/nightly.md", "How it stands"): ["lake"],
     ("docs/questions.md", "Questions"): ["lake", "queries"],
     ("docs/exporting.md", "Without a key"): [],

@@ -33,7 +33,7 @@ def test_every_file_tells_which_program_table_and_schema_version_made_it(lake, t
         told = pq.read_metadata(file).metadata
         assert told[b"taskloom.table"] == table.encode()
         assert re.fullmatch(rb"\d+\.\d+\.\d+\S*", told[b"taskloom.version"])
-        assert told[b"taskloom.schema_version"] == b"1"
+        assert told[b"taskloom.schema_version"] == b"2"
 
 
 def test_files_of_one_part_have_one_name_in_all_tables(generated):

@@ -51,6 +51,15 @@ def anew(lake, tmp_path_factory):
     return anew
 
 
+@pytest.fixture(scope="module")
+def widened(tmp_path_factory):
+    """One of an older schema, of which a part came to the newest."""
+    widened = tmp_path_factory.mktemp("widened") / "lake"
+    shutil.copytree(REPOSITORY / "tests" / "schema_1" / "lake", widened)
+    taskloom("upgrade", widened)
+    return widened
+
+
 def records(lake):
     return [json.loads(path.read_bytes()) for path in sorted(lake.glob("_taskloom/commits/*.json"))]
 
@@ -61,9 +70,9 @@ def snapshots(lake):
             yield int(path.name.split(".")[0]), json.loads(unpacked.read())
 
 
-def test_records_and_snapshots_are_as_their_schemas_say(lake, anew):
+def test_records_and_snapshots_are_as_their_schemas_say(lake, anew, widened):
     seen = set()
-    for record in records(lake) + records(anew):
+    for record in records(lake) + records(anew) + records(widened):
         check("record", record)
         seen |= record["record"].keys()
     for own in [lake, anew]:
@@ -104,7 +113,7 @@ def replay(lake, last):
     return parts, tags, oldest
 
 
-@pytest.mark.parametrize("which", ["lake", "anew"])
+@pytest.mark.parametrize("which", ["lake", "anew", "widened"])
 def test_records_in_order_give_the_state_of_a_snapshot_and_the_files_that_are_there(which, request):
     lake = request.getfixturevalue(which)
     for version, snapshot in snapshots(lake):

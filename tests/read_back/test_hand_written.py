@@ -581,10 +581,12 @@ def test_messages_and_their_content_fill_their_rows(hand_written):
         (*first, 1, "", None, None, None),
     ]
     no_audio, audio = (None,) * 5, (12.75, "Grüß Gott", "https://x.test/c.txt", 0.0, 12.5)
+    # printf 'aSDinaTvuI8=' | base64 -d | sha256sum
+    digest = ("2ae25c5d9e8fecb56c85d266474dffd0162b4ceedc0d5b1326451767cddaaad9", 8)
     assert rows("attachments") == [
-        (*first, 0, "text/plain", "a.txt", "aSDinaTvuI8=", "https://x.test/a?sig=1&k=ü", None, None, *no_audio, None),
-        (*first, 1, "image/png", "b.png", None, None, "https://s.test/b", 2**40, *no_audio, None),
-        (*first, 2, "audio/wav", None, None, "https://x.test/c", None, None, *audio, None),
+        (*first, 0, "text/plain", "a.txt", "aSDinaTvuI8=", "https://x.test/a?sig=1&k=ü", None, None, *no_audio, None, *digest),
+        (*first, 1, "image/png", "b.png", None, None, "https://s.test/b", 2**40, *no_audio, None, None, None),
+        (*first, 2, "audio/wav", None, None, "https://x.test/c", None, None, *audio, None, None, None),
     ]
     assert rows("chunks") == [(*second, 0, "text", "An ", None, None), (*second, 1, "text", "answer", 1, None)]
     assert rows("reasoning") == [(*second, 0, "First", None), (*second, 1, "Then", None)]
@@ -764,7 +766,7 @@ def test_a_delivery_page_fills_deliveries_and_their_tasks(hand_written):
         "project": "project_delivered",
     }
     assert hand_written.rows("FROM delivery_tasks ORDER BY task_id") == [
-        ("delivery_1", "delivered 1", None, "a/b"),
-        ("delivery_1", "delivered 2", None, "project_delivered"),
+        ("delivery_1", "delivered 1", None, None, None, "a/b"),
+        ("delivery_1", "delivered 2", None, None, None, "project_delivered"),
     ]
     assert hand_written.rows("SELECT name FROM projects WHERE project_id = 'project_delivered'") == [("Delivered",)]

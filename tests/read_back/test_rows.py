@@ -4,8 +4,11 @@ What follows is the shape of the API, written down independently of the program:
 column, and which arrays are tables of their own. What no column takes is left for `extra`.
 """
 
+import base64
+import binascii
 import copy
 import functools
+import hashlib
 import json
 import re
 from datetime import datetime, timezone
@@ -292,6 +295,15 @@ def redacted(value):
     return value
 
 
+def digest_of(content):
+    """What is computed of a content in base64."""
+    try:
+        bytes = base64.b64decode("!" if content is None else content, validate=True)
+    except binascii.Error:
+        return {"content_sha256": None, "content_bytes": None}
+    return {"content_sha256": hashlib.sha256(bytes).hexdigest(), "content_bytes": len(bytes)}
+
+
 class Expected:
     """The rows of all tables."""
 
@@ -357,6 +369,8 @@ class Expected:
         if table == "annotations":
             row |= value_columns(row["value"]) | label_columns(row) | {"criteria": criteria_of(row["metadata"])}
             del row["value"]
+        if table == "attachments":
+            row |= digest_of(row["content"])
         self.rows[table].append(row)
 
     def project(self, source):

@@ -153,6 +153,8 @@ DECLARED = {
         transcript_start DOUBLE
         transcript_end DOUBLE
         extra JSON
+        content_sha256 VARCHAR
+        content_bytes BIGINT
     """,
     "chunks": """
         task_id VARCHAR NOT NULL SORTED
@@ -278,6 +280,8 @@ DECLARED = {
         delivery_id VARCHAR NOT NULL SORTED
         task_id VARCHAR NOT NULL SORTED
         extra JSON
+        delivered_at TIMESTAMP WITH TIME ZONE
+        response_schema_id VARCHAR
     """,
 }
 

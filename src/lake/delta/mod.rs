@@ -19,7 +19,7 @@ use super::state::State;
 use crate::error::{Error, Result};
 use crate::part::{FileEntry, Instants, PartEntry};
 use crate::partition::{self, Key};
-use crate::table::{Shape, Table};
+use crate::table::{Column, Shape, Table};
 use crate::time::read_instant;
 use action::{Action, Add, CommitInfo, Format, MetaData, Protocol, Remove, Stats, Txn};
 
@@ -56,7 +56,7 @@ pub(super) fn beginning(table: &Table, first: &Record) -> Result<Vec<u8>> {
     lines(&[
         Action::CommitInfo(info),
         Action::Protocol(protocol()),
-        Action::MetaData(meta_data(table, &first.lake_id, &first.created_at)?),
+        Action::MetaData(meta_data(table, first.schema_version, &first.lake_id, &first.created_at)?),
     ])
 }
 
@@ -72,6 +72,10 @@ pub(super) fn log(table: &Table, record: &Record) -> Result<Vec<u8>> {
     let info = CommitInfo::of(operation, &record.taskloom_version, at);
     let data_change = record.operation != COMPACT;
     let mut actions = vec![Action::CommitInfo(info), Action::Txn(txn(record.version, at))];
+    if let Some(widening) = record.widens.as_ref().filter(|widening| table.grew_since(widening.from)) {
+        let wider = meta_data(table, record.schema_version, &record.lake_id, &widening.began_at)?;
+        actions.push(Action::MetaData(wider));
+    }
     for part in removed {
         let (path, deletion_timestamp) = (uri(&format!("{}/{}", part.folder, part.part)), at);
         actions.push(Action::Remove(Remove { path, deletion_timestamp, data_change }));
@@ -101,7 +105,7 @@ fn actions_at(table: &Table, state: &State) -> Result<Vec<Action>> {
     let at = millis(&state.created_at)?;
     let mut actions = vec![
         Action::Protocol(protocol()),
-        Action::MetaData(meta_data(table, &state.lake_id, &state.began_at)?),
+        Action::MetaData(meta_data(table, state.schema_version, &state.lake_id, &state.began_at)?),
         Action::Txn(txn(state.version, at)),
     ];
     for (part, file) in added(table, state.in_order()) {
@@ -131,14 +135,15 @@ fn txn(version: u64, at: i64) -> Txn {
     Txn { app_id: NAME, version, last_updated: at }
 }
 
-fn meta_data(table: &Table, lake_id: &str, began_at: &str) -> Result<MetaData> {
+/// What a table is in a version of the schemas.
+fn meta_data(table: &Table, schema_version: u32, lake_id: &str, began_at: &str) -> Result<MetaData> {
     let id = Uuid::new_v8(xxh3_128(format!("{lake_id}\n{}", table.name).as_bytes()).to_be_bytes());
     Ok(MetaData {
         id: id.to_string(),
         name: table.name,
         description: table.about,
         format: Format { provider: "parquet", options: BTreeMap::new() },
-        schema_string: schema(table)?,
+        schema_string: schema(table, schema_version)?,
         partition_columns: partition::columns(table.dataset),
         configuration: BTreeMap::from([("delta.dataSkippingStatsColumns", stats_columns(table))]),
         created_time: millis(began_at)?,
@@ -168,7 +173,8 @@ fn stats<'a>(table: &'a Table, part: &'a PartEntry, file: &'a FileEntry) -> Stat
         stats.max_values.extend(part.greatest_id.clone().map(|greatest| (id.name, greatest)));
         stats.null_count.insert(id.name, 0);
     }
-    for (column, Instants { least, greatest, nulls }) in &file.instants {
+    let is_listed = |(column, _): &(&String, &Instants)| instants(table).any(|listed| listed.name == column.as_str());
+    for (column, Instants { least, greatest, nulls }) in file.instants.iter().filter(is_listed) {
         stats.min_values.extend(least.as_deref().and_then(floor).map(|least| (column.as_str(), least)));
         stats.max_values.extend(greatest.as_deref().and_then(ceiling).map(|greatest| (column.as_str(), greatest)));
         stats.null_count.insert(column, *nulls);
@@ -180,8 +186,13 @@ fn stats<'a>(table: &'a Table, part: &'a PartEntry, file: &'a FileEntry) -> Stat
 /// for one without values, and filters on it find nothing.
 fn stats_columns(table: &Table) -> String {
     let id = table.columns.first();
-    let instants = table.columns.iter().filter(|column| column.shape == Shape::Timestamp);
-    id.into_iter().chain(instants).map(|column| column.name).collect::<Vec<_>>().join(",")
+    id.into_iter().chain(instants(table)).map(|column| column.name).collect::<Vec<_>>().join(",")
+}
+
+/// The columns of instants that a table began with: a file of an older schema tells nothing of those that came later, which must not be
+/// taken for a file without values either.
+fn instants(table: &Table) -> impl Iterator<Item = &'static Column> {
+    table.columns_at(table.since()).filter(|column| column.shape == Shape::Timestamp)
 }
 
 /// An instant to the millisecond, as statistics have it.
@@ -208,8 +219,9 @@ fn millis(instant: &str) -> Result<i64> {
 }
 
 /// The columns of a table in Delta's words: those of the files, then those of the path.
-fn schema(table: &Table) -> Result<String> {
-    let of_file = table.columns.iter().map(|column| field(column.name, kind(column.shape), column.nullable));
+fn schema(table: &Table, schema_version: u32) -> Result<String> {
+    let of_file =
+        table.columns_at(schema_version).map(|column| field(column.name, kind(column.shape), column.nullable));
     let of_path = partition::columns(table.dataset).iter();
     let of_path =
         of_path.map(|name| field(name, Kind::Word(if *name == partition::DATE { "date" } else { "string" }), true));

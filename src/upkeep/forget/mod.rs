@@ -9,17 +9,17 @@ use parquet::basic::ZstdLevel;
 use rayon::prelude::*;
 use serde::Serialize;
 
+use super::again::Again;
 use crate::config::{self, CONFLICT_RETRIES};
 use crate::error::{Error, Result};
 use crate::file::{Encoding, open_columns};
 use crate::forgotten::Forgotten;
 use crate::lake::{Author, Change, Counts, Ended, Erased, FORGET, Lake, RemovedPart, State, Transaction};
 use crate::merge::memberships;
-use crate::parse::{Item, Origin};
 use crate::part::{Near, PartEntry, PartWriter, groups};
 use crate::pipeline::{Received, Workers, drop_received};
 use crate::progress::{Progress, Stage};
-use crate::shuffle::{Frame, Part, Position, identity};
+use crate::shuffle::identity;
 use crate::store::{Store, with_readers};
 use crate::table::Table;
 use crate::table::changes::task_changes;
@@ -95,7 +95,7 @@ pub fn forget(lake: &Lake, options: &ForgetOptions, progress: &Progress) -> Resu
     let mut done = Forgetting { is_dry_run: options.is_dry_run, ..Forgetting::default() };
     if options.is_dry_run {
         let wanted = Wanted::of(options, &state, &fresh_key);
-        let search = Search { wanted: &wanted, layout: state.layout, progress };
+        let search = Search { wanted: &wanted, progress };
         let found = workers.pool().install(|| search.find(&**lake.store(), &state))?;
         (done.version, done.tags) = (state.version, state.tags.keys().cloned().collect());
         done.count(options, &found);
@@ -166,7 +166,7 @@ enum Rewrite<'f> {
 
 impl Making<'_> {
     fn change(&self, parent: &State, done: &mut Forgetting) -> Result<Change> {
-        let search = Search { wanted: self.wanted, layout: parent.layout, progress: self.progress };
+        let search = Search { wanted: self.wanted, progress: self.progress };
         let found = self.writer.install(|| search.find(self.writer.store(), parent))?;
         done.count(self.options, &found);
         done.tags = parent.tags.keys().cloned().collect();
@@ -238,19 +238,14 @@ impl Making<'_> {
         if touched.suspects.is_empty() {
             return Ok(parts);
         }
-        let mut frames = Vec::new();
-        for (index, (id, raw)) in search.named(near, part, &touched.suspects)?.into_iter().enumerate() {
-            let origin = Origin { input: 0, line: 1, byte: 0 };
-            let item = Item { key: part.key.clone(), id: id.into(), raw: raw.into(), origin };
-            Frame::append(&item, Position { block: 0, index: index as u32 }, &mut frames);
-        }
-        let written =
-            self.writer.write_as(Part::of(0, part.key.clone(), frames), format!("{name}-changed"), self.progress)?;
-        if written.identities.len() != touched.suspects.len() {
-            let (found, expected) = (written.identities.len(), touched.suspects.len());
+        let mut changed = Again::of(part.key.clone());
+        let named = search.named(near, part, &touched.suspects)?;
+        if named.len() != touched.suspects.len() {
+            let (found, expected) = (named.len(), touched.suspects.len());
             return Err(bug(format!("{found} of {expected} tasks of {}", part.part)));
         }
-        parts.push(written.entry);
+        named.iter().for_each(|(id, json)| changed.add(id, json));
+        parts.push(changed.write(self.writer, format!("{name}-changed"), self.progress)?);
         Ok(parts)
     }
 

@@ -7,17 +7,16 @@ use arrow::error::ArrowError;
 use memchr::memmem;
 use rayon::prelude::*;
 
-use super::{ForgetOptions, bug};
+use super::ForgetOptions;
 use crate::error::{Error, Result};
 use crate::file::{Objects, open_columns};
 use crate::forgotten::Forgotten;
 use crate::json::text::write_string;
 use crate::lake::State;
-use crate::parse::{CONTRIBUTOR, Item, Opener, Origin, Reject, Sink, without_contributors};
+use crate::parse::{CONTRIBUTOR, without_contributors};
 use crate::part::{Near, PartEntry};
-use crate::partition::Layout;
 use crate::progress::{Progress, Stage};
-use crate::restore::restore_part;
+use crate::restore::restore_objects;
 use crate::store::{Store, with_readers};
 use crate::table::catalog::{submissions, tasks};
 use crate::table::{Dataset, Shape};
@@ -77,7 +76,6 @@ pub(super) struct Touched {
 /// Looks through a version.
 pub(super) struct Search<'o> {
     pub wanted: &'o Wanted<'o>,
-    pub layout: Layout,
     pub progress: &'o Progress,
 }
 
@@ -161,15 +159,12 @@ impl Search<'_> {
     ) -> Result<Vec<(String, Vec<u8>)>> {
         let near = Near::bring(store, &[part])?;
         let mut named = Vec::new();
-        restore_part(near.store(), part, |json| {
-            let Some(id) = id_of(self.layout, json) else {
-                return Err(bug(format!("a task of {} that can't be read again", part.part)));
-            };
-            if suspects.contains(&id) {
+        restore_objects(near.store(), part, &mut |id, json| {
+            if suspects.contains(id) {
                 let clean = without_contributors(json.as_bytes(), &self.wanted.contributors_hashed);
                 let hashed = &self.wanted.contributors_hashed;
                 if clean != json.as_bytes() || self.wanted.drops_tasks && hashed.is_named_in(json) {
-                    named.push((id, clean.into_owned()));
+                    named.push((id.to_owned(), clean.into_owned()));
                 }
             }
             Ok(())
@@ -188,21 +183,4 @@ fn spelled(text: &str) -> String {
 pub(super) fn text<'b>(batch: &'b RecordBatch, column: &str) -> Result<&'b StringArray, ArrowError> {
     let found = batch.column_by_name(column).and_then(|values| values.as_string_opt::<i32>());
     found.ok_or_else(|| ArrowError::SchemaError(format!("no text in the column `{column}`")))
-}
-
-/// The id of a task as JSON.
-fn id_of(layout: Layout, json: &str) -> Option<String> {
-    #[derive(Default)]
-    struct Id(Option<String>);
-    impl<'a> Sink<'a> for Id {
-        fn item(&mut self, item: Item<'a>) {
-            if item.key.dataset == Dataset::Tasks {
-                self.0 = Some(item.id.into_owned());
-            }
-        }
-        fn reject(&mut self, _: Reject) {}
-    }
-    let mut id = Id::default();
-    Opener::new(layout).open(json.as_bytes(), Origin { input: 0, line: 1, byte: 0 }, &mut id);
-    id.0
 }
