@@ -82,13 +82,16 @@ mod report;
 
 mod pipeline;
 
+// And back.
+mod restore;
+
 mod upkeep;
 
 #[cfg(feature = "api")]
 mod sync;
 
-// And back.
-mod restore;
+// What a whole lake tells.
+mod annotations;
 
 mod feed;
 
@@ -109,6 +112,10 @@ mod simulate;
 #[cfg(feature = "cli")]
 pub mod cli;
 
+pub use annotations::{
+    AnnotationReport, Bin, ContributorReport, KeyReport, Measurement, MonthReport, NumberReport, RepeatedReport,
+    ScaleReport, Use, ValueReport, annotations_of,
+};
 pub use config::{Job, Limit, Memory, Reconcile, RunConfig};
 pub use error::{Error, ErrorKind, Result};
 pub use feed::{Since, TaskChange, changes_since};

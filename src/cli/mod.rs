@@ -1,5 +1,6 @@
 //! The command line: from typed words to a config, and from results to the terminal.
 
+mod annotations;
 #[cfg(feature = "api")]
 mod api;
 mod changes;
@@ -95,6 +96,7 @@ enum Command {
     Forget(forget::ForgetArgs),
     Vacuum(vacuum::VacuumArgs),
     Recover(restore::RecoverArgs),
+    Annotations(annotations::AnnotationsArgs),
     Drift(drift::DriftArgs),
     Schema(schema::SchemaArgs),
     Sql(schema::SqlArgs),
@@ -139,6 +141,7 @@ pub fn run() -> ExitCode {
         Command::Upgrade(args) => upgrade::run(&args, voice),
         Command::Forget(args) => forget::run(&args, voice),
         Command::Vacuum(args) => vacuum::run(&args),
+        Command::Annotations(args) => annotations::run(&args, voice),
         Command::Drift(args) => drift::run(&args),
         Command::Schema(args) => schema::schema(&args),
         Command::Sql(args) => schema::sql(&args, voice),

@@ -1,0 +1,181 @@
+//! What people said of conversations: every key with its values, how far judgements agree, and what it could be used for.
+//!
+//! Parts are looked at side by side, and what was counted of each is put together in their order: the same lake gives the same numbers.
+
+mod agreement;
+mod counted;
+mod read;
+mod report;
+mod tally;
+mod value;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use bumpalo::Bump;
+use chrono::Datelike;
+use rayon::prelude::*;
+
+use crate::error::{Error, Result};
+use crate::lake::{Lake, State};
+use crate::part::PartEntry;
+use crate::progress::Progress;
+use crate::store::{Store, with_readers};
+use crate::table::catalog::annotations::Row;
+use crate::table::catalog::{annotations, messages, submissions, tasks};
+use crate::table::{Dataset, Scope};
+use read::{Annotations, rows, texts};
+use tally::{Home, Tally};
+
+pub use agreement::Measurement;
+pub use counted::Bin;
+pub use report::{
+    AnnotationReport, ContributorReport, KeyReport, MonthReport, NumberReport, RepeatedReport, ScaleReport, Use,
+    ValueReport,
+};
+
+/// Key and level.
+type Place = (Option<Box<str>>, &'static str);
+
+/// What was counted of some parts.
+#[derive(Default)]
+struct Counted {
+    tallies: BTreeMap<Place, Tally>,
+    /// Whatever messages name as their source or model.
+    sources: BTreeSet<Box<str>>,
+}
+
+/// Sources that are told apart.
+const MOST_SOURCES: usize = 10_000;
+
+/// Tells of all annotations of a version, or of those of one project, by its id.
+pub fn annotations_of(
+    lake: &Lake,
+    state: &State,
+    project: Option<&str>,
+    progress: &Progress,
+) -> Result<AnnotationReport> {
+    let is_meant = |part: &&PartEntry| project.is_none_or(|project| part.key.project.as_deref() == Some(project));
+    let parts = state.in_order().into_iter().filter(|part| part.key.dataset == Dataset::Tasks && part.has_rows());
+    let all = parts.collect::<Vec<_>>();
+    let parts = all.iter().copied().filter(is_meant).collect::<Vec<_>>();
+    if let Some(project) = project.filter(|_| parts.is_empty()) {
+        return Err(no_such_project(project, &all));
+    }
+    progress.expect_parts(parts.len());
+    let store = &**lake.store();
+    let look = |part: &&PartEntry| {
+        progress.check()?;
+        progress.part(|| Counted::of(store, part))
+    };
+    let counted = with_readers(store, || parts.par_iter().map(look).collect::<Result<Vec<_>>>())??;
+    let mut whole = Counted::default();
+    counted.into_iter().for_each(|counted| whole.merge(counted));
+    let total = |table: &str| parts.iter().map(|part| part.rows(table)).sum::<u64>();
+    let units =
+        Scope::ALL.into_iter().map(|scope| (scope.word(), total(scope.owner().name))).collect::<BTreeMap<_, _>>();
+    let mut keys = Vec::new();
+    for ((key, level), tally) in &whole.tallies {
+        let Some(scope) = Scope::ALL.into_iter().find(|scope| scope.word() == *level) else { continue };
+        let all = units.get(level).copied().unwrap_or_default();
+        keys.push(report::of_key(key.as_deref().map(str::to_owned), scope, tally, all, &whole.sources));
+    }
+    keys.sort_by_key(|key| std::cmp::Reverse(key.count));
+    let tasks = total(tasks::TABLE.name);
+    Ok(AnnotationReport { version: state.version, project: project.map(str::to_owned), tasks, units, keys })
+}
+
+fn no_such_project(project: &str, parts: &[&PartEntry]) -> Error {
+    let known = parts.iter().filter_map(|part| part.key.project.as_deref()).collect::<BTreeSet<_>>();
+    let some = known.iter().take(10).map(|project| format!("`{project}`")).collect::<Vec<_>>().join(", ");
+    let more = if known.len() > 10 { " and others" } else { "" };
+    Error::Usage {
+        setting: "--project",
+        expected: if known.is_empty() {
+            "a lake with projects".to_owned()
+        } else {
+            format!("the id of a project that the lake has: {some}{more}")
+        },
+        found: format!("`{project}`"),
+    }
+}
+
+impl Counted {
+    fn of(store: &dyn Store, part: &PartEntry) -> Result<Counted> {
+        let mut counted = Counted::default();
+        if part.rows(messages::TABLE.name) > 0 {
+            counted.see_sources(store, part)?;
+        }
+        if part.rows(annotations::TABLE.name) == 0 {
+            return Ok(counted);
+        }
+        let contributors = contributors(store, part)?;
+        let month = part.key.date.map(|date| format!("{:04}-{:02}", date.year(), date.month()));
+        let annotations = Annotations::read(store, part)?;
+        let arena = Bump::new();
+        annotations.each_unit(&arena, |unit| {
+            let Some(first) = unit.first() else { return };
+            let contributor = contributors.get(&(first.task_id.to_owned(), first.thread_index)).map(String::as_str);
+            let home = Home { project: part.key.project.as_deref(), month: month.as_deref(), contributor };
+            counted.observe(unit, home);
+        });
+        Ok(counted)
+    }
+
+    /// Takes in the annotations of a unit, key by key.
+    fn observe(&mut self, unit: &[Row<'_>], home: Home<'_>) {
+        let mut keys = unit.iter().map(|row| row.key).collect::<Vec<_>>();
+        keys.sort_unstable();
+        keys.dedup();
+        for key in keys {
+            let own = unit.iter().filter(|row| row.key == key).collect::<Vec<_>>();
+            let level = own.first().and_then(|row| Scope::ALL.into_iter().find(|scope| scope.word() == row.scope));
+            let Some(level) = level else { continue };
+            self.tallies.entry((key.map(Into::into), level.word())).or_default().observe(&own, home);
+        }
+    }
+
+    fn see_sources(&mut self, store: &dyn Store, part: &PartEntry) -> Result<()> {
+        let columns = ["source_id", "model"];
+        let batch = rows(store, part, &messages::TABLE, &columns)?;
+        for column in columns {
+            for source in texts(&batch, &messages::TABLE, column)?.flatten() {
+                if self.sources.len() < MOST_SOURCES && !self.sources.contains(source) {
+                    self.sources.insert(source.into());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn merge(&mut self, other: Counted) {
+        for (place, tally) in other.tallies {
+            self.tallies.entry(place).or_default().merge(tally);
+        }
+        self.sources.extend(other.sources);
+    }
+}
+
+/// Who submitted a thread, where it tells of one submission alone: by task and position.
+fn contributors(store: &dyn Store, part: &PartEntry) -> Result<HashMap<(String, i32), String>> {
+    let mut contributors = HashMap::new();
+    if part.rows(submissions::TABLE.name) == 0 {
+        return Ok(contributors);
+    }
+    let table = &submissions::TABLE;
+    let batch = rows(store, part, table, &["task_id", "thread_index", "submission_index", "contributor_id"])?;
+    let reader = <submissions::Reader as crate::table::TableReader>::new(&batch);
+    let reader = reader.map_err(|source| Error::Batch { table: table.name, source })?;
+    let arena = Bump::new();
+    let mut several = BTreeSet::new();
+    for row in 0..batch.num_rows() {
+        let row = crate::table::TableReader::row(&reader, row, &arena);
+        let place = (row.task_id.to_owned(), row.thread_index);
+        let Some(contributor) = row.contributor_id.filter(|_| row.submission_index == 0) else {
+            several.insert(place);
+            continue;
+        };
+        contributors.insert(place, contributor.to_owned());
+    }
+    several.iter().for_each(|place| drop(contributors.remove(place)));
+    Ok(contributors)
+}

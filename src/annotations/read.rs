@@ -1,0 +1,110 @@
+//! The annotations of a part, unit by unit: what stands on one thread, one message, and so on.
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::compute::concat_batches;
+use arrow::error::ArrowError;
+use bumpalo::Bump;
+
+use crate::error::{Error, Result};
+use crate::file::open_columns;
+use crate::part::PartEntry;
+use crate::store::Store;
+use crate::table::catalog::annotations::{Reader, Row, TABLE};
+use crate::table::{Table, TableReader};
+
+/// All but the words of the question.
+const COLUMNS: [&str; 28] = [
+    "task_id",
+    "thread_index",
+    "turn_index",
+    "message_index",
+    "chunk_index",
+    "rubric_index",
+    "rubric_criterion_index",
+    "rubric_evaluation_index",
+    "criterion_evaluation_index",
+    "annotation_index",
+    "scope",
+    "key",
+    "type",
+    "not_applicable",
+    "cannot_assess",
+    "justification",
+    "value_text",
+    "value_boolean",
+    "value_number",
+    "value_integer",
+    "value_list",
+    "value_groups",
+    "value_json",
+    "value_score",
+    "value_weight",
+    "possible_values",
+    "value_label",
+    "value_labels",
+];
+
+/// The annotations of one part.
+pub(super) struct Annotations {
+    reader: Reader,
+    rows: usize,
+}
+
+impl Annotations {
+    pub(super) fn read(store: &dyn Store, part: &PartEntry) -> Result<Annotations> {
+        let batch = rows(store, part, &TABLE, &COLUMNS)?;
+        let reader = Reader::new(&batch).map_err(|source| Error::Batch { table: TABLE.name, source })?;
+        Ok(Annotations { reader, rows: batch.num_rows() })
+    }
+
+    /// Hands out the annotations of each unit, in their order. Their lists are laid out in the arena.
+    pub(super) fn each_unit<'a>(&'a self, arena: &'a Bump, mut each: impl FnMut(&[Row<'a>])) {
+        let rows = (0..self.rows).map(|row| self.reader.row(row, arena));
+        let mut unit: Vec<Row<'a>> = Vec::new();
+        for row in rows {
+            if unit.first().is_some_and(|first| place(first) != place(&row)) {
+                each(&unit);
+                unit.clear();
+            }
+            unit.push(row);
+        }
+        if !unit.is_empty() {
+            each(&unit);
+        }
+    }
+}
+
+/// What a unit is told by: the rows of one follow each other.
+fn place<'a>(row: &Row<'a>) -> (&'a str, &'a str, i32, [Option<i32>; 7]) {
+    let positions = [
+        row.turn_index,
+        row.message_index,
+        row.chunk_index,
+        row.rubric_index,
+        row.rubric_criterion_index,
+        row.rubric_evaluation_index,
+        row.criterion_evaluation_index,
+    ];
+    (row.task_id, row.scope, row.thread_index, positions)
+}
+
+/// Some columns of a part's file as one batch.
+pub(super) fn rows(store: &dyn Store, part: &PartEntry, table: &Table, columns: &[&str]) -> Result<RecordBatch> {
+    let failed = |source| Error::Batch { table: table.name, source };
+    let reader = open_columns(store, &part.path(table.name), columns)?;
+    let schema = arrow::array::RecordBatchReader::schema(&reader);
+    let batches = reader.collect::<Result<Vec<_>, _>>().map_err(failed)?;
+    concat_batches(&schema, &batches).map_err(failed)
+}
+
+/// The texts of a column, nulls too.
+pub(super) fn texts<'b>(
+    batch: &'b RecordBatch,
+    table: &Table,
+    name: &str,
+) -> Result<impl Iterator<Item = Option<&'b str>>> {
+    let column = batch.column_by_name(name).and_then(|column| column.as_string_opt::<i32>());
+    let missing = || ArrowError::SchemaError(format!("no text in the column `{name}`"));
+    let column = column.ok_or_else(|| Error::Batch { table: table.name, source: missing() })?;
+    Ok((0..column.len()).map(|row| column.is_valid(row).then(|| column.value(row))))
+}
