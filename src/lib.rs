@@ -93,6 +93,8 @@ mod sync;
 // What a whole lake tells.
 mod annotations;
 
+mod winrate;
+
 mod feed;
 
 mod inspect;
@@ -135,6 +137,7 @@ pub use upkeep::{
     forget, outdated_parts, rollback, surplus_parts, upgrade,
 };
 pub use verify::{Verification, VerifyOptions, verify};
+pub use winrate::{Better, Bias, Interval, Match, Player, WinRateOptions, WinRates, to_parquet, win_rates};
 
 /// Tasks from the Scale API: what is asked of it, and how it is reached.
 #[cfg(feature = "api")]

@@ -23,8 +23,11 @@ use crate::store::{Store, with_readers};
 use crate::table::catalog::annotations::Row;
 use crate::table::catalog::{annotations, messages, submissions, tasks};
 use crate::table::{Dataset, Scope};
-use read::{Annotations, rows, texts};
+use read::texts;
 use tally::{Home, Tally};
+
+pub(crate) use read::{Annotations, rows};
+pub(crate) use value::Value;
 
 pub use agreement::Measurement;
 pub use counted::Bin;
@@ -54,13 +57,7 @@ pub fn annotations_of(
     project: Option<&str>,
     progress: &Progress,
 ) -> Result<AnnotationReport> {
-    let is_meant = |part: &&PartEntry| project.is_none_or(|project| part.key.project.as_deref() == Some(project));
-    let parts = state.in_order().into_iter().filter(|part| part.key.dataset == Dataset::Tasks && part.has_rows());
-    let all = parts.collect::<Vec<_>>();
-    let parts = all.iter().copied().filter(is_meant).collect::<Vec<_>>();
-    if let Some(project) = project.filter(|_| parts.is_empty()) {
-        return Err(no_such_project(project, &all));
-    }
+    let parts = parts_of(state, project)?;
     progress.expect_parts(parts.len());
     let store = &**lake.store();
     let look = |part: &&PartEntry| {
@@ -82,6 +79,18 @@ pub fn annotations_of(
     keys.sort_by_key(|key| std::cmp::Reverse(key.count));
     let tasks = total(tasks::TABLE.name);
     Ok(AnnotationReport { version: state.version, project: project.map(str::to_owned), tasks, units, keys })
+}
+
+/// The parts of a version that hold tasks: all, or those of a project, which must have some.
+pub(crate) fn parts_of<'s>(state: &'s State, project: Option<&str>) -> Result<Vec<&'s PartEntry>> {
+    let all = state.in_order().into_iter().filter(|part| part.key.dataset == Dataset::Tasks && part.has_rows());
+    let all = all.collect::<Vec<_>>();
+    let is_meant = |part: &&PartEntry| project.is_none_or(|project| part.key.project.as_deref() == Some(project));
+    let own = all.iter().copied().filter(is_meant).collect::<Vec<_>>();
+    match project {
+        Some(project) if own.is_empty() => Err(no_such_project(project, &all)),
+        _ => Ok(own),
+    }
 }
 
 fn no_such_project(project: &str, parts: &[&PartEntry]) -> Error {

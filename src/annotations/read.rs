@@ -45,20 +45,20 @@ const COLUMNS: [&str; 28] = [
 ];
 
 /// The annotations of one part.
-pub(super) struct Annotations {
+pub(crate) struct Annotations {
     reader: Reader,
     rows: usize,
 }
 
 impl Annotations {
-    pub(super) fn read(store: &dyn Store, part: &PartEntry) -> Result<Annotations> {
+    pub(crate) fn read(store: &dyn Store, part: &PartEntry) -> Result<Annotations> {
         let batch = rows(store, part, &TABLE, &COLUMNS)?;
         let reader = Reader::new(&batch).map_err(|source| Error::Batch { table: TABLE.name, source })?;
         Ok(Annotations { reader, rows: batch.num_rows() })
     }
 
     /// Hands out the annotations of each unit, in their order. Their lists are laid out in the arena.
-    pub(super) fn each_unit<'a>(&'a self, arena: &'a Bump, mut each: impl FnMut(&[Row<'a>])) {
+    pub(crate) fn each_unit<'a>(&'a self, arena: &'a Bump, mut each: impl FnMut(&[Row<'a>])) {
         let rows = (0..self.rows).map(|row| self.reader.row(row, arena));
         let mut unit: Vec<Row<'a>> = Vec::new();
         for row in rows {
@@ -89,7 +89,7 @@ fn place<'a>(row: &Row<'a>) -> (&'a str, &'a str, i32, [Option<i32>; 7]) {
 }
 
 /// Some columns of a part's file as one batch.
-pub(super) fn rows(store: &dyn Store, part: &PartEntry, table: &Table, columns: &[&str]) -> Result<RecordBatch> {
+pub(crate) fn rows(store: &dyn Store, part: &PartEntry, table: &Table, columns: &[&str]) -> Result<RecordBatch> {
     let failed = |source| Error::Batch { table: table.name, source };
     let reader = open_columns(store, &part.path(table.name), columns)?;
     let schema = arrow::array::RecordBatchReader::schema(&reader);

@@ -6,7 +6,7 @@ use crate::table::catalog::annotations::Row;
 
 /// The value of an annotation.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Value<'a> {
+pub(crate) enum Value<'a> {
     /// Yes or no.
     Boolean(bool),
     /// A number; of a rubric rating its score.
@@ -23,7 +23,7 @@ pub(super) enum Value<'a> {
 
 impl<'a> Value<'a> {
     /// What a row says; `None` where it has no value, or says that there is none to give.
-    pub(super) fn of(row: &Row<'a>) -> Option<Value<'a>> {
+    pub(crate) fn of(row: &Row<'a>) -> Option<Value<'a>> {
         if row.not_applicable == Some(true) || row.cannot_assess == Some(true) {
             return None;
         }

@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::lake::AtArgs;
 use super::place::PlaceArgs;
-use super::printable;
+use super::printable::cut;
 use super::summary::grouped;
 use super::voice::Voice;
 use crate::annotations::{AnnotationReport, Bin, KeyReport, NumberReport, ValueReport, annotations_of};
@@ -236,13 +236,4 @@ fn wrap(pieces: &[String], text: &mut String) {
         width += own;
     }
     text.push('\n');
-}
-
-/// A text from the data on one line, and not too long for it.
-fn cut(text: &str, width: usize) -> String {
-    let text = printable::line(text);
-    match text.chars().count() > width {
-        true => text.chars().take(width - 1).chain(['…']).collect(),
-        false => text.into_owned(),
-    }
 }

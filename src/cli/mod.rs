@@ -40,6 +40,7 @@ mod verify;
 mod voice;
 #[cfg(feature = "api")]
 mod wanted;
+mod winrate;
 
 use std::fs::{File, Permissions};
 use std::io::{self, BufWriter, Write};
@@ -97,6 +98,7 @@ enum Command {
     Vacuum(vacuum::VacuumArgs),
     Recover(restore::RecoverArgs),
     Annotations(annotations::AnnotationsArgs),
+    Winrate(winrate::WinrateArgs),
     Drift(drift::DriftArgs),
     Schema(schema::SchemaArgs),
     Sql(schema::SqlArgs),
@@ -142,6 +144,7 @@ pub fn run() -> ExitCode {
         Command::Forget(args) => forget::run(&args, voice),
         Command::Vacuum(args) => vacuum::run(&args),
         Command::Annotations(args) => annotations::run(&args, voice),
+        Command::Winrate(args) => winrate::run(&args, voice),
         Command::Drift(args) => drift::run(&args),
         Command::Schema(args) => schema::schema(&args),
         Command::Sql(args) => schema::sql(&args, voice),

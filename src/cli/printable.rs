@@ -15,6 +15,15 @@ pub(super) fn line(text: &str) -> Cow<'_, str> {
     Cow::Owned(escaped)
 }
 
+/// The same, and not longer than so many characters.
+pub(super) fn cut(text: &str, width: usize) -> String {
+    let text = line(text);
+    match text.chars().count() > width {
+        true => text.chars().take(width.saturating_sub(1)).chain(['…']).collect(),
+        false => text.into_owned(),
+    }
+}
+
 fn is_active(character: char) -> bool {
     let is_invisible = matches!(character,
         '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
