@@ -279,8 +279,10 @@ pub enum Error {
         id: String,
     },
     /// A task's rows don't say what they said when they were written.
-    #[error("the rows of the task {task_id} don't have the content that its hash tells: the lake is damaged")]
+    #[error("the rows of the task {task_id} in {part} don't have the content that its hash tells: the lake is damaged")]
     OtherContent {
+        /// The part.
+        part: String,
         /// The task.
         task_id: String,
     },

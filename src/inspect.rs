@@ -30,7 +30,7 @@ fn of_file(lake: &Lake, part: &PartEntry, table: &str) -> Result<Drift> {
     let Some(table) = Table::named(table) else { return Ok(drift) };
     let failed = |source| Error::Batch { table: table.name, source };
     for batch in file::open_columns(&**lake.store(), &part.path(table.name), &drift::columns(table))? {
-        drift.observe(table, &batch.map_err(failed)?);
+        drift.observe_at(part.schema_version, table, &batch.map_err(failed)?);
     }
     Ok(drift)
 }

@@ -232,7 +232,8 @@ impl Status {
         }
         if self.outdated_parts > 0 {
             let outdated = grouped(self.outdated_parts as u64);
-            self.advice.push(format!("{outdated} parts lack columns that came since: `taskloom upgrade {place}`"));
+            self.advice
+                .push(format!("parts that lack columns that came since: {outdated}; `taskloom upgrade {place}`"));
         }
         self.advice.extend(self.small_files.as_ref().map(|small| advice_on(small, place)));
     }

@@ -67,7 +67,7 @@ BY_DATE = {"project": pl.String, "batch": pl.String, "date": pl.Date}
 
 def scan(table, partitions=BY_DATE, columns=None):
     # Where a table got columns over time, files that lack one have nulls there.
-    pinned = {"schema": columns, "missing_columns": "insert"} if columns else {}
+    pinned = {"schema": columns, "missing_columns": "insert", "extra_columns": "ignore"}
     if not any("=" in part for part in LAKE.resolve().parts):
         return pl.scan_parquet(FILES[table], glob=False, hive_partitioning=True, hive_schema=partitions, **pinned)
     # Polars would take a folder above the lake, such as team=a, for a column: so it is told what is in each folder.

@@ -1,5 +1,6 @@
 //! What the catalog knows of each object of the API.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
@@ -41,7 +42,7 @@ impl Field {
 }
 
 /// The fields of one table's object, by path.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Known {
     fields: HashMap<&'static str, Field>,
 }
@@ -79,7 +80,18 @@ const LOOSE_OF_DELIVERY_TASKS: [&str; 2] = ["created_at", "response"];
 /// The tables of objects that others may name by id alone.
 static REFERENCES: [&Table; 3] = [&projects::TABLE, &batches::TABLE, &deliveries::TABLE];
 
-pub(super) fn known_of(table: &Table) -> &'static Known {
+/// What rows of a version of the table schemas may hold.
+pub(super) fn known_of(table: &Table, schema_version: u32) -> Cow<'static, Known> {
+    let mut known = Cow::Borrowed(newest_of(table));
+    for column in table.columns.iter().filter(|column| column.since > schema_version) {
+        if let Some(path) = column.path_in(table.object) {
+            known.to_mut().fields.insert(path, Field::Loose);
+        }
+    }
+    known
+}
+
+fn newest_of(table: &Table) -> &'static Known {
     static NONE: LazyLock<Known> = LazyLock::new(Known::default);
     static KNOWN: LazyLock<HashMap<&'static str, Known>> =
         LazyLock::new(|| TABLES.iter().map(|table| (table.name, Known::of(table))).collect());
@@ -121,14 +133,14 @@ mod tests {
 
     #[test]
     fn fields_are_known_by_their_path_in_the_object() {
-        let known = known_of(&messages::TABLE);
+        let known = newest_of(&messages::TABLE);
         assert_eq!(known.field("role"), Field::Column(Shape::Text));
         assert_eq!(known.field("content"), Field::Object);
         assert_eq!(known.field("content.text"), Field::Column(Shape::Text));
         assert_eq!(known.field("text"), Field::Unknown);
         // A thread's id is repeated in the rows of its messages, which have none.
         assert_eq!(known.field("id"), Field::Unknown);
-        assert_eq!(known_of(&tasks::TABLE).field("project"), Field::Reference);
+        assert_eq!(newest_of(&tasks::TABLE).field("project"), Field::Reference);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::table::catalog::annotations;
-use crate::table::{Column, Table};
+use crate::table::{Column, SCHEMA_VERSION, Table};
 use known::{Known, known_of, value_column_of};
 use place::Places;
 
@@ -75,9 +75,15 @@ const LONGEST_WORD: usize = 80;
 impl Drift {
     /// Looks through rows of a table. Columns that the batch doesn't have are not looked at.
     pub fn observe(&mut self, table: &'static Table, batch: &RecordBatch) {
+        self.observe_at(SCHEMA_VERSION, table, batch);
+    }
+
+    /// The same of rows that were made by a version of the table schemas: what has a column since then was right to have none.
+    pub fn observe_at(&mut self, schema_version: u32, table: &'static Table, batch: &RecordBatch) {
         let places = Places::of(table, batch);
         if let Some(extra) = text(batch, "extra").filter(|extra| extra.null_count() < extra.len()) {
-            let known = known_of(table);
+            let known = known_of(table, schema_version);
+            let known = known.as_ref();
             for row in (0..extra.len()).filter(|row| extra.is_valid(*row)) {
                 if let Ok(Value::Object(members)) = serde_json::from_str(extra.value(row)) {
                     self.walk(&Spot { table, places: &places, row }, known, &members, "");

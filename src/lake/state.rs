@@ -27,7 +27,7 @@ pub struct State {
     pub created_at: String,
     /// When the lake's first record was made.
     pub began_at: String,
-    /// The newest version of the table schemas that its files were written by.
+    /// The newest version of the table schemas that one of its records was made by: its tables have the columns of that one.
     #[serde(default = "first_schema")]
     pub schema_version: u32,
     /// How its tasks became partitions.

@@ -74,9 +74,10 @@ impl Opener {
     }
 }
 
-/// The identity of a membership: no two pairs share one.
+/// The identity of a membership: no two pairs share one, and they come in the order of their deliveries, and in each of its tasks.
 pub fn membership_id(delivery_id: &str, task_id: &str) -> String {
-    format!("{}:{delivery_id}{task_id}", delivery_id.len())
+    // What ends the first comes before whatever it may go on with.
+    format!("{}\0\0{task_id}", delivery_id.replace('\0', "\0\u{1}"))
 }
 
 /// That a task came with a delivery.

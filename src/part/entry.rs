@@ -78,6 +78,11 @@ impl PartEntry {
         self.schema_version < SCHEMA_VERSION && self.key.dataset.tables().any(lacks)
     }
 
+    /// The version of the table schemas that its rows may be said to be made by: the newest, where that has nothing more for them.
+    pub fn needed_schema(&self) -> u32 {
+        if self.is_outdated() { self.schema_version } else { SCHEMA_VERSION }
+    }
+
     /// Rows in a table.
     pub fn rows(&self, table: &str) -> u64 {
         self.files.get(table).map_or(0, |file| file.rows)

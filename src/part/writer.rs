@@ -154,7 +154,7 @@ impl PartWriter {
         identities: &HashSet<u128>,
     ) -> Result<Option<PartEntry>> {
         let mut entry = self.entry(name.to_owned(), part.key.clone());
-        entry.schema_version = part.schema_version;
+        entry.schema_version = part.needed_schema();
         let is_dropped = |id: &[u8]| identities.contains(&identity(id));
         let rewrite = |name: &String| {
             let table = Table::named(name).ok_or_else(|| bug(format!("a file of the table {name}")))?;
@@ -180,7 +180,7 @@ impl PartWriter {
     /// are. They hold different objects, or the rows would contradict each other.
     pub fn join(&self, parts: &[&PartEntry], from: &dyn Store, name: &str, key: Key) -> Result<PartEntry> {
         let mut entry = self.entry(name.to_owned(), key);
-        entry.schema_version = parts.iter().map(|part| part.schema_version).min().unwrap_or(SCHEMA_VERSION);
+        entry.schema_version = parts.iter().map(|part| part.needed_schema()).min().unwrap_or(SCHEMA_VERSION);
         let join = |table: &'static Table| {
             let own = parts.iter().filter(|part| part.rows(table.name) > 0).map(|part| part.path(table.name));
             let rows = joined(table, from, &own.collect::<Vec<_>>())?;

@@ -1,8 +1,8 @@
-//! JSON that owns itself and keeps numbers as they are spelled.
+//! JSON that owns itself and keeps numbers as they are spelled, and members in their order: columns of JSON are written from it again.
 //!
 //! serde_json's value would do so too with its feature `arbitrary_precision`, which whoever links this crate would get with it.
 
-use std::collections::BTreeMap;
+use indexmap::IndexMap;
 
 use crate::json::{self, text::write_string};
 
@@ -14,7 +14,7 @@ pub(super) enum Json {
     /// An array.
     Array(Vec<Json>),
     /// An object.
-    Object(BTreeMap<String, Json>),
+    Object(IndexMap<String, Json>),
 }
 
 impl Json {

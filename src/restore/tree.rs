@@ -1,8 +1,7 @@
 //! A task's JSON while it is put together.
 
-use std::collections::BTreeMap;
-
 use bumpalo::Bump;
+use indexmap::IndexMap;
 
 use super::owned::Json;
 use crate::json;
@@ -95,7 +94,7 @@ impl Tree {
 /// An object whose fields are put in one by one; what is null is left out.
 #[derive(Debug, Default)]
 pub(super) struct Object {
-    fields: BTreeMap<String, Json>,
+    fields: IndexMap<String, Json>,
     is_broken: bool,
 }
 
@@ -171,7 +170,7 @@ impl Object {
     }
 }
 
-fn merge(into: &mut BTreeMap<String, Json>, from: BTreeMap<String, Json>) {
+fn merge(into: &mut IndexMap<String, Json>, from: IndexMap<String, Json>) {
     for (key, value) in from {
         match (into.get_mut(&key), value) {
             (Some(Json::Object(inner)), Json::Object(more)) => merge(inner, more),

@@ -156,7 +156,12 @@ impl Table {
 
     /// Whether it is wider in this release than in that version of the schemas.
     pub fn grew_since(&self, version: u32) -> bool {
-        self.columns.iter().any(|column| column.since > version)
+        self.grew_between(version, SCHEMA_VERSION)
+    }
+
+    /// Whether it got a column behind one version of the schemas, up to another.
+    pub fn grew_between(&self, version: u32, newer: u32) -> bool {
+        self.columns.iter().any(|column| column.since > version && column.since <= newer)
     }
 
     /// Whether its files may differ in their columns.

@@ -1,9 +1,9 @@
 //! What a lake needs over the years, without any source: fewer and larger files, the columns that came with newer schemas, an older
 //! version again, and what must not be in it any more taken out of it.
 
-mod again;
 mod compact;
 mod forget;
+mod gathered;
 mod rollback;
 mod upgrade;
 

@@ -6,7 +6,7 @@ use parquet::basic::ZstdLevel;
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::again::Again;
+use super::gathered::Gathered;
 use crate::config::{self, CONFLICT_RETRIES};
 use crate::error::{Error, Result};
 use crate::file::{Encoding, Objects};
@@ -46,7 +46,7 @@ impl Default for UpgradeOptions {
 pub struct Upgraded {
     /// The newest version: the upgrade's own, if it did anything.
     pub version: u64,
-    /// The schema version that the lake had.
+    /// The oldest schema version that it had rows of.
     pub schema_version_before: u32,
     /// The one that it has.
     pub schema_version: u32,
@@ -108,12 +108,15 @@ struct Making<'w> {
 impl Making<'_> {
     fn change(&mut self, parent: &State, attempt: u32, done: &mut Upgraded) -> Result<Option<Change>> {
         let outdated = parent.in_order().into_iter().filter(|part| part.is_outdated()).collect::<Vec<_>>();
-        self.make(&outdated, attempt)?;
+        self.write_missing(&outdated, attempt)?;
         let add = outdated.iter().filter_map(|part| self.made.get(&part.part)).cloned().collect::<Vec<_>>();
         let bytes = |part: &PartEntry| part.files.values().map(|file| file.bytes).sum::<u64>();
         *done = Upgraded {
             version: parent.version,
-            schema_version_before: parent.schema_version,
+            schema_version_before: outdated
+                .iter()
+                .map(|part| part.schema_version)
+                .fold(parent.schema_version, u32::min),
             schema_version: SCHEMA_VERSION,
             parts: outdated.len() as u64,
             files: outdated.iter().map(|part| part.files.len() as u64).sum(),
@@ -121,8 +124,8 @@ impl Making<'_> {
             bytes_after: add.iter().map(bytes).sum(),
         };
         self.progress.enter(Stage::Committing);
-        let is_new = outdated.is_empty() && parent.schema_version == SCHEMA_VERSION;
-        Ok((!is_new).then(|| Change {
+        let is_newest = outdated.is_empty() && parent.schema_version == SCHEMA_VERSION;
+        Ok((!is_newest).then(|| Change {
             operation: UPGRADE,
             layout: parent.layout,
             remove: outdated.iter().map(|part| RemovedPart::of(part)).collect(),
@@ -131,29 +134,29 @@ impl Making<'_> {
         }))
     }
 
-    /// Makes those that are not made yet.
-    fn make(&mut self, outdated: &[&PartEntry], attempt: u32) -> Result<()> {
+    /// Writes what is not written yet.
+    fn write_missing(&mut self, outdated: &[&PartEntry], attempt: u32) -> Result<()> {
         let parts = outdated.iter().filter(|part| !self.made.contains_key(&part.part)).copied().collect::<Vec<_>>();
         self.progress.enter(Stage::Merging);
         self.progress.expect_parts(parts.len());
         let mut number = 0;
         for group in groups(self.writer.store(), &parts) {
             let near = Near::bring(self.writer.store(), group)?;
-            let anew = |(index, part): (usize, &&PartEntry)| {
+            let write = |(index, part): (usize, &&PartEntry)| {
                 let name = format!("upgrade{attempt}-{:06}", number + index);
-                let made = self.progress.part(|| self.anew(part, near.store(), name))?;
-                Ok((part.part.clone(), made))
+                let written = self.progress.part(|| self.upgraded(part, near.store(), name))?;
+                Ok((part.part.clone(), written))
             };
-            let made = || group.par_iter().enumerate().map(anew).collect::<Result<Vec<_>>>();
-            let made = self.writer.install(made)?;
-            number += made.len();
-            self.made.extend(made);
+            let write_all = || group.par_iter().enumerate().map(write).collect::<Result<Vec<_>>>();
+            let written = self.writer.install(write_all)?;
+            number += written.len();
+            self.made.extend(written);
         }
         Ok(())
     }
 
     /// A part whose files were read from there, as this release would have written it.
-    fn anew(&self, part: &PartEntry, near: &dyn Store, name: String) -> Result<PartEntry> {
+    fn upgraded(&self, part: &PartEntry, near: &dyn Store, name: String) -> Result<PartEntry> {
         if !part.has_rows() {
             return self.writer.write_empty_of(part.key.dataset, name);
         }
@@ -162,16 +165,16 @@ impl Making<'_> {
             let joined = self.writer.join(&[part], near, &name, part.key.clone())?;
             return Ok(PartEntry { schema_version: SCHEMA_VERSION, ..joined });
         }
-        let mut again = Again::of(part.key.clone());
+        let mut objects = Gathered::of(part.key.clone());
         restore_objects(near, part, &mut |id, json| {
-            again.add(id, json.as_bytes());
+            objects.add(id, json.as_bytes());
             self.progress.check()
         })?;
-        let made = again.write(self.writer, name, self.progress)?;
+        let upgraded = objects.write(self.writer, name, self.progress)?;
         if part.key.dataset == Dataset::Tasks {
-            same_content(&contents(near, part)?, &contents(self.writer.store(), &made)?)?;
+            check_content(part, &contents(near, part)?, &contents(self.writer.store(), &upgraded)?)?;
         }
-        Ok(made)
+        Ok(upgraded)
     }
 }
 
@@ -186,9 +189,11 @@ fn contents(store: &dyn Store, part: &PartEntry) -> Result<Vec<(String, u128)>> 
 }
 
 /// Rows that were damaged unseen must not get a hash that says that they are whole.
-fn same_content(before: &[(String, u128)], after: &[(String, u128)]) -> Result<()> {
-    match before.iter().zip(after).find(|(before, after)| before != after) {
-        Some(((task_id, _), _)) => Err(Error::OtherContent { task_id: task_id.clone() }),
-        None => Ok(()),
+fn check_content(part: &PartEntry, before: &[(String, u128)], after: &[(String, u128)]) -> Result<()> {
+    if before == after {
+        return Ok(());
     }
+    let differs = before.iter().zip(after).find(|(before, after)| before != after).map(|(before, _)| before);
+    let (task_id, part) = (differs.or(before.last()).map(|(id, _)| id.clone()).unwrap_or_default(), part.path("tasks"));
+    Err(Error::OtherContent { part, task_id })
 }

@@ -13,7 +13,7 @@ use serde::Serialize;
 use uuid::Uuid;
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::record::{COMPACT, Record, RemovedPart};
+use super::record::{COMPACT, Record, RemovedPart, Widening};
 use super::running;
 use super::state::State;
 use crate::error::{Error, Result};
@@ -72,7 +72,8 @@ pub(super) fn log(table: &Table, record: &Record) -> Result<Vec<u8>> {
     let info = CommitInfo::of(operation, &record.taskloom_version, at);
     let data_change = record.operation != COMPACT;
     let mut actions = vec![Action::CommitInfo(info), Action::Txn(txn(record.version, at))];
-    if let Some(widening) = record.widens.as_ref().filter(|widening| table.grew_since(widening.from)) {
+    let grew = |widening: &&Widening| table.grew_between(widening.from, record.schema_version);
+    if let Some(widening) = record.widens.as_ref().filter(grew) {
         let wider = meta_data(table, record.schema_version, &record.lake_id, &widening.began_at)?;
         actions.push(Action::MetaData(wider));
     }

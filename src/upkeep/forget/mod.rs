@@ -9,7 +9,7 @@ use parquet::basic::ZstdLevel;
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::again::Again;
+use super::gathered::Gathered;
 use crate::config::{self, CONFLICT_RETRIES};
 use crate::error::{Error, Result};
 use crate::file::{Encoding, open_columns};
@@ -238,7 +238,7 @@ impl Making<'_> {
         if touched.suspects.is_empty() {
             return Ok(parts);
         }
-        let mut changed = Again::of(part.key.clone());
+        let mut changed = Gathered::of(part.key.clone());
         let named = search.named(near, part, &touched.suspects)?;
         if named.len() != touched.suspects.len() {
             let (found, expected) = (named.len(), touched.suspects.len());

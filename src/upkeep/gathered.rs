@@ -9,19 +9,19 @@ use crate::shuffle::{Frame, Part, Position};
 
 /// Some objects of one partition, as JSON.
 #[derive(Debug)]
-pub(super) struct Again {
+pub(super) struct Gathered {
     key: Key,
     frames: Vec<u8>,
     objects: u32,
 }
 
-impl Again {
+impl Gathered {
     /// None yet.
-    pub(super) fn of(key: Key) -> Again {
-        Again { key, frames: Vec::new(), objects: 0 }
+    pub(super) fn of(key: Key) -> Gathered {
+        Gathered { key, frames: Vec::new(), objects: 0 }
     }
 
-    /// Adds one, in the order of their ids.
+    /// Adds one.
     pub(super) fn add(&mut self, id: &str, json: &[u8]) {
         let origin = Origin { input: 0, line: 1, byte: 0 };
         let item = Item { key: self.key.clone(), id: id.into(), raw: json.into(), origin };
@@ -31,13 +31,13 @@ impl Again {
 
     /// Writes them as a part under a name of the run. What a lake holds can be read: a reject is a fault of this crate.
     pub(super) fn write(self, writer: &PartWriter, name: String, progress: &Progress) -> Result<PartEntry> {
-        let Again { key, frames, objects } = self;
+        let Gathered { key, frames, objects } = self;
         let folder = key.path();
         let written = writer.write_as(Part::of(0, key, frames), name, progress)?;
         if written.identities.len() != objects as usize {
             let found =
                 format!("{} of {objects} objects of {folder} that could be read again", written.identities.len());
-            return Err(Error::Bug { place: "upkeep::again", found });
+            return Err(Error::Bug { place: "upkeep::gathered", found });
         }
         Ok(written.entry)
     }
