@@ -93,6 +93,8 @@ mod sync;
 // What a whole lake tells.
 mod annotations;
 
+mod judged;
+
 mod winrate;
 
 mod feed;
@@ -122,6 +124,7 @@ pub use config::{Job, Limit, Memory, Reconcile, RunConfig};
 pub use error::{Error, ErrorKind, Result};
 pub use feed::{Since, TaskChange, changes_since};
 pub use inspect::drift_of;
+pub use judged::Better;
 pub use lake::{
     Author, CheckedOut, Erased, Fault, Finding, Lake, Recovered, Scope, Standing, VacuumOptions, Vacuumed, Version,
 };
@@ -137,7 +140,7 @@ pub use upkeep::{
     forget, outdated_parts, rollback, surplus_parts, upgrade,
 };
 pub use verify::{Verification, VerifyOptions, verify};
-pub use winrate::{Better, Bias, Interval, Match, Player, WinRateOptions, WinRates, to_parquet, win_rates};
+pub use winrate::{Bias, Interval, Match, Player, WinRateOptions, WinRates, to_parquet, win_rates};
 
 /// Tasks from the Scale API: what is asked of it, and how it is reached.
 #[cfg(feature = "api")]

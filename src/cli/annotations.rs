@@ -1,7 +1,6 @@
 //! `taskloom annotations`.
 
 use std::fmt::Write;
-use std::sync::Arc;
 
 use clap::Args;
 
@@ -12,7 +11,6 @@ use super::summary::grouped;
 use super::voice::Voice;
 use crate::annotations::{AnnotationReport, Bin, KeyReport, NumberReport, ValueReport, annotations_of};
 use crate::error::Result;
-use crate::progress::Progress;
 
 /// Tell what people were asked and what they answered: every annotation key, its values, and what it could be used for.
 ///
@@ -40,12 +38,7 @@ pub(super) struct AnnotationsArgs {
 pub(super) fn run(args: &AnnotationsArgs, voice: Voice) -> Result<u8> {
     let lake = args.place.open()?;
     let state = args.at.state_of(&lake)?;
-    let progress = Arc::new(Progress::default());
-    super::signals::watch(&progress);
-    let shown = voice.show(&progress);
-    let report = annotations_of(&lake, &state, args.project.as_deref(), &progress);
-    drop(shown);
-    let report = report?;
+    let report = voice.watch(|progress| annotations_of(&lake, &state, args.project.as_deref(), progress))?;
     super::print(&if args.json { super::as_json(&report)? } else { told(&report) })?;
     Ok(0)
 }

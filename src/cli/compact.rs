@@ -1,19 +1,15 @@
 //! `taskloom compact`.
 
-use std::sync::Arc;
-
 use bytesize::ByteSize;
 use clap::Args;
-use parquet::basic::ZstdLevel;
 
 use super::lake::author;
 use super::place::PlaceArgs;
+use super::rewrite::RewriteArgs;
 use super::summary::grouped;
 use super::voice::Voice;
-use crate::config;
 use crate::error::Result;
 use crate::partition::DateGrain;
-use crate::progress::Progress;
 use crate::upkeep::{CompactOptions, Compacted, compact};
 
 /// Join the small files of each partition, so that queries open fewer.
@@ -31,12 +27,8 @@ pub(super) struct CompactArgs {
     /// How long a partition's date lasts from now on: a day can become a month, and not the other way round
     #[arg(long, value_enum, value_name = "GRAIN")]
     date_grain: Option<DateGrain>,
-    /// Threads that work [default: all cores]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    threads: Option<u16>,
-    /// Level of zstd
-    #[arg(long, value_name = "LEVEL", default_value_t = 3, value_parser = clap::value_parser!(i32).range(1..=22))]
-    compression_level: i32,
+    #[command(flatten)]
+    rewrite: RewriteArgs,
     /// Print what was done as JSON
     #[arg(long)]
     json: bool,
@@ -46,16 +38,11 @@ pub(super) fn run(args: &CompactArgs, voice: Voice) -> Result<u8> {
     let lake = args.place.open()?;
     let options = CompactOptions {
         date_grain: args.date_grain,
-        threads: args.threads.map_or_else(config::all_cores, usize::from),
-        compression_level: ZstdLevel::try_new(args.compression_level).unwrap_or_default(),
+        threads: args.rewrite.threads(),
+        compression_level: args.rewrite.compression_level(),
         author: author(),
     };
-    let progress = Arc::new(Progress::default());
-    super::signals::watch(&progress);
-    let shown = voice.show(&progress);
-    let done = compact(&lake, &options, &progress);
-    drop(shown);
-    let done = done?;
+    let done = voice.watch(|progress| compact(&lake, &options, progress))?;
     super::print(&if args.json { super::as_json(&done)? } else { told(&done) + "\n" })?;
     Ok(0)
 }

@@ -2,21 +2,18 @@
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use bytesize::ByteSize;
 use clap::{ArgGroup, Args};
-use parquet::basic::ZstdLevel;
 
 use super::lake::{default_work_dir, without_secrets};
 use super::place::PlaceArgs;
 use super::printable;
+use super::rewrite::RewriteArgs;
 use super::summary::grouped;
 use super::voice::Voice;
-use crate::config;
 use crate::error::{Error, Result};
 use crate::lake::Author;
-use crate::progress::Progress;
 use crate::store::address::{check_path, is_address};
 use crate::upkeep::{ForgetOptions, Forgetting, forget};
 
@@ -58,12 +55,8 @@ pub(super) struct ForgetArgs {
     /// Where exports of this machine keep what they have received [default: taskloom in the cache of the user]
     #[arg(long, value_name = "DIR")]
     work_dir: Option<PathBuf>,
-    /// Threads that work [default: all cores]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    threads: Option<u16>,
-    /// Level of zstd
-    #[arg(long, value_name = "LEVEL", default_value_t = 3, value_parser = clap::value_parser!(i32).range(1..=22))]
-    compression_level: i32,
+    #[command(flatten)]
+    rewrite: RewriteArgs,
     /// Print what was done as JSON
     #[arg(long)]
     json: bool,
@@ -86,16 +79,11 @@ pub(super) fn run(args: &ForgetArgs, voice: Voice) -> Result<u8> {
         allows_unknown: args.allow_unknown,
         is_dry_run: args.dry_run,
         work_dir: args.work_dir.clone().or_else(default_work_dir),
-        threads: args.threads.map_or_else(config::all_cores, usize::from),
-        compression_level: ZstdLevel::try_new(args.compression_level).unwrap_or_default(),
+        threads: args.rewrite.threads(),
+        compression_level: args.rewrite.compression_level(),
         author: Author { command: Some(command), ..Author::here() },
     };
-    let progress = Arc::new(Progress::default());
-    super::signals::watch(&progress);
-    let shown = voice.show(&progress);
-    let done = forget(&lake, &options, &progress);
-    drop(shown);
-    let done = done?;
+    let done = voice.watch(|progress| forget(&lake, &options, progress))?;
     super::print(&if args.json { super::as_json(&done)? } else { told(&done, place) })?;
     Ok(0)
 }

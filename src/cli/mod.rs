@@ -25,6 +25,7 @@ mod metrics;
 mod place;
 mod printable;
 mod restore;
+mod rewrite;
 mod schema;
 mod signals;
 #[cfg(feature = "simulate")]

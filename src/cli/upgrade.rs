@@ -1,18 +1,14 @@
 //! `taskloom upgrade`.
 
-use std::sync::Arc;
-
 use bytesize::ByteSize;
 use clap::Args;
-use parquet::basic::ZstdLevel;
 
 use super::lake::author;
 use super::place::PlaceArgs;
+use super::rewrite::RewriteArgs;
 use super::summary::grouped;
 use super::voice::Voice;
-use crate::config;
 use crate::error::Result;
-use crate::progress::Progress;
 use crate::upkeep::{UpgradeOptions, Upgraded, upgrade};
 
 /// Bring a lake that an older taskloom wrote to the newest schema.
@@ -28,12 +24,8 @@ Examples:
 pub(super) struct UpgradeArgs {
     #[command(flatten)]
     place: PlaceArgs,
-    /// Threads that work [default: all cores]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    threads: Option<u16>,
-    /// Level of zstd
-    #[arg(long, value_name = "LEVEL", default_value_t = 3, value_parser = clap::value_parser!(i32).range(1..=22))]
-    compression_level: i32,
+    #[command(flatten)]
+    rewrite: RewriteArgs,
     /// Print what was done as JSON
     #[arg(long)]
     json: bool,
@@ -42,16 +34,11 @@ pub(super) struct UpgradeArgs {
 pub(super) fn run(args: &UpgradeArgs, voice: Voice) -> Result<u8> {
     let lake = args.place.open()?;
     let options = UpgradeOptions {
-        threads: args.threads.map_or_else(config::all_cores, usize::from),
-        compression_level: ZstdLevel::try_new(args.compression_level).unwrap_or_default(),
+        threads: args.rewrite.threads(),
+        compression_level: args.rewrite.compression_level(),
         author: author(),
     };
-    let progress = Arc::new(Progress::default());
-    super::signals::watch(&progress);
-    let shown = voice.show(&progress);
-    let done = upgrade(&lake, &options, &progress);
-    drop(shown);
-    let done = done?;
+    let done = voice.watch(|progress| upgrade(&lake, &options, progress))?;
     super::print(&if args.json { super::as_json(&done)? } else { told(&done) + "\n" })?;
     Ok(0)
 }

@@ -14,7 +14,7 @@ use tracing_subscriber::EnvFilter;
 use super::hint::hint;
 use super::printable;
 use super::summary::grouped;
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::progress::{Counts, Progress, Stage};
 
 /// How much is said, and how.
@@ -111,6 +111,14 @@ impl Voice {
             }
         };
         let _ = anstream::stderr().write_all(text.as_bytes());
+    }
+
+    /// Does something that can be interrupted, and shows how it goes.
+    pub(super) fn watch<T>(self, act: impl FnOnce(&Arc<Progress>) -> Result<T>) -> Result<T> {
+        let progress = Arc::new(Progress::default());
+        super::signals::watch(&progress);
+        let _shown = self.show(&progress);
+        act(&progress)
     }
 
     /// Shows how a run goes until what is given back is dropped: on a terminal, and where no logs are wanted.

@@ -2,7 +2,6 @@
 
 use std::fmt::Write;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use clap::Args;
 
@@ -12,8 +11,8 @@ use super::printable;
 use super::summary::grouped;
 use super::voice::Voice;
 use crate::error::{Error, Result};
-use crate::progress::Progress;
-use crate::winrate::{Better, Bias, Interval, WinRateOptions, WinRates, to_parquet, win_rates};
+use crate::judged::Better;
+use crate::winrate::{Bias, Interval, WinRateOptions, WinRates, to_parquet, win_rates};
 
 /// Compare models by what people said of their answers: who won how often, and how strong each is.
 ///
@@ -56,12 +55,7 @@ pub(super) fn run(args: &WinrateArgs, voice: Voice) -> Result<u8> {
     let lake = args.place.open()?;
     let state = args.at.state_of(&lake)?;
     let options = WinRateOptions { key: args.by.clone(), project: args.project.clone(), better: args.better };
-    let progress = Arc::new(Progress::default());
-    super::signals::watch(&progress);
-    let shown = voice.show(&progress);
-    let rates = win_rates(&lake, &state, &options, &progress);
-    drop(shown);
-    let rates = rates?;
+    let rates = voice.watch(|progress| win_rates(&lake, &state, &options, progress))?;
     let Some(out) = &args.out else {
         super::print(&if args.json { super::as_json(&rates)? } else { told(&rates) })?;
         return Ok(0);

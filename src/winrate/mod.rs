@@ -1,6 +1,5 @@
 //! Model against model: who was judged better how often, how strong each is, and what else the judgements went by.
 
-mod pairs;
 mod report;
 mod strengths;
 mod table;
@@ -11,13 +10,12 @@ use rayon::prelude::*;
 
 use crate::annotations::parts_of;
 use crate::error::{Error, Result};
+use crate::judged::{Better, Message, Reason, Sink, Turn, Wanted, each_comparison};
 use crate::lake::{Lake, State};
 use crate::part::PartEntry;
 use crate::progress::Progress;
 use crate::store::{Store, with_readers};
-use pairs::{Pair, Reason, Sink, Wanted, each_pair};
 
-pub use pairs::Better;
 pub use report::{Bias, Interval, Match, Player, WinRates};
 pub use table::to_parquet;
 
@@ -87,7 +85,7 @@ pub fn win_rates(lake: &Lake, state: &State, options: &WinRateOptions, progress:
 impl Games {
     fn of(store: &dyn Store, part: &PartEntry, options: &WinRateOptions) -> Result<Games> {
         let mut games = Games::default();
-        each_pair(store, part, Wanted { key: &options.key, better: options.better }, &mut games)?;
+        each_comparison(store, part, Wanted { key: &options.key, better: options.better }, &mut games)?;
         Ok(games)
     }
 
@@ -126,19 +124,19 @@ impl Games {
 }
 
 impl Sink for Games {
-    fn pair(&mut self, pair: Pair<'_>) {
-        if self.last_task.as_deref() != Some(pair.task_id) {
-            self.last_task = Some(pair.task_id.into());
+    fn compared(&mut self, turn: &Turn<'_>, answers: [&Message<'_>; 2], won: f64) {
+        let (one, other) = match answers.map(Message::sender) {
+            [Some(one), Some(other)] if one == other => return self.left_out(Reason::SameModel),
+            [Some(one), Some(other)] => (one, other),
+            _ => return self.left_out(Reason::NoModel),
+        };
+        if self.last_task.as_deref() != Some(turn.task_id) {
+            self.last_task = Some(turn.task_id.into());
             self.tasks += 1;
         }
-        let [one, other] = pair.sides;
-        let players = [self.player(one.player), self.player(other.player)];
-        self.played.push(Played {
-            task: self.tasks - 1,
-            players,
-            won: pair.won,
-            length: one.characters.cmp(&other.characters),
-        });
+        let players = [self.player(one), self.player(other)];
+        let [one, other] = answers.map(|answer| answer.text.map_or(0, |text| text.chars().count()));
+        self.played.push(Played { task: self.tasks - 1, players, won, length: one.cmp(&other) });
     }
 
     fn left_out(&mut self, reason: Reason) {

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::strengths::{Comparison, Strength, strengths};
-use super::{Better, Games, Played, WinRateOptions};
+use super::{Games, Played, WinRateOptions};
 
 /// Model against model.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -229,17 +229,6 @@ fn interval(results: &[(u32, f64)]) -> Interval {
     let reach =
         DEVIATIONS / (1.0 + square) * (share * (1.0 - share) / independent + square / (4.0 * independent)).sqrt();
     Interval { low: (middle - reach).max(0.0), high: (middle + reach).min(1.0) }
-}
-
-/// Whether values of a key are good when they are low, in a word; for what is printed.
-impl Better {
-    /// Its word.
-    pub fn word(self) -> &'static str {
-        match self {
-            Better::Higher => "higher",
-            Better::Lower => "lower",
-        }
-    }
 }
 
 #[cfg(test)]

@@ -203,3 +203,38 @@ def test_it_is_told_for_people_too(lake):
     text = taskloom("winrate", lake, "--by", "groups")
     assert text.startswith("groups: ") and "the longer answer won" in text
     assert all(len(line) <= 80 for line in text.splitlines())
+
+
+def lake_of(folder, *turns):
+    """A lake of one task with these turns."""
+    tasks = folder / "tasks.ndjson"
+    tasks.write_text(json.dumps({"task_id": "t", "threads": [{"id": "thread", "turns": list(turns)}]}), encoding="utf-8")
+    taskloom("flatten", tasks, "--out", folder / "lake", "--quiet")
+    return folder / "lake"
+
+
+def said(role, model=None, **more):
+    return {"role": role, "source_id": model, "content": {"text": "text"}} | more
+
+
+def test_answers_that_follow_each_other_are_not_compared(tmp_path):
+    best = [{"key": "best", "type": "category", "value": "beta"}]
+    messages = [said("user"), said("assistant", "alpha"), said("function"), said("assistant", "beta"), said("assistant", "gamma")]
+    rates = told(lake_of(tmp_path, {"id": "turn", "messages": messages, "annotations": best}), "best")
+    assert [(match["one"], match["other"], match["won"]) for match in rates["matches"]] == [("beta", "gamma", 1)]
+
+
+def test_judgements_that_compare_nothing_are_told(tmp_path):
+    one = [{"key": "best", "type": "category", "value": "alpha"}]
+    turns = [
+        {"id": "alone", "messages": [said("user"), said("assistant", "alpha")], "annotations": one},
+        {"id": "same", "messages": [said("assistant", "alpha"), said("assistant", "alpha")], "annotations": one},
+        {"id": "without messages", "messages": [], "annotations": one},
+        {"id": "nameless", "messages": [said("assistant", "alpha"), said("assistant")], "annotations": one},
+        {"id": "flag", "messages": [said("user")], "annotations": [{"key": "best", "type": "boolean", "value": True}]},
+    ]
+    rates = told(lake_of(tmp_path, *turns), "best")
+    assert rates["comparisons"] == 0 and rates["players"] == []
+    # Of two that are called alpha neither is better: a model does not meet itself.
+    reasons = ["no_other_answer", "same_model", "other_level", "no_model", "no_comparison"]
+    assert rates["left_out"] == dict.fromkeys(reasons, 1)
