@@ -2,7 +2,7 @@
 //!
 //! Klaus Krippendorff, "Computing Krippendorff's Alpha-Reliability" (2011): from the pairs of values within units, whoever gave them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 
@@ -24,7 +24,9 @@ const MOST_VALUES: usize = 500;
 /// How often which value met which in a unit.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Coincidences {
-    pairs: BTreeMap<(Box<str>, Box<str>), f64>,
+    /// By the places of the values.
+    pairs: BTreeMap<(u32, u32), f64>,
+    values: BTreeMap<Box<str>, u32>,
     agreeing: f64,
     units: u64,
     is_open: bool,
@@ -33,44 +35,62 @@ pub(super) struct Coincidences {
 impl Coincidences {
     /// Takes in the values of a unit that was judged more than once.
     pub(super) fn observe(&mut self, values: &[impl AsRef<str>]) {
-        let judgements = values.len();
-        if judgements < 2 || self.is_open {
+        if values.len() < 2 || self.is_open {
+            return;
+        }
+        let mut counts = BTreeMap::<&str, u64>::new();
+        values.iter().for_each(|value| *counts.entry(value.as_ref()).or_default() += 1);
+        for value in counts.keys() {
+            self.place(value);
+        }
+        if self.is_open {
             return;
         }
         self.units += 1;
-        let others = (judgements - 1) as f64;
-        let mut agreeing = 0_usize;
-        for (index, one) in values.iter().map(AsRef::as_ref).enumerate() {
-            for (_, other) in values.iter().map(AsRef::as_ref).enumerate().filter(|(other, _)| *other != index) {
-                agreeing += usize::from(one == other);
-                *self.pairs.entry((one.into(), other.into())).or_default() += 1.0 / others;
+        let (judgements, others) = (values.len() as f64, (values.len() - 1) as f64);
+        let counted = counts.into_iter().map(|(value, count)| (self.place(value), count as f64)).collect::<Vec<_>>();
+        for (one, own) in &counted {
+            for (other, theirs) in &counted {
+                let pairs = if one == other { own * (own - 1.0) } else { own * theirs };
+                *self.pairs.entry((*one, *other)).or_default() += pairs / others;
             }
+            self.agreeing += own * (own - 1.0) / (judgements * others);
         }
-        self.agreeing += agreeing as f64 / (judgements as f64 * others);
-        self.bound();
+    }
+
+    /// The place of a value among those that are known, where there is room for it.
+    fn place(&mut self, value: &str) -> u32 {
+        if let Some(place) = self.values.get(value) {
+            return *place;
+        }
+        let place = self.values.len() as u32;
+        self.values.insert(value.into(), place);
+        if self.values.len() > MOST_VALUES {
+            self.is_open = true;
+            self.pairs.clear();
+        }
+        place
     }
 
     pub(super) fn merge(&mut self, other: Coincidences) {
-        for (pair, count) in other.pairs {
-            *self.pairs.entry(pair).or_default() += count;
-        }
-        self.agreeing += other.agreeing;
-        self.units += other.units;
         self.is_open |= other.is_open;
-        self.bound();
-    }
-
-    fn bound(&mut self) {
-        if self.pairs.len() > MOST_VALUES && self.values().len() > MOST_VALUES {
-            self.is_open = true;
+        let mut places = vec![0; other.values.len()];
+        for (value, at) in &other.values {
+            let own = if self.is_open { 0 } else { self.place(value) };
+            if let Some(place) = places.get_mut(*at as usize) {
+                *place = own;
+            }
         }
         if self.is_open {
             self.pairs.clear();
+            return;
         }
-    }
-
-    fn values(&self) -> BTreeSet<&str> {
-        self.pairs.keys().map(|(one, _)| &**one).collect()
+        let place = |at: u32| places.get(at as usize).copied().unwrap_or_default();
+        for ((one, theirs), count) in other.pairs {
+            *self.pairs.entry((place(one), place(theirs))).or_default() += count;
+        }
+        self.agreeing += other.agreeing;
+        self.units += other.units;
     }
 
     /// The share of pairs within a unit that are equal, on average over units; `None` without any.
@@ -80,24 +100,38 @@ impl Coincidences {
 
     /// 1 where all agree, 0 where they agree as by chance; `None` where there is one value alone, or none.
     pub(super) fn alpha(&self, measurement: Measurement) -> Option<f64> {
-        let mut values = self.values().into_iter().collect::<Vec<_>>();
+        if self.is_open {
+            return None;
+        }
+        let mut order = self.values.iter().map(|(value, at)| (&**value, *at)).collect::<Vec<_>>();
+        let number = |value: &str| value.parse::<f64>().unwrap_or_default();
         if measurement != Measurement::Nominal {
-            let number = |value: &&str| value.parse::<f64>().unwrap_or(f64::NAN);
-            values.sort_by(|one, other| number(one).total_cmp(&number(other)));
+            order.sort_by(|(one, _), (other, _)| number(one).total_cmp(&number(other)));
         }
-        let place = values.iter().enumerate().map(|(at, value)| (*value, at)).collect::<BTreeMap<_, _>>();
-        let mut totals = vec![0.0; values.len()];
+        let mut rank = vec![0; order.len()];
+        for (own, (_, at)) in order.iter().enumerate() {
+            rank.get_mut(*at as usize).into_iter().for_each(|rank| *rank = own);
+        }
+        let rank = |at: u32| rank.get(at as usize).copied().unwrap_or_default();
+        let mut totals = vec![0.0; order.len()];
         for ((one, _), count) in &self.pairs {
-            if let Some(total) = place.get(&**one).and_then(|at| totals.get_mut(*at)) {
-                *total += count;
-            }
+            totals.get_mut(rank(*one)).into_iter().for_each(|total| *total += count);
         }
-        let all = totals.iter().sum::<f64>();
-        let distance = |one: usize, other: usize| distance(measurement, &values, &totals, one, other);
-        let observed = self.pairs.iter().filter_map(|((one, other), count)| {
-            let (one, other) = (*place.get(&**one)?, *place.get(&**other)?);
-            Some(count * distance(one, other))
+        // Where each value lies, so that what is between two of them is their difference.
+        let mut below = 0.0;
+        let places = order.iter().zip(&totals).map(|((value, _), total)| match measurement {
+            Measurement::Interval => number(value),
+            _ => {
+                below += total;
+                below - total / 2.0
+            }
         });
+        let places = places.collect::<Vec<_>>();
+        let distance = |one: usize, other: usize| match measurement {
+            Measurement::Nominal => f64::from(u8::from(one != other)),
+            _ => places.get(one).zip(places.get(other)).map_or(0.0, |(one, other)| (one - other).powi(2)),
+        };
+        let observed = self.pairs.iter().map(|((one, other), count)| count * distance(rank(*one), rank(*other)));
         let observed = observed.sum::<f64>();
         let mut expected = 0.0;
         for (one, own) in totals.iter().enumerate() {
@@ -105,27 +139,8 @@ impl Coincidences {
                 expected += own * theirs * distance(one, other);
             }
         }
+        let all = totals.iter().sum::<f64>();
         (expected > 0.0).then(|| 1.0 - (all - 1.0) * observed / expected)
-    }
-}
-
-/// The square of what lies between two values.
-fn distance(measurement: Measurement, values: &[&str], totals: &[f64], one: usize, other: usize) -> f64 {
-    if one == other {
-        return 0.0;
-    }
-    let (low, high) = (one.min(other), one.max(other));
-    match measurement {
-        Measurement::Nominal => 1.0,
-        Measurement::Ordinal => {
-            let ends = [low, high].map(|at| totals.get(at).copied().unwrap_or_default());
-            let between = totals.get(low..=high).unwrap_or_default().iter().sum::<f64>();
-            (between - (ends[0] + ends[1]) / 2.0).powi(2)
-        }
-        Measurement::Interval => {
-            let number = |at: usize| values.get(at).and_then(|value| value.parse::<f64>().ok()).unwrap_or_default();
-            (number(low) - number(high)).powi(2)
-        }
     }
 }
 
@@ -169,6 +184,23 @@ mod tests {
         one.merge(other);
         assert_eq!((one.percent(), one.percent()), (Some(0.5), whole.percent()));
         assert_eq!(one.alpha(Measurement::Nominal), whole.alpha(Measurement::Nominal));
+    }
+
+    #[test]
+    fn beyond_some_hundred_values_nothing_is_told() {
+        let values = (0..MOST_VALUES + 1).map(|value| value.to_string()).collect::<Vec<_>>();
+        let (mut at_once, mut by_and_by, mut joined) = <(Coincidences, Coincidences, Coincidences)>::default();
+        at_once.observe(&values);
+        for two in values.windows(2) {
+            by_and_by.observe(two);
+        }
+        joined.observe(&values[..300]);
+        let mut other = Coincidences::default();
+        other.observe(&values[200..]);
+        joined.merge(other);
+        for all in [at_once, by_and_by, joined] {
+            assert_eq!((all.percent(), all.alpha(Measurement::Nominal)), (None, None));
+        }
     }
 
     #[test]

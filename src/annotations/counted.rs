@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-/// Words that are told apart; beyond that they are taken for free text.
+/// Words that are told apart; beyond that, and where one is longer than so many bytes, they are taken for free text.
 const MOST_WORDS: usize = 1_000;
+const LONGEST_WORD: usize = 256;
 
 /// How often each word came.
 #[derive(Clone, Debug, Default)]
@@ -19,6 +20,7 @@ impl Words {
         if self.is_open {
             return;
         }
+        self.is_open = word.len() > LONGEST_WORD;
         match self.counts.get_mut(word) {
             Some(count) => *count += 1,
             None => {
@@ -202,6 +204,9 @@ mod tests {
         assert_eq!(words.distinct(), Some(1_000));
         words.observe("more");
         assert_eq!((words.distinct(), words.ranked().len()), (None, 0));
+        let mut long = Words::default();
+        ["a", &"b".repeat(300), "a"].into_iter().for_each(|word| long.observe(word));
+        assert_eq!(long.distinct(), None);
     }
 
     proptest! {

@@ -36,15 +36,38 @@ pub use report::{
     ValueReport,
 };
 
-/// Key and level.
-type Place = (Option<Box<str>>, &'static str);
+/// What is asked.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Question {
+    /// By its key.
+    Key(Box<str>),
+    /// Without one, by its title, or else by its id.
+    Title(Option<Box<str>>),
+}
+
+impl Question {
+    fn of(row: &Row<'_>) -> Question {
+        match row.key {
+            Some(key) => Question::Key(key.into()),
+            None => Question::Title(row.title.or(row.annotation_id).map(Into::into)),
+        }
+    }
+}
+
+/// Question and level.
+type Place = (Question, &'static str);
 
 /// What was counted of some parts.
-#[derive(Default)]
 struct Counted {
     tallies: BTreeMap<Place, Tally>,
-    /// Whatever messages name as their source or model.
-    sources: BTreeSet<Box<str>>,
+    /// Whatever messages name as their source or model; `None` where that is too much.
+    sources: Option<BTreeSet<Box<str>>>,
+}
+
+impl Default for Counted {
+    fn default() -> Counted {
+        Counted { tallies: BTreeMap::new(), sources: Some(BTreeSet::new()) }
+    }
 }
 
 /// Sources that are told apart.
@@ -71,10 +94,10 @@ pub fn annotations_of(
     let units =
         Scope::ALL.into_iter().map(|scope| (scope.word(), total(scope.owner().name))).collect::<BTreeMap<_, _>>();
     let mut keys = Vec::new();
-    for ((key, level), tally) in &whole.tallies {
+    for ((question, level), tally) in &whole.tallies {
         let Some(scope) = Scope::ALL.into_iter().find(|scope| scope.word() == *level) else { continue };
         let all = units.get(level).copied().unwrap_or_default();
-        keys.push(report::of_key(key.as_deref().map(str::to_owned), scope, tally, all, &whole.sources));
+        keys.push(report::of_key(question, scope, tally, all, whole.sources.as_ref()));
     }
     keys.sort_by_key(|key| std::cmp::Reverse(key.count));
     let tasks = total(tasks::TABLE.name);
@@ -132,14 +155,12 @@ impl Counted {
 
     /// Takes in the annotations of a unit, key by key.
     fn observe(&mut self, unit: &[Row<'_>], home: Home<'_>) {
-        let mut keys = unit.iter().map(|row| row.key).collect::<Vec<_>>();
-        keys.sort_unstable();
-        keys.dedup();
-        for key in keys {
-            let own = unit.iter().filter(|row| row.key == key).collect::<Vec<_>>();
+        let mut questions = BTreeMap::<Question, Vec<&Row<'_>>>::new();
+        unit.iter().for_each(|row| questions.entry(Question::of(row)).or_default().push(row));
+        for (question, own) in questions {
             let level = own.first().and_then(|row| Scope::ALL.into_iter().find(|scope| scope.word() == row.scope));
             let Some(level) = level else { continue };
-            self.tallies.entry((key.map(Into::into), level.word())).or_default().observe(&own, home);
+            self.tallies.entry((question, level.word())).or_default().observe(&own, home);
         }
     }
 
@@ -148,9 +169,10 @@ impl Counted {
         let batch = rows(store, part, &messages::TABLE, &columns)?;
         for column in columns {
             for source in texts(&batch, &messages::TABLE, column)?.flatten() {
-                if self.sources.len() < MOST_SOURCES && !self.sources.contains(source) {
-                    self.sources.insert(source.into());
+                if let Some(sources) = self.sources.as_mut().filter(|sources| !sources.contains(source)) {
+                    sources.insert(source.into());
                 }
+                self.bound();
             }
         }
         Ok(())
@@ -160,7 +182,15 @@ impl Counted {
         for (place, tally) in other.tallies {
             self.tallies.entry(place).or_default().merge(tally);
         }
-        self.sources.extend(other.sources);
+        self.sources =
+            self.sources.take().zip(other.sources).map(|(own, others)| own.into_iter().chain(others).collect());
+        self.bound();
+    }
+
+    fn bound(&mut self) {
+        if self.sources.as_ref().is_some_and(|sources| sources.len() > MOST_SOURCES) {
+            self.sources = None;
+        }
     }
 }
 

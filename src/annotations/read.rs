@@ -12,8 +12,8 @@ use crate::store::Store;
 use crate::table::catalog::annotations::{Reader, Row, TABLE};
 use crate::table::{Table, TableReader};
 
-/// All but the words of the question.
-const COLUMNS: [&str; 28] = [
+/// All but the long words of the question.
+const COLUMNS: [&str; 30] = [
     "task_id",
     "thread_index",
     "turn_index",
@@ -25,8 +25,10 @@ const COLUMNS: [&str; 28] = [
     "criterion_evaluation_index",
     "annotation_index",
     "scope",
+    "annotation_id",
     "key",
     "type",
+    "title",
     "not_applicable",
     "cannot_assess",
     "justification",

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+use super::Question;
 use super::agreement::Measurement;
 use super::counted::Bin;
 use super::tally::{Group, Kinds, Tally};
@@ -30,6 +31,9 @@ pub struct AnnotationReport {
 pub struct KeyReport {
     /// The key; `None` for annotations without one.
     pub key: Option<String>,
+    /// Of those without a key what they ask, by their title or else their id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
     /// What they stand on: a word of the column `scope`.
     pub level: &'static str,
     /// Their declared types, each with its number; empty text for none.
@@ -190,17 +194,21 @@ const MOST_OF_GROUP: usize = 5;
 
 /// What is told of one key at one level. `units` are all of the level.
 pub(super) fn of_key(
-    key: Option<String>,
+    question: &Question,
     scope: Scope,
     tally: &Tally,
     units: u64,
-    sources: &BTreeSet<Box<str>>,
+    sources: Option<&BTreeSet<Box<str>>>,
 ) -> KeyReport {
     let owned = |(word, count): (&str, u64)| (word.to_owned(), count);
     let scale = |(scale, count): (&str, u64)| ScaleReport { possible_values: scale.to_owned(), count };
     let measurement = tally.measurement();
-    let mut contributors = tally.contributors.iter().collect::<Vec<_>>();
+    let mut contributors = tally.contributors.iter().flatten().collect::<Vec<_>>();
     contributors.sort_by_key(|(_, group)| std::cmp::Reverse(group.count));
+    let (key, title) = match question {
+        Question::Key(key) => (Some(key.to_string()), None),
+        Question::Title(title) => (None, title.as_deref().map(str::to_owned)),
+    };
     KeyReport {
         level: scope.word(),
         types: tally.types.ranked().into_iter().map(owned).collect(),
@@ -228,6 +236,7 @@ pub(super) fn of_key(
         },
         months: tally.months.iter().map(|(month, group)| of_month(month.as_deref(), group)).collect(),
         contributors: contributors.into_iter().take(MOST_SHOWN).map(|(id, group)| of_contributor(id, group)).collect(),
+        title,
         key,
     }
 }
@@ -272,15 +281,22 @@ fn of_contributor(id: &str, group: &Group) -> ContributorReport {
 }
 
 /// What annotations of a key look good for, by their values, their level and their key.
-fn uses(key: Option<&str>, scope: Scope, tally: &Tally, sources: &BTreeSet<Box<str>>) -> Vec<Use> {
+fn uses(key: Option<&str>, scope: Scope, tally: &Tally, sources: Option<&BTreeSet<Box<str>>>) -> Vec<Use> {
     let Kinds { numbers, booleans, texts, several, ranked, .. } = tally.kinds;
     let most = |count: u64| count > 0 && 2 * count >= tally.valued;
     let is_rubric = matches!(scope, Scope::RubricCriterion | Scope::RubricEvaluation | Scope::CriterionEvaluation)
-        || tally.types.ranked().iter().any(|(kind, _)| kind.starts_with("rubric"));
+        || tally.types.ranked().first().is_some_and(|(kind, _)| kind.starts_with("rubric"));
+    let types = tally.types.ranked();
+    // Without details of annotations a ranking comes without its type.
+    let is_untyped_list = most(several) && !types.iter().any(|(kind, _)| kind.starts_with("category"));
     let of_sources = || {
         let words = tally.words.ranked();
         let all = words.iter().map(|(_, count)| count).sum::<u64>();
-        let own = words.iter().filter(|(word, _)| sources.contains(*word)).map(|(_, count)| count).sum::<u64>();
+        let own = words
+            .iter()
+            .filter(|(word, _)| sources.is_some_and(|sources| sources.contains(*word)))
+            .map(|(_, count)| count)
+            .sum::<u64>();
         own > 0 && 2 * own >= all
     };
     let is_rewrite = || {
@@ -289,9 +305,9 @@ fn uses(key: Option<&str>, scope: Scope, tally: &Tally, sources: &BTreeSet<Box<s
         is_named && !key.contains("justification") && matches!(scope, Scope::Message | Scope::Turn)
     };
     [
-        (Use::Choice, most(texts + several) && !is_rubric && of_sources()),
+        (Use::Choice, most(texts + several) && !is_untyped_list && !is_rubric && of_sources()),
         (Use::Rating, most(numbers) && !is_rubric),
-        (Use::Ranking, most(ranked)),
+        (Use::Ranking, most(ranked) || is_untyped_list && of_sources()),
         (Use::Rubric, is_rubric),
         (Use::Rewrite, most(texts) && tally.scales.distinct() == Some(0) && is_rewrite()),
         (Use::Flag, most(booleans)),

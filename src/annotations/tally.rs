@@ -8,7 +8,7 @@ use super::value::Value;
 use crate::table::catalog::annotations::Row;
 
 /// The annotations of one key at one level.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Tally {
     pub count: u64,
     pub units: u64,
@@ -32,7 +32,8 @@ pub(super) struct Tally {
     pub most_of_a_unit: u64,
     pub coincidences: Coincidences,
     pub months: BTreeMap<Option<Box<str>>, Group>,
-    pub contributors: BTreeMap<Box<str>, Group>,
+    /// None where they are too many.
+    pub contributors: Option<BTreeMap<Box<str>, Group>>,
     /// The task that was counted last: those of a part come one after the other.
     last_task: Option<Box<str>>,
 }
@@ -56,8 +57,8 @@ pub(super) struct Group {
     pub words: Words,
 }
 
-/// Contributors that are told apart for one key; more of them are too many to look at.
-const MOST_CONTRIBUTORS: usize = 10_000;
+/// Contributors that are told apart for one key.
+const MOST_CONTRIBUTORS: usize = 2_000;
 
 /// Where annotations stand.
 #[derive(Clone, Copy, Debug)]
@@ -66,6 +67,34 @@ pub(super) struct Home<'a> {
     pub month: Option<&'a str>,
     /// Who submitted the thread, if it tells one person.
     pub contributor: Option<&'a str>,
+}
+
+impl Default for Tally {
+    fn default() -> Tally {
+        Tally {
+            count: 0,
+            units: 0,
+            tasks: 0,
+            projects: Words::default(),
+            types: Words::default(),
+            not_applicable: 0,
+            cannot_assess: 0,
+            justified: 0,
+            valued: 0,
+            kinds: Kinds::default(),
+            words: Words::default(),
+            labels: BTreeMap::new(),
+            numbers: Numbers::default(),
+            characters: Numbers::default(),
+            scales: Words::default(),
+            repeated_units: 0,
+            most_of_a_unit: 0,
+            coincidences: Coincidences::default(),
+            months: BTreeMap::new(),
+            contributors: Some(BTreeMap::new()),
+            last_task: None,
+        }
+    }
 }
 
 impl Tally {
@@ -114,10 +143,9 @@ impl Tally {
             _ => {}
         }
         self.months.entry(home.month.map(Into::into)).or_default().observe(&value, &words);
-        if let Some(contributor) = home.contributor
-            && (self.contributors.len() < MOST_CONTRIBUTORS || self.contributors.contains_key(contributor))
-        {
-            self.contributors.entry(contributor.into()).or_default().observe(&value, &words);
+        if let (Some(contributor), Some(contributors)) = (home.contributor, &mut self.contributors) {
+            contributors.entry(contributor.into()).or_default().observe(&value, &words);
+            self.bound();
         }
         Some(value.whole())
     }
@@ -147,10 +175,20 @@ impl Tally {
         for (month, group) in other.months {
             self.months.entry(month).or_default().merge(group);
         }
-        for (contributor, group) in other.contributors {
-            self.contributors.entry(contributor).or_default().merge(group);
-        }
+        self.contributors = self.contributors.take().zip(other.contributors).map(|(mut own, others)| {
+            for (contributor, group) in others {
+                own.entry(contributor).or_default().merge(group);
+            }
+            own
+        });
+        self.bound();
         self.last_task = None;
+    }
+
+    fn bound(&mut self) {
+        if self.contributors.as_ref().is_some_and(|contributors| contributors.len() > MOST_CONTRIBUTORS) {
+            self.contributors = None;
+        }
     }
 
     /// What differences between its values mean.

@@ -46,8 +46,8 @@ pub(super) fn run(args: &AnnotationsArgs, voice: Voice) -> Result<u8> {
 /// Characters of a line.
 const WIDTH: usize = 80;
 /// Those of a key, of a type, and of a value.
-const KEY_WIDTH: usize = 27;
-const TYPE_WIDTH: usize = 17;
+const KEY_WIDTH: usize = 24;
+const TYPE_WIDTH: usize = 15;
 const VALUE_WIDTH: usize = 32;
 /// Values, sets of possible values, and months that are told.
 const MOST_TOLD: usize = 8;
@@ -87,7 +87,7 @@ fn row(key: &KeyReport) -> [String; 6] {
     };
     let uses = key.uses.iter().map(|use_| use_.word()).collect::<Vec<_>>().join(", ");
     [
-        cut(key.key.as_deref().unwrap_or("-"), KEY_WIDTH),
+        cut(key.key.as_deref().or(key.title.as_deref()).unwrap_or("-"), KEY_WIDTH),
         key.level.to_owned(),
         cut(&kind, TYPE_WIDTH),
         grouped(key.count),
@@ -150,14 +150,14 @@ fn value(of: &ValueReport) -> String {
         .map(|label| cut(label, VALUE_WIDTH))
         .collect::<Vec<_>>()
         .join("/");
-    let labels = if labels.is_empty() { labels } else { format!(" ({labels})") };
+    let labels = if labels.is_empty() { labels } else { format!(" ({})", cut(&labels, VALUE_WIDTH)) };
     format!("{}{labels} {}", cut(&of.value, VALUE_WIDTH), grouped(of.count))
 }
 
 /// Mean and bounds, and how they are spread where values are too many to be told.
 fn spread(numbers: &NumberReport, distinct: Option<u64>) -> Vec<String> {
     let NumberReport { least, greatest, mean, histogram, .. } = numbers;
-    let mut spread = vec![format!("mean {mean:.2}"), format!("{least} to {greatest}")];
+    let mut spread = vec![format!("mean {}", plain(*mean)), format!("{} to {}", plain(*least), plain(*greatest))];
     if distinct.is_none_or(|distinct| distinct > MOST_TOLD as u64) {
         let most = histogram.iter().map(|bin| bin.count).max().unwrap_or_default().max(1);
         let bar = |bin: &Bin| match bin.count {
@@ -166,7 +166,8 @@ fn spread(numbers: &NumberReport, distinct: Option<u64>) -> Vec<String> {
         };
         let ends = histogram.first().zip(histogram.last());
         spread.extend(ends.map(|(first, last)| {
-            format!("from {} |{}| to {}", first.from, histogram.iter().map(bar).collect::<String>(), last.to)
+            let bars = histogram.iter().map(bar).collect::<String>();
+            format!("from {} |{bars}| to {}", plain(first.from), plain(last.to))
         }));
     }
     spread
@@ -200,7 +201,7 @@ fn months(key: &KeyReport) -> Option<Vec<String>> {
     let told = months.map(|month| {
         let name = month.month.as_deref().unwrap_or("undated");
         let count = grouped(month.count);
-        month.mean.map_or_else(|| format!("{name} {count}"), |mean| format!("{name} {count}, mean {mean:.2}"))
+        month.mean.map_or_else(|| format!("{name} {count}"), |mean| format!("{name} {count}, mean {}", plain(mean)))
     });
     (key.months.len() > 1).then(|| told.collect())
 }
@@ -208,9 +209,21 @@ fn months(key: &KeyReport) -> Option<Vec<String>> {
 fn contributors(key: &KeyReport) -> Option<Vec<String>> {
     let told = key.contributors.iter().take(MOST_TOLD).map(|one| {
         let (id, count) = (cut(&one.contributor_id, VALUE_WIDTH), grouped(one.count));
-        one.mean.map_or_else(|| format!("{id} {count}"), |mean| format!("{id} {count}, mean {mean:.2}"))
+        one.mean.map_or_else(|| format!("{id} {count}"), |mean| format!("{id} {count}, mean {}", plain(mean)))
     });
     (!key.contributors.is_empty()).then(|| ["by contributor".to_owned()].into_iter().chain(told).collect())
+}
+
+/// A number as short as it can be told.
+fn plain(number: f64) -> String {
+    match number.abs() {
+        0.0 => "0".to_owned(),
+        size if (1e-3..1e15).contains(&size) => {
+            let text = format!("{number:.2}");
+            if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+        }
+        _ => format!("{number:.2e}"),
+    }
 }
 
 /// Pieces behind each other, as many as a line has room for.

@@ -33,6 +33,9 @@ pub(super) struct WinrateArgs {
     /// Which values of a rating are good: must be said, since in some projects 1 is best
     #[arg(long, value_enum, value_name = "WHICH")]
     better: Option<Better>,
+    /// A value of the key that means that all answers are equal, such as `tie`; can be given several times
+    #[arg(long = "tie", value_name = "VALUE")]
+    ties: Vec<String>,
     /// Look at this project alone, by its id
     #[arg(long, value_name = "ID")]
     project: Option<String>,
@@ -54,7 +57,12 @@ pub(super) fn run(args: &WinrateArgs, voice: Voice) -> Result<u8> {
     }
     let lake = args.place.open()?;
     let state = args.at.state_of(&lake)?;
-    let options = WinRateOptions { key: args.by.clone(), project: args.project.clone(), better: args.better };
+    let options = WinRateOptions {
+        key: args.by.clone(),
+        project: args.project.clone(),
+        better: args.better,
+        ties: args.ties.clone(),
+    };
     let rates = voice.watch(|progress| win_rates(&lake, &state, &options, progress))?;
     let Some(out) = &args.out else {
         super::print(&if args.json { super::as_json(&rates)? } else { told(&rates) })?;
@@ -66,7 +74,7 @@ pub(super) fn run(args: &WinrateArgs, voice: Voice) -> Result<u8> {
 }
 
 /// Characters of a model's name, and matches that are told.
-const NAME_WIDTH: usize = 26;
+const NAME_WIDTH: usize = 22;
 const MOST_MATCHES: usize = 30;
 
 fn told(rates: &WinRates) -> String {
@@ -104,7 +112,7 @@ fn told(rates: &WinRates) -> String {
         text.extend(bias("the answer that stands first", &rates.position));
         text.extend(bias("the longer answer", &rates.length));
         if players.iter().any(|player| player.score.is_none()) {
-            text.push_str("without a score: those that never lost, or never won, against the others\n");
+            text.push_str("without a score: those to which wins and losses of the others don't lead\n");
         }
     }
     for (reason, count) in &rates.left_out {

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use super::turn::{Message, Turn, each_turn};
 use crate::annotations::Value;
-use crate::error::Result;
+use crate::error;
 use crate::part::PartEntry;
 use crate::store::Store;
 use crate::table::catalog::annotations::Row;
@@ -32,8 +32,8 @@ pub(crate) enum Reason {
     OtherLevel,
     /// There is no other answer in the turn.
     NoOtherAnswer,
-    /// The other answers have no rating.
-    NoOtherRating,
+    /// An answer has no rating, and another one has.
+    Unrated,
     /// Both answers are of the same model.
     SameModel,
     /// An answer names neither a model nor a source.
@@ -48,7 +48,7 @@ impl Reason {
             Reason::NoSuchAnswer => "no_such_answer",
             Reason::OtherLevel => "other_level",
             Reason::NoOtherAnswer => "no_other_answer",
-            Reason::NoOtherRating => "no_other_rating",
+            Reason::Unrated => "unrated_answer",
             Reason::SameModel => "same_model",
             Reason::NoModel => "no_model",
         }
@@ -62,6 +62,8 @@ pub(crate) struct Wanted<'w> {
     pub key: &'w str,
     /// Which ratings are good; of other judgements it says nothing.
     pub better: Option<Better>,
+    /// Values that mean that all answers are equal.
+    pub ties: &'w [String],
 }
 
 /// Takes what was found.
@@ -70,7 +72,7 @@ pub(crate) trait Sink {
     fn compared(&mut self, turn: &Turn<'_>, answers: [&Message<'_>; 2], won: f64);
     /// Something that was left out.
     fn left_out(&mut self, reason: Reason);
-    /// A judgement of the key by a number.
+    /// A message that was judged by a number.
     fn rating(&mut self);
 }
 
@@ -80,36 +82,23 @@ pub(crate) fn each_comparison(
     part: &PartEntry,
     wanted: Wanted<'_>,
     sink: &mut dyn Sink,
-) -> Result<()> {
+) -> error::Result<()> {
     let mut elsewhere = Vec::new();
     let is_wanted = |row: &Row<'_>| row.key == Some(wanted.key);
     let mut each = |turn: &Turn<'_>| compare(turn, wanted, sink);
-    each_turn(store, part, &is_wanted, &mut each, &mut |row| {
-        let value = Value::of(row);
-        elsewhere.push((value.is_none(), matches!(value, Some(Value::Number(_)))));
-    })?;
-    for (is_none, is_rating) in elsewhere {
-        if is_rating {
-            sink.rating();
-        }
-        sink.left_out(if is_none { Reason::NoValue } else { Reason::OtherLevel });
-    }
+    let mut other = |row: &Row<'_>| {
+        elsewhere.push(if Value::of(row).is_none() { Reason::NoValue } else { Reason::OtherLevel });
+    };
+    each_turn(store, part, &is_wanted, &mut each, &mut other)?;
+    elsewhere.into_iter().for_each(|reason| sink.left_out(reason));
     Ok(())
 }
 
 fn compare(turn: &Turn<'_>, wanted: Wanted<'_>, sink: &mut dyn Sink) {
     for row in turn.said {
-        match Value::of(row) {
-            None => sink.left_out(Reason::NoValue),
-            Some(value) => {
-                if matches!(value, Value::Number(_)) {
-                    sink.rating();
-                }
-                match ranks(&value, &turn.answers) {
-                    Ok(ranks) => compare_ranked(turn, &ranks, sink),
-                    Err(reason) => sink.left_out(reason),
-                }
-            }
+        match ranks(row, &turn.answers, wanted.ties) {
+            Ok(ranks) => compare_ranked(turn, &ranks, sink),
+            Err(reason) => sink.left_out(reason),
         }
     }
     for message in &turn.before {
@@ -140,17 +129,38 @@ fn ratings(message: &Message<'_>, sink: &mut dyn Sink) -> Vec<f64> {
     ratings
 }
 
-/// The rank of each answer by a value of the whole turn, 0 for the best; `None` for those that it does not name, which are behind.
-fn ranks(value: &Value<'_>, answers: &[Message<'_>]) -> std::result::Result<Vec<Option<usize>>, Reason> {
-    let groups = match value {
-        Value::Text(name) => vec![vec![*name]],
-        Value::Several(names) => vec![names.to_vec()],
+/// The type of an annotation that chooses several words, in no order.
+const CHOICE_OF_SEVERAL: &str = "category_multiple";
+
+/// The rank of each answer by what was said of the whole turn, 0 for the best; `None` for those that it does not name, which are behind.
+fn ranks(row: &Row<'_>, answers: &[Message<'_>], ties: &[String]) -> Result<Vec<Option<usize>>, Reason> {
+    let groups = match Value::of(row).ok_or(Reason::NoValue)? {
+        Value::Text(word) if ties.iter().any(|tie| tie == word) => return Ok(vec![Some(0); answers.len()]),
+        Value::Text(name) => vec![vec![name]],
+        Value::Several(names) if row.r#type == Some(CHOICE_OF_SEVERAL) => vec![names.to_vec()],
+        // Without details of annotations a ranking comes without its type.
+        Value::Several(names) => names.iter().map(|name| vec![*name]).collect(),
         Value::Ranked(groups) => groups.iter().map(|group| group.to_vec()).collect(),
         _ => return Err(Reason::NoComparison),
     };
-    let rank = |answer: &Message<'_>| groups.iter().position(|group| group.iter().any(|name| answer.is_called(name)));
-    let ranks = answers.iter().map(rank).collect::<Vec<_>>();
+    let mut ranks = vec![None; answers.len()];
+    for (rank, name) in groups.iter().enumerate().flat_map(|(rank, group)| group.iter().map(move |name| (rank, *name)))
+    {
+        for (own, _) in ranks.iter_mut().zip(called(answers, name)).filter(|(own, is_meant)| *is_meant && own.is_none())
+        {
+            *own = Some(rank);
+        }
+    }
     ranks.iter().any(Option::is_some).then_some(ranks).ok_or(Reason::NoSuchAnswer)
+}
+
+/// Which answers a name means: by their source, or, where none is of such a one, by their model.
+fn called(answers: &[Message<'_>], name: &str) -> Vec<bool> {
+    let by_source = answers.iter().map(|answer| answer.source_id == Some(name)).collect::<Vec<_>>();
+    match by_source.contains(&true) {
+        true => by_source,
+        false => answers.iter().map(|answer| answer.model == Some(name)).collect(),
+    }
 }
 
 /// A choice says nothing of two that were not chosen; a ranking nothing of two that it does not name.
@@ -175,14 +185,22 @@ fn compare_ranked(turn: &Turn<'_>, ranks: &[Option<usize>], sink: &mut dyn Sink)
 fn compare_rated(turn: &Turn<'_>, ratings: &[Option<f64>], sink: &mut dyn Sink) {
     let rated = turn.answers.iter().zip(ratings).filter_map(|(answer, rating)| Some((answer, (*rating)?)));
     let rated = rated.collect::<Vec<_>>();
-    if let [_] = rated.as_slice() {
-        sink.left_out(if turn.answers.len() < 2 { Reason::NoOtherAnswer } else { Reason::NoOtherRating });
+    match (rated.len(), turn.answers.len()) {
+        (0, _) => {}
+        (_, 1) => sink.left_out(Reason::NoOtherAnswer),
+        (rated, answers) => (rated..answers).for_each(|_| sink.left_out(Reason::Unrated)),
     }
     for (index, (one, own)) in rated.iter().enumerate() {
         for (other, theirs) in rated.iter().skip(index + 1) {
-            sink.compared(turn, [one, other], share(own.total_cmp(theirs)));
+            sink.compared(turn, [one, other], share(order(*own, *theirs)));
         }
     }
+}
+
+/// Means that differ by rounding alone are equal.
+fn order(one: f64, other: f64) -> Ordering {
+    let is_near = (one - other).abs() <= 1e-9 * one.abs().max(other.abs());
+    if is_near { Ordering::Equal } else { one.total_cmp(&other) }
 }
 
 /// How much is won by who is greater.

@@ -38,12 +38,7 @@ pub(crate) struct Message<'a> {
 impl<'a> Message<'a> {
     /// Who sent it: the model, or else the source.
     pub(crate) fn sender(&self) -> Option<&'a str> {
-        self.model.or(self.source_id)
-    }
-
-    /// Whether a judgement that names an answer so means this one.
-    pub(crate) fn is_called(&self, name: &str) -> bool {
-        self.source_id == Some(name) || self.model == Some(name)
+        self.model.filter(|model| !model.is_empty()).or(self.source_id.filter(|source| !source.is_empty()))
     }
 }
 

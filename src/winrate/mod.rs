@@ -28,6 +28,8 @@ pub struct WinRateOptions {
     pub project: Option<String>,
     /// Which values are good, of a key whose values are numbers.
     pub better: Option<Better>,
+    /// Values of the key that mean that all answers of the turn are equal.
+    pub ties: Vec<String>,
 }
 
 /// A comparison without its texts.
@@ -79,13 +81,18 @@ pub fn win_rates(lake: &Lake, state: &State, options: &WinRateOptions, progress:
             found: format!("`{}`", options.key),
         });
     }
-    Ok(report::of(state.version, options, &games))
+    report::of(state.version, options, &games, progress)
 }
 
 impl Games {
     fn of(store: &dyn Store, part: &PartEntry, options: &WinRateOptions) -> Result<Games> {
         let mut games = Games::default();
-        each_comparison(store, part, Wanted { key: &options.key, better: options.better }, &mut games)?;
+        each_comparison(
+            store,
+            part,
+            Wanted { key: &options.key, better: options.better, ties: &options.ties },
+            &mut games,
+        )?;
         Ok(games)
     }
 

@@ -1,10 +1,14 @@
 //! How strong players are, from who beat whom: the model of Bradley and Terry, a tie as half a win for either.
 //!
-//! The greatest likelihood is found as in David Hunter, "MM algorithms for generalized Bradley-Terry models" (2004). Where one group of
-//! players never lost to the others there is none (Ford, 1957): so scores are those of the largest group within which everybody can be
-//! reached from everybody by wins. Intervals are those of the sandwich estimator, clustered: what was judged in one task hangs together.
+//! Where one group of players never lost to the others no strengths are the most likely ones (Ford, 1957): so scores are those of the
+//! group with most comparisons within which everybody is reached from everybody by wins. Standard errors are those of the sandwich estimator,
+//! clustered, for what was judged in one task hangs together, or those of independent comparisons, where they are greater: with few
+//! tasks what is found between them may be little by chance.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::error::Result;
+use crate::progress::Progress;
 
 /// A comparison: the share of it that the one of the two won, 1, 0.5 or 0, and the task that it stood in.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -19,18 +23,35 @@ pub(super) struct Comparison {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Strength {
     pub score: f64,
-    pub standard_error: f64,
+    /// `None` where all stands in one task.
+    pub standard_error: Option<f64>,
 }
 
-const MOST_STEPS: usize = 10_000;
-/// Changes of scores that are none any more.
-const SMALL: f64 = 1e-10;
+/// The strengths of those that can be compared.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Strengths {
+    /// By player; their mean is 0.
+    pub of: BTreeMap<usize, Strength>,
+    /// Tasks in which they met.
+    pub tasks: usize,
+}
 
-/// The strengths of the players that can be compared; their mean is 0.
-pub(super) fn strengths(players: usize, comparisons: &[Comparison]) -> BTreeMap<usize, Strength> {
+/// More players are not told apart by their strengths: it takes the third power of their number.
+const MOST_PLAYERS: usize = 400;
+const MOST_STEPS: usize = 100;
+/// A step that is none any more.
+const SMALL: f64 = 1e-10;
+/// The longest step: beyond it the likelihood looks different.
+const LONG: f64 = 2.0;
+
+/// Task, two players by their place, and what the one won.
+type Own = (u32, usize, usize, f64);
+
+/// The strengths of the players that can be compared. Ends early once `progress` was asked to stop.
+pub(super) fn strengths(players: usize, comparisons: &[Comparison], progress: &Progress) -> Result<Strengths> {
     let members = comparable(players, comparisons);
-    if members.len() < 2 {
-        return BTreeMap::new();
+    if members.len() < 2 || members.len() > MOST_PLAYERS {
+        return Ok(Strengths::default());
     }
     let place = members.iter().enumerate().map(|(at, player)| (*player, at)).collect::<BTreeMap<_, _>>();
     let own = comparisons.iter().filter_map(|comparison| {
@@ -38,105 +59,146 @@ pub(super) fn strengths(players: usize, comparisons: &[Comparison]) -> BTreeMap<
         Some((comparison.task, one?, other?, comparison.won))
     });
     let own = own.collect::<Vec<_>>();
-    let scores = likeliest(members.len(), &own);
-    let errors = standard_errors(&scores, &own);
-    let strengths = scores.into_iter().zip(errors);
-    let strengths = strengths.map(|(score, standard_error)| Strength { score, standard_error });
-    members.into_iter().zip(strengths).collect()
+    let tasks = own.iter().map(|(task, ..)| task).collect::<BTreeSet<_>>().len();
+    let scores = likeliest(members.len(), &own, progress)?;
+    let errors = standard_errors(&scores, &own, tasks);
+    let strength = |(score, error)| Strength { score, standard_error: (tasks > 1).then_some(error) };
+    let strengths = scores.into_iter().zip(errors).map(strength);
+    Ok(Strengths { of: members.into_iter().zip(strengths).collect(), tasks })
 }
 
-/// Task, two players by their place, and what the one won.
-type Own = (u32, usize, usize, f64);
-
-/// The largest group within which everybody is reached from everybody by wins; of groups that are as large, the one with the first player.
+/// The group with most comparisons within which everybody is reached from everybody by wins; of such groups the one with the first player.
 fn comparable(players: usize, comparisons: &[Comparison]) -> Vec<usize> {
-    let mut reaches = vec![vec![false; players]; players];
-    let mut beats = |winner: u32, loser: u32| {
-        if let Some(reached) = reaches.get_mut(winner as usize).and_then(|row| row.get_mut(loser as usize)) {
-            *reached = true;
-        }
-    };
+    let mut beats = vec![BTreeSet::new(); players];
+    let mut beaten_by = vec![BTreeSet::new(); players];
     for Comparison { one, other, won, .. } in comparisons {
-        if *won > 0.0 {
-            beats(*one, *other);
-        }
-        if *won < 1.0 {
-            beats(*other, *one);
-        }
-    }
-    for through in 0..players {
-        let onward = reaches.get(through).cloned().unwrap_or_default();
-        for row in reaches.iter_mut().filter(|row| row.get(through) == Some(&true)) {
-            row.iter_mut().zip(&onward).for_each(|(reached, further)| *reached |= *further);
+        let [one, other] = [*one, *other].map(|player| player as usize);
+        for (winner, loser) in
+            [(one, other), (other, one)].into_iter().zip([*won > 0.0, *won < 1.0]).filter_map(won_pair)
+        {
+            if let (Some(losers), Some(winners)) = (beats.get_mut(winner), beaten_by.get_mut(loser)) {
+                losers.insert(loser);
+                winners.insert(winner);
+            }
         }
     }
-    let reached = |from: usize, to: usize| reaches.get(from).and_then(|row| row.get(to)) == Some(&true);
-    let group = |of: usize| (0..players).filter(|other| reached(of, *other) && reached(*other, of)).collect::<Vec<_>>();
-    let mut largest = Vec::new();
+    let mut groups = vec![usize::MAX; players];
     for player in 0..players {
-        let group = group(player);
-        if group.len() > largest.len() {
-            largest = group;
+        if groups.get(player) == Some(&usize::MAX) {
+            let back = reached(player, &beaten_by);
+            reached(player, &beats).intersection(&back).for_each(|member| {
+                if let Some(group) = groups.get_mut(*member) {
+                    *group = player;
+                }
+            });
         }
     }
-    largest
+    let mut within = BTreeMap::<usize, usize>::new();
+    for Comparison { one, other, .. } in comparisons {
+        let [one, other] = [*one, *other].map(|player| groups.get(player as usize));
+        if let (Some(one), true) = (one, one == other) {
+            *within.entry(*one).or_default() += 1;
+        }
+    }
+    let most =
+        within.iter().max_by_key(|(group, count)| (**count, std::cmp::Reverse(**group))).map(|(group, _)| *group);
+    (0..players).filter(|player| most.is_some() && groups.get(*player) == most.as_ref()).collect()
 }
 
-fn likeliest(players: usize, comparisons: &[Own]) -> Vec<f64> {
-    let mut wins = vec![0.0; players];
-    let mut met = BTreeMap::<(usize, usize), f64>::new();
+fn won_pair((pair, is_won): ((usize, usize), bool)) -> Option<(usize, usize)> {
+    is_won.then_some(pair)
+}
+
+/// Who is reached from a player, and the player.
+fn reached(from: usize, next: &[BTreeSet<usize>]) -> BTreeSet<usize> {
+    let (mut reached, mut open) = (BTreeSet::from([from]), vec![from]);
+    while let Some(player) = open.pop() {
+        for further in next.get(player).into_iter().flatten() {
+            if reached.insert(*further) {
+                open.push(*further);
+            }
+        }
+    }
+    reached
+}
+
+/// By Newton's steps, which are cut where they are long.
+fn likeliest(players: usize, comparisons: &[Own], progress: &Progress) -> Result<Vec<f64>> {
+    let mut met = BTreeMap::<(usize, usize), (f64, f64)>::new();
     for (_, one, other, won) in comparisons {
-        add(&mut wins, *one, *won);
-        add(&mut wins, *other, 1.0 - won);
-        *met.entry((*one.min(other), *one.max(other))).or_default() += 1.0;
+        let (pair, won) = if one < other { ((*one, *other), *won) } else { ((*other, *one), 1.0 - won) };
+        let (count, sum) = met.entry(pair).or_default();
+        *count += 1.0;
+        *sum += won;
     }
     let mut scores = vec![0.0_f64; players];
     for _ in 0..MOST_STEPS {
-        let mut faced = vec![0.0; players];
-        for ((one, other), count) in &met {
-            let [own, theirs] = [at(&scores, *one).exp(), at(&scores, *other).exp()];
-            let share = count / (own + theirs);
-            add(&mut faced, *one, share);
-            add(&mut faced, *other, share);
+        progress.check()?;
+        let mut gradient = vec![0.0; players];
+        for ((one, other), (count, won)) in &met {
+            let surplus = won - count * expected(&scores, *one, *other);
+            add(&mut gradient, *one, surplus);
+            add(&mut gradient, *other, -surplus);
         }
-        let mut next = wins.iter().zip(&faced).map(|(wins, faced)| (wins / faced).ln()).collect::<Vec<_>>();
-        let mean = next.iter().sum::<f64>() / players as f64;
-        next.iter_mut().for_each(|score| *score -= mean);
-        let moved = next.iter().zip(&scores).map(|(next, score)| (next - score).abs()).fold(0.0, f64::max);
-        scores = next;
-        if moved < SMALL {
+        let inverse =
+            inverse(information(&scores, met.iter().map(|((one, other), (count, _))| (*one, *other, *count))));
+        let step = inverse.iter().map(|row| row.iter().zip(&gradient).map(|(one, other)| one * other).sum::<f64>());
+        let step = step.collect::<Vec<_>>();
+        let longest = step.iter().fold(0.0_f64, |longest, part| longest.max(part.abs()));
+        let cut = if longest > LONG { LONG / longest } else { 1.0 };
+        scores.iter_mut().zip(&step).for_each(|(score, part)| *score += cut * part);
+        let mean = scores.iter().sum::<f64>() / players as f64;
+        scores.iter_mut().for_each(|score| *score -= mean);
+        if longest < SMALL {
             break;
         }
     }
-    scores
+    Ok(scores)
 }
 
-fn standard_errors(scores: &[f64], comparisons: &[Own]) -> Vec<f64> {
+/// How much the one is expected to win against the other.
+fn expected(scores: &[f64], one: usize, other: usize) -> f64 {
+    1.0 / (1.0 + (at(scores, other) - at(scores, one)).exp())
+}
+
+/// The information that comparisons hold. Scores are told but for a constant: so that it can be inverted, the constant has a weight.
+fn information(scores: &[f64], met: impl Iterator<Item = (usize, usize, f64)>) -> Vec<Vec<f64>> {
     let players = scores.len();
-    // Scores are told but for a constant: so that it can be inverted, the constant is given a weight.
     let mut information = vec![vec![1.0 / players as f64; players]; players];
-    let mut gradients = BTreeMap::<u32, BTreeMap<usize, f64>>::new();
-    for (task, one, other, won) in comparisons {
-        let expected = 1.0 / (1.0 + (at(scores, *other) - at(scores, *one)).exp());
-        let weight = expected * (1.0 - expected);
+    for (one, other, count) in met {
+        let share = expected(scores, one, other);
+        let weight = count * share * (1.0 - share);
         for (row, column, sign) in [(one, one, 1.0), (other, other, 1.0), (one, other, -1.0), (other, one, -1.0)] {
-            if let Some(row) = information.get_mut(*row) {
-                add(row, *column, sign * weight);
+            if let Some(row) = information.get_mut(row) {
+                add(row, column, sign * weight);
             }
         }
-        let gradient = gradients.entry(*task).or_default();
-        *gradient.entry(*one).or_default() += won - expected;
-        *gradient.entry(*other).or_default() -= won - expected;
     }
-    let inverse = inverse(information);
-    let mut variances = vec![0.0; players];
+    information
+}
+
+fn standard_errors(scores: &[f64], comparisons: &[Own], tasks: usize) -> Vec<f64> {
+    let players = scores.len();
+    let inverse = inverse(information(scores, comparisons.iter().map(|(_, one, other, _)| (*one, *other, 1.0))));
+    let mut gradients = BTreeMap::<u32, BTreeMap<usize, f64>>::new();
+    for (task, one, other, won) in comparisons {
+        let surplus = won - expected(scores, *one, *other);
+        let gradient = gradients.entry(*task).or_default();
+        *gradient.entry(*one).or_default() += surplus;
+        *gradient.entry(*other).or_default() -= surplus;
+    }
+    let mut clustered = vec![0.0; players];
     for gradient in gradients.values() {
-        for (variance, row) in variances.iter_mut().zip(&inverse) {
+        for (variance, row) in clustered.iter_mut().zip(&inverse) {
             let moved = gradient.iter().map(|(player, value)| at(row, *player) * value).sum::<f64>();
             *variance += moved * moved;
         }
     }
-    variances.into_iter().map(f64::sqrt).collect()
+    let few = tasks as f64 / (tasks as f64 - 1.0).max(1.0);
+    // The weight of the constant is not known any better: it is taken off again.
+    let independent = |player: usize| inverse.get(player).map_or(0.0, |row| at(row, player)) - 1.0 / players as f64;
+    let greater = |(player, clustered): (usize, f64)| (few * clustered).max(independent(player)).max(0.0).sqrt();
+    clustered.into_iter().enumerate().map(greater).collect()
 }
 
 fn at(values: &[f64], index: usize) -> f64 {
@@ -174,6 +236,10 @@ fn inverse(mut matrix: Vec<Vec<f64>>) -> Vec<Vec<f64>> {
 mod tests {
     use super::*;
 
+    fn strengths(players: usize, comparisons: &[Comparison]) -> BTreeMap<usize, Strength> {
+        super::strengths(players, comparisons, &Progress::default()).unwrap().of
+    }
+
     fn games(of: &[(u32, u32, u32, u32)]) -> Vec<Comparison> {
         let mut games = Vec::new();
         for (one, other, won, lost) in of {
@@ -191,7 +257,8 @@ mod tests {
         assert!((found[&0].score - found[&1].score - 3f64.ln()).abs() < 1e-8);
         // The variance of a logarithm of odds is 1/30 + 1/10; either score is half the difference.
         let error = (1.0f64 / 30.0 + 1.0 / 10.0).sqrt() / 2.0;
-        assert!((found[&0].standard_error - error).abs() < 1e-6, "{}", found[&0].standard_error);
+        let found = found[&0].standard_error.unwrap();
+        assert!((found - error * (40.0f64 / 39.0).sqrt()).abs() < 1e-6, "{found}");
     }
 
     #[test]
@@ -245,10 +312,35 @@ mod tests {
     #[test]
     fn what_is_judged_twice_in_a_task_tells_no_more() {
         let once = games(&[(0, 1, 6, 4), (1, 2, 5, 5), (2, 0, 3, 7)]);
-        let twice = once.iter().chain(&once).copied().collect::<Vec<_>>();
-        let [once, twice] = [strengths(3, &once), strengths(3, &twice)];
+        let many = std::iter::repeat_n(&once, 9).flatten().copied().collect::<Vec<_>>();
+        let [once, many] = [strengths(3, &once), strengths(3, &many)];
         for (player, one) in once {
-            assert!((one.standard_error - twice[&player].standard_error).abs() < 1e-8);
+            let (one, many) = (one.standard_error.unwrap(), many[&player].standard_error.unwrap());
+            assert!(many > 0.9 * one && many < 1.000_001 * one, "{one} {many}");
         }
+    }
+
+    #[test]
+    fn few_tasks_tell_little() {
+        let game = |task, won| Comparison { task, one: 0, other: 1, won };
+        let alone = [1.0, 0.0, 1.0].map(|won| game(0, won));
+        assert_eq!(strengths(2, &alone)[&0].standard_error, None);
+        // Two tasks in which the same was found.
+        let equal = [game(0, 1.0), game(0, 0.0), game(1, 1.0), game(1, 0.0)];
+        let error = strengths(2, &equal)[&0].standard_error.unwrap();
+        assert!((error - 0.5).abs() < 1e-9, "that of four independent comparisons: {error}");
+    }
+
+    #[test]
+    fn a_weak_bridge_is_found_exactly() {
+        // Two pairs that met often, and each other seldom.
+        let found = strengths(4, &games(&[(0, 1, 5_000, 5_000), (2, 3, 5_000, 5_000), (0, 2, 9, 1)]));
+        assert!((found[&0].score - found[&2].score - 9f64.ln()).abs() < 1e-6, "{found:?}");
+    }
+
+    #[test]
+    fn of_groups_that_never_met_that_with_most_comparisons_has_scores() {
+        let found = strengths(5, &games(&[(0, 1, 1, 1), (2, 3, 20, 30), (4, 3, 1, 0)]));
+        assert_eq!(found.keys().copied().collect::<Vec<_>>(), [2, 3]);
     }
 }

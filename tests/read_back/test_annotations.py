@@ -214,3 +214,37 @@ def test_it_is_told_for_people_too_and_hostile_words_stay_on_their_line(lake, tm
     taskloom("flatten", tasks, "--out", tmp_path / "lake", "--quiet")
     text = taskloom("annotations", tmp_path / "lake")
     assert not any(ord(character) < 32 and character != "\n" for character in text), repr(text)
+
+
+def lake_of(folder, *annotations):
+    """A lake of one message with these annotations."""
+    message = {"role": "assistant", "source_id": "a", "content": {"text": "Answer"}, "annotations": list(annotations)}
+    other = {"role": "assistant", "source_id": "b", "content": {"text": "Answer"}}
+    threads = [{"id": "t", "turns": [{"id": "u", "messages": [message, other]}]}]
+    tasks = folder / "tasks.ndjson"
+    tasks.write_text(json.dumps({"task_id": "t", "threads": threads}), encoding="utf-8")
+    taskloom("flatten", tasks, "--out", folder / "lake", "--quiet")
+    return folder / "lake"
+
+
+def test_annotations_without_a_key_are_questions_by_their_titles(tmp_path):
+    lake = lake_of(tmp_path, *({"title": title, "value": value} for title, value in [("Is it true?", 1), ("Is it kind?", 5), ("Is it true?", 1)]))
+    found = {entry["title"]: (entry["key"], entry["count"], entry["repeated"]["units"]) for entry in told(lake)["keys"]}
+    assert found == {"Is it true?": (None, 2, 1), "Is it kind?": (None, 1, 0)}
+
+
+def test_a_ranking_is_known_without_its_type(tmp_path):
+    lake = lake_of(tmp_path, {"key": "order", "value": ["a", "b"]}, {"key": "tags", "type": "category_multiple", "value": ["a", "b"]})
+    assert {entry["key"]: entry["uses"] for entry in told(lake)["keys"]} == {"order": ["ranking"], "tags": ["choice"]}
+
+
+def test_many_judgements_of_one_message_take_no_time(tmp_path):
+    lake = lake_of(tmp_path, *({"key": "k", "type": "number", "value": value % 400} for value in range(10_000)))
+    found = only(told(lake), "k")
+    assert found["repeated"]["most"] == 10_000 and abs(found["repeated"]["alpha"]) < 0.01
+
+
+def test_long_texts_are_not_kept_and_numbers_of_any_size_fit_their_line(tmp_path):
+    lake = lake_of(tmp_path, {"key": "big", "value": 1e300}, {"key": "big", "value": -1e-300}, {"key": "text", "value": "long " * 100})
+    assert only(told(lake), "text")["distinct_values"] is None
+    assert all(len(line) <= 80 for line in taskloom("annotations", lake).splitlines())

@@ -238,3 +238,66 @@ def test_judgements_that_compare_nothing_are_told(tmp_path):
     # Of two that are called alpha neither is better: a model does not meet itself.
     reasons = ["no_other_answer", "same_model", "other_level", "no_model", "no_comparison"]
     assert rates["left_out"] == dict.fromkeys(reasons, 1)
+
+
+def turn(models, **annotations):
+    """A turn with an answer of each, and what is said of it by key: a value, or an annotation."""
+    wholes = [value if isinstance(value, dict) else {"value": value} for value in annotations.values()]
+    said_of = [{"key": key} | whole for key, whole in zip(annotations, wholes)]
+    return {"id": "turn", "messages": [said("user"), *(said("assistant", model) for model in models)], "annotations": said_of}
+
+
+def wins(rates):
+    return {(match["one"], match["other"]): (match["won"], match["tied"], match["lost"]) for match in rates["matches"]}
+
+
+def test_a_list_without_its_type_is_a_ranking_and_a_choice_of_several_is_none(tmp_path):
+    both = {"type": "category_multiple", "value": ["a", "b"]}
+    lake = lake_of(tmp_path, turn("abc", order=["b", "a", "c"], good=both))
+    assert wins(told(lake, "order")) == {("b", "a"): (1, 0, 0), ("b", "c"): (1, 0, 0), ("a", "c"): (1, 0, 0)}
+    assert wins(told(lake, "good")) == {("a", "b"): (0, 1, 0), ("a", "c"): (1, 0, 0), ("b", "c"): (1, 0, 0)}
+
+
+def test_words_for_a_tie_are_told_by_whoever_asks(lake, tmp_path):
+    lake = lake_of(tmp_path, turn("ab", best="a"), turn("ab", best="about the same"), turn("ab", best="nobody"))
+    assert told(lake, "best")["left_out"] == {"no_such_answer": 2}
+    rates = told(lake, "best", "--tie", "about the same")
+    assert (wins(rates), rates["left_out"]) == ({("a", "b"): (1, 1, 0)}, {"no_such_answer": 1})
+
+
+def test_a_name_is_that_of_a_source_before_it_is_that_of_a_model(tmp_path):
+    swapped = turn([], best="x")
+    for source, model in [("x", "y"), ("y", "x")]:
+        swapped["messages"].append(said("assistant", source, model_parameters={"model": model}))
+    assert wins(told(lake_of(tmp_path, swapped), "best")) == {("y", "x"): (1, 0, 0)}
+
+
+def test_means_that_differ_by_rounding_alone_are_equal_and_what_is_not_rated_is_told(tmp_path):
+    rated = turn("abc", best=None)
+    for message, ratings in zip(rated["messages"][1:], [[0.1, 0.2, 0.3], [0.3, 0.2, 0.1], []]):
+        message["annotations"] = [{"key": "q", "type": "number", "value": value} for value in ratings]
+    zeros = turn("ab", best=None)
+    for message, rating in zip(zeros["messages"][1:], [-0.0, 0.0]):
+        message["annotations"] = [{"key": "q", "type": "number", "value": rating}]
+    rates = told(lake_of(tmp_path, rated, zeros), "q", "--better", "higher")
+    assert (wins(rates), rates["left_out"]) == ({("a", "b"): (0, 2, 0)}, {"unrated_answer": 1})
+
+
+def test_an_empty_name_is_none(tmp_path):
+    nameless = turn("ab", best="a")
+    for message in nameless["messages"]:
+        message["model_parameters"] = {"model": ""}
+    assert wins(told(lake_of(tmp_path, nameless), "best")) == {("a", "b"): (1, 0, 0)}
+
+
+def test_one_task_tells_nothing_of_others(tmp_path):
+    rates = told(lake_of(tmp_path, *(turn("ab", best=best) for best in "aaaaaaabbb")), "best")
+    [match] = rates["matches"]
+    assert match["won"] == 7 and match["interval"]["high"] - match["interval"]["low"] > 0.8
+    assert all(player["score"] is not None and player["interval"] is None for player in rates["players"])
+
+
+def test_many_who_never_met_take_no_time(tmp_path):
+    turns = [turn([f"source-{index}-{side}" for side in "ab"], best=f"source-{index}-a") for index in range(1500)]
+    rates = told(lake_of(tmp_path, *turns), "best")
+    assert len(rates["players"]) == 3000 and all(player["score"] is None for player in rates["players"])
