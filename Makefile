@@ -38,7 +38,7 @@ test: announce $(STAMP) $(DELTA_STAMP) $(AZURITE_STAMP)
 
 announce:
 	@echo 'make test: builds the program, runs the tests in Rust, then reads lakes back in DuckDB, Polars, Spark and pyarrow, from disk and from S3.'
-	@echo 'The first time it fetches crates and Python packages (1.5 GB) into target, $(VENV) and so on. About 18 minutes on 2 cores, 12 after that.'
+	@echo 'The first time it fetches crates and Python packages (1.5 GB) into target, $(VENV) and so on. About 25 minutes on 2 cores, 18 after that.'
 
 $(STAMP): $(REQUIREMENTS)
 $(DELTA_STAMP): $(DELTA_REQUIREMENTS)

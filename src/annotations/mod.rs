@@ -22,11 +22,11 @@ use crate::progress::Progress;
 use crate::store::{Store, with_readers};
 use crate::table::catalog::annotations::Row;
 use crate::table::catalog::{annotations, messages, submissions, tasks};
-use crate::table::{Dataset, Scope};
-use read::texts;
+use crate::table::{Dataset, Scope, TableReader};
+use read::{rows, texts};
 use tally::{Home, Tally};
 
-pub(crate) use read::{Annotations, rows};
+pub(crate) use read::{Annotations, open_rows};
 pub(crate) use value::Value;
 
 pub use agreement::Measurement;
@@ -200,14 +200,12 @@ fn contributors(store: &dyn Store, part: &PartEntry) -> Result<HashMap<(String, 
     if part.rows(submissions::TABLE.name) == 0 {
         return Ok(contributors);
     }
-    let table = &submissions::TABLE;
-    let batch = rows(store, part, table, &["task_id", "thread_index", "submission_index", "contributor_id"])?;
-    let reader = <submissions::Reader as crate::table::TableReader>::new(&batch);
-    let reader = reader.map_err(|source| Error::Batch { table: table.name, source })?;
+    let columns = ["task_id", "thread_index", "submission_index", "contributor_id"];
+    let (reader, rows) = open_rows::<submissions::Reader>(store, part, &submissions::TABLE, &columns)?;
     let arena = Bump::new();
     let mut several = BTreeSet::new();
-    for row in 0..batch.num_rows() {
-        let row = crate::table::TableReader::row(&reader, row, &arena);
+    for row in 0..rows {
+        let row = reader.row(row, &arena);
         let place = (row.task_id.to_owned(), row.thread_index);
         let Some(contributor) = row.contributor_id.filter(|_| row.submission_index == 0) else {
             several.insert(place);

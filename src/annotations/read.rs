@@ -54,9 +54,8 @@ pub(crate) struct Annotations {
 
 impl Annotations {
     pub(crate) fn read(store: &dyn Store, part: &PartEntry) -> Result<Annotations> {
-        let batch = rows(store, part, &TABLE, &COLUMNS)?;
-        let reader = Reader::new(&batch).map_err(|source| Error::Batch { table: TABLE.name, source })?;
-        Ok(Annotations { reader, rows: batch.num_rows() })
+        let (reader, rows) = open_rows(store, part, &TABLE, &COLUMNS)?;
+        Ok(Annotations { reader, rows })
     }
 
     /// Hands out the annotations of each unit, in their order. Their lists are laid out in the arena.
@@ -90,8 +89,20 @@ fn place<'a>(row: &Row<'a>) -> (&'a str, &'a str, i32, [Option<i32>; 7]) {
     (row.task_id, row.scope, row.thread_index, positions)
 }
 
+/// Some columns of a part's file, to be read row by row, and how many rows there are. Columns that are left out are null.
+pub(crate) fn open_rows<R: TableReader>(
+    store: &dyn Store,
+    part: &PartEntry,
+    table: &Table,
+    columns: &[&str],
+) -> Result<(R, usize)> {
+    let batch = rows(store, part, table, columns)?;
+    let reader = R::new(&batch).map_err(|source| Error::Batch { table: table.name, source })?;
+    Ok((reader, batch.num_rows()))
+}
+
 /// Some columns of a part's file as one batch.
-pub(crate) fn rows(store: &dyn Store, part: &PartEntry, table: &Table, columns: &[&str]) -> Result<RecordBatch> {
+pub(super) fn rows(store: &dyn Store, part: &PartEntry, table: &Table, columns: &[&str]) -> Result<RecordBatch> {
     let failed = |source| Error::Batch { table: table.name, source };
     let reader = open_columns(store, &part.path(table.name), columns)?;
     let schema = arrow::array::RecordBatchReader::schema(&reader);

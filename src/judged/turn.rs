@@ -5,8 +5,8 @@ use std::collections::HashMap;
 
 use bumpalo::Bump;
 
-use crate::annotations::{Annotations, rows};
-use crate::error::{Error, Result};
+use crate::annotations::{Annotations, open_rows};
+use crate::error::Result;
 use crate::part::PartEntry;
 use crate::store::Store;
 use crate::table::catalog::annotations::Row;
@@ -90,11 +90,8 @@ pub(crate) fn each_turn(
 impl Open {
     fn part(store: &dyn Store, part: &PartEntry) -> Result<Open> {
         let annotations = Annotations::read(store, part)?;
-        let messages = (part.rows(messages::TABLE.name) > 0).then(|| {
-            let batch = rows(store, part, &messages::TABLE, &COLUMNS)?;
-            let failed = |source| Error::Batch { table: messages::TABLE.name, source };
-            Ok((messages::Reader::new(&batch).map_err(failed)?, batch.num_rows()))
-        });
+        let has_messages = part.rows(messages::TABLE.name) > 0;
+        let messages = has_messages.then(|| open_rows(store, part, &messages::TABLE, &COLUMNS));
         Ok(Open { annotations, messages: messages.transpose()?, arena: Bump::new() })
     }
 

@@ -3,8 +3,8 @@
 //! A table reads `name of Dataset from "object of the API"`, a column `id name: kind = "where the API has it", "what it
 //! means";`. Words may follow in brackets that the API is known to send; others pass, and are reported as drift. The id
 //! is Parquet's field id: a new column takes the next free id of its table and stands last, it is nullable, it says
-//! `since` which schema version it is there, and no id is ever used again. Field names and nullability follow Scale's API reference and the models of Scale's own Python
-//! client; everything that the API may leave out is nullable.
+//! `since` which schema version it is there, and no id is ever used again. Field names and nullability follow Scale's
+//! API reference and the models of Scale's own Python client; everything that the API may leave out is nullable.
 //!
 //! To add a column, add its line here and its value where the row is built (`flatten`) and read back (`restore`): the
 //! compiler names both places.
