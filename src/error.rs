@@ -135,13 +135,13 @@ pub enum Error {
         /// Something in it.
         found: String,
     },
-    /// A folder that should become a checkout holds other things.
-    #[error(
-        "{path} is not empty and no checkout: expected a new or empty folder, or an earlier checkout, found `{found}`"
-    )]
-    NoCheckout {
+    /// A folder that should be replaced, such as a checkout, holds other things.
+    #[error("{path} is not empty and no {what}: expected a new or empty folder, or an earlier {what}, found `{found}`")]
+    NotOurs {
         /// The folder.
         path: PathBuf,
+        /// What it should be.
+        what: &'static str,
         /// Something in it.
         found: String,
     },
@@ -314,6 +314,12 @@ pub enum Error {
         allowed: String,
         /// The reject file.
         path: PathBuf,
+    },
+    /// A training set without a row.
+    #[error("no row can be made of what was asked for{}", if reasons.is_empty() { String::new() } else { format!("; left out: {reasons}") })]
+    NoRows {
+        /// Why what was left out, and how often.
+        reasons: String,
     },
     /// A setting that can't be used.
     #[error("{setting}: expected {expected}, found {found}")]

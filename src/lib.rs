@@ -95,6 +95,8 @@ mod annotations;
 
 mod judged;
 
+mod dataset;
+
 mod winrate;
 
 mod feed;
@@ -121,6 +123,10 @@ pub use annotations::{
     ScaleReport, Use, ValueReport, annotations_of,
 };
 pub use config::{Job, Limit, Memory, Reconcile, RunConfig};
+pub use dataset::{
+    Aggregate, By, DatasetOptions, DatasetReport, Method, Reasoning, Selection, SplitBy, Target, Turns, write_dataset,
+    write_dataset_into,
+};
 pub use error::{Error, ErrorKind, Result};
 pub use feed::{Since, TaskChange, changes_since};
 pub use inspect::drift_of;

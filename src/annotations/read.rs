@@ -13,7 +13,7 @@ use crate::table::catalog::annotations::{Reader, Row, TABLE};
 use crate::table::{Table, TableReader};
 
 /// All but the long words of the question.
-const COLUMNS: [&str; 30] = [
+const COLUMNS: [&str; 31] = [
     "task_id",
     "thread_index",
     "turn_index",
@@ -32,6 +32,7 @@ const COLUMNS: [&str; 30] = [
     "not_applicable",
     "cannot_assess",
     "justification",
+    "criteria",
     "value_text",
     "value_boolean",
     "value_number",
@@ -89,14 +90,17 @@ fn place<'a>(row: &Row<'a>) -> (&'a str, &'a str, i32, [Option<i32>; 7]) {
     (row.task_id, row.scope, row.thread_index, positions)
 }
 
-/// Some columns of a part's file, to be read row by row, and how many rows there are. Columns that are left out are null.
+/// Some columns of a part's file, to be read row by row, and how many rows there are. What is never null comes anyway; other columns that
+/// are left out are null.
 pub(crate) fn open_rows<R: TableReader>(
     store: &dyn Store,
     part: &PartEntry,
     table: &Table,
     columns: &[&str],
 ) -> Result<(R, usize)> {
-    let batch = rows(store, part, table, columns)?;
+    let is_read = |name: &str, is_nullable: bool| !is_nullable || columns.contains(&name);
+    let columns = table.columns.iter().filter(|column| is_read(column.name, column.nullable));
+    let batch = rows(store, part, table, &columns.map(|column| column.name).collect::<Vec<_>>())?;
     let reader = R::new(&batch).map_err(|source| Error::Batch { table: table.name, source })?;
     Ok((reader, batch.num_rows()))
 }

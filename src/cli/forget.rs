@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 use bytesize::ByteSize;
 use clap::{ArgGroup, Args};
 
+use super::ids::ids_in;
 use super::lake::{default_work_dir, without_secrets};
 use super::place::PlaceArgs;
 use super::printable;
 use super::rewrite::RewriteArgs;
 use super::summary::grouped;
 use super::voice::Voice;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::lake::Author;
 use crate::store::address::{check_path, is_address};
 use crate::upkeep::{ForgetOptions, Forgetting, forget};
@@ -37,7 +38,7 @@ pub(super) struct ForgetArgs {
     /// A task, by its id; can be given several times
     #[arg(long = "task-id", value_name = "ID", group = "what", value_parser = id, allow_hyphen_values = true)]
     task_ids: Vec<String>,
-    /// Tasks by their ids, a line each, from a file or `-`
+    /// Tasks by their ids, from a file or `-`: a line each, as CSV or NDJSON with `task_id`
     #[arg(long = "task-ids", value_name = "FILE", group = "what")]
     tasks_file: Option<PathBuf>,
     /// A contributor, by its id; can be given several times
@@ -90,20 +91,6 @@ pub(super) fn run(args: &ForgetArgs, voice: Voice) -> Result<u8> {
 
 fn id(text: &str) -> std::result::Result<String, String> {
     if text.is_empty() { Err("expected an id, found nothing".to_owned()) } else { Ok(text.to_owned()) }
-}
-
-/// The ids of a file, a line each.
-fn ids_in(path: &Path) -> Result<Vec<String>> {
-    let text =
-        if path == Path::new("-") { std::io::read_to_string(std::io::stdin()) } else { std::fs::read_to_string(path) };
-    let text = text.map_err(Error::file("read", path))?;
-    let text = text.trim_start_matches('\u{feff}');
-    let ids = text.lines().map(str::trim).filter(|id| !id.is_empty()).map(str::to_owned).collect::<Vec<_>>();
-    if ids.is_empty() {
-        let expected = "a file with ids, a line each".to_owned();
-        return Err(Error::Usage { setting: "--task-ids", expected, found: format!("none in {}", path.display()) });
-    }
-    Ok(ids)
 }
 
 /// Ids that are listed; with --json all are.

@@ -21,7 +21,7 @@ pub(super) fn exit_status(error: &Error) -> u8 {
 pub(super) fn hint(error: &Error) -> Option<String> {
     let words = match error {
         Error::NotEmpty { .. } | Error::NoFolder { .. } => "give another folder to --out",
-        Error::NoCheckout { .. } => "give another folder",
+        Error::NotOurs { .. } => "give another folder",
         Error::VersionGone { .. } | Error::NoSuchVersion { .. } => {
             "`taskloom history` lists the versions and their names"
         }

@@ -1,4 +1,4 @@
-//! Jobs in a file: the flags of `taskloom sync`, by their names, under the name of the job.
+//! Commands in a file: the flags of `taskloom sync` or `taskloom dataset`, by their names, under the name of the job or of the training set.
 
 use std::ffi::OsString;
 use std::fs;
@@ -14,40 +14,66 @@ use crate::error::{Error, Result};
 /// The file that is taken where nothing else says what to do.
 const FILE: &str = "taskloom.toml";
 
-/// Flags that are nothing to write down: which file, which job, and what only one run is to do.
-const NOT_IN_FILES: [&str; 6] = ["config", "job", "help", "dry-run", "restart", "reconcile"];
+/// Flags that are nothing to write down: which file, which section, and what only one run is to do.
+const NOT_IN_FILES: [&str; 7] = ["config", "job", "name", "help", "dry-run", "restart", "reconcile"];
+
+/// What a file can hold of a command.
+#[derive(Clone, Copy)]
+struct Kind {
+    /// The command, as it is typed.
+    command: &'static str,
+    /// The table of its sections.
+    table: &'static str,
+    /// The flag that names one.
+    flag: &'static str,
+    /// Flags without which the file of this folder is taken.
+    unless: Option<&'static str>,
+    /// The flag with which it is taken.
+    with: Option<&'static str>,
+}
+
+const KINDS: [Kind; 2] = [
+    Kind { command: "sync", table: "job", flag: "job", unless: Some("out"), with: None },
+    Kind { command: "dataset", table: "dataset", flag: "name", unless: None, with: Some("name") },
+];
 
 /// What a setting of a store may be called that is a secret.
 const SECRETS: [&str; 6] = ["secret", "password", "token", "sas", "access_key", "account_key"];
 
-/// The words of a command line, with the flags of a job from the file that it names, or from the one in this folder where it does not say
+/// The words of a command line, with the flags of a section of the file that it names, or from the one in this folder where it does not say
 /// where the lake is. Flags that were typed go before those of the file.
 pub(super) fn expanded(words: Vec<OsString>, command: &Command) -> Result<Vec<OsString>> {
     let is_flag = |word: &OsString| word.to_string_lossy().starts_with('-');
     let Some(at) = words.iter().skip(1).position(|word| !is_flag(word)).map(|at| at + 1) else { return Ok(words) };
-    let sync = command.find_subcommand("sync").filter(|_| words.get(at).is_some_and(|word| word == "sync"));
-    let Some(sync) = sync else { return Ok(words) };
+    let Some(kind) = KINDS.into_iter().find(|kind| words.get(at).is_some_and(|word| word == kind.command)) else {
+        return Ok(words);
+    };
+    let Some(command) = command.find_subcommand(kind.command) else { return Ok(words) };
     let typed = words.get(at + 1..).unwrap_or_default();
-    let Some(path) = file(typed) else { return Ok(words) };
+    let Some(path) = kind.file(typed) else { return Ok(words) };
     let text = fs::read_to_string(&path).map_err(Error::file("read", &path))?;
-    let file = File { path: &path, text: &text };
-    let job = value_of(typed, "--job").map(|job| job.to_string_lossy().into_owned());
-    let (job, flags) = file.flags(job.as_deref(), typed, sync)?;
+    let file = File { path: &path, text: &text, kind, command };
+    let section = value_of(typed, &format!("--{}", kind.flag)).map(|name| name.to_string_lossy().into_owned());
+    let (section, flags) = file.flags(section.as_deref(), typed)?;
     let mut expanded = words.get(..=at).unwrap_or_default().to_vec();
     expanded.extend(flags);
-    if !is_typed(typed, "job") {
-        expanded.push(format!("--job={job}").into());
+    if !is_typed(typed, kind.flag) {
+        expanded.push(format!("--{}={section}", kind.flag).into());
     }
     expanded.extend_from_slice(typed);
     Ok(expanded)
 }
 
-/// The file that holds the job, if one does.
-fn file(typed: &[OsString]) -> Option<PathBuf> {
-    let is_help = typed.iter().any(|word| ["-h", "--help"].contains(&word.to_string_lossy().as_ref()));
-    let named = value_of(typed, "--config").map(PathBuf::from);
-    let here = || Some(PathBuf::from(FILE)).filter(|file| !is_typed(typed, "out") && file.is_file());
-    named.or_else(here).filter(|_| !is_help)
+impl Kind {
+    /// The file that holds the section, if one does.
+    fn file(self, typed: &[OsString]) -> Option<PathBuf> {
+        let is_help = typed.iter().any(|word| ["-h", "--help"].contains(&word.to_string_lossy().as_ref()));
+        let named = value_of(typed, "--config").map(PathBuf::from);
+        let is_meant =
+            self.unless.is_none_or(|flag| !is_typed(typed, flag)) && self.with.is_none_or(|flag| is_typed(typed, flag));
+        let here = || Some(PathBuf::from(FILE)).filter(|file| is_meant && file.is_file());
+        named.or_else(here).filter(|_| !is_help)
+    }
 }
 
 fn is_typed(typed: &[OsString], flag: &str) -> bool {
@@ -69,32 +95,38 @@ fn value_of(typed: &[OsString], flag: &str) -> Option<OsString> {
 struct File<'f> {
     path: &'f Path,
     text: &'f str,
+    kind: Kind,
+    command: &'f Command,
 }
 
 impl File<'_> {
-    /// The name of a job, and its flags as words.
-    fn flags(&self, job: Option<&str>, typed: &[OsString], sync: &Command) -> Result<(String, Vec<OsString>)> {
+    /// The name of a section, and its flags as words.
+    fn flags(&self, section: Option<&str>, typed: &[OsString]) -> Result<(String, Vec<OsString>)> {
+        let Kind { table: kind, flag, .. } = self.kind;
         let table = DeTable::parse(self.text).map_err(|error| {
             let at = error.span().map_or(0, |span| span.start);
             self.wrong(at, "TOML", error.message().to_owned())
         })?;
-        let mut jobs = Vec::new();
+        let mut sections = Vec::new();
         for (key, value) in table.get_ref().iter() {
             match (key.get_ref().as_ref(), value.get_ref()) {
-                ("job", DeValue::Table(found)) => jobs.extend(found.iter()),
+                (name, DeValue::Table(found)) if name == kind => sections.extend(found.iter()),
+                (name, DeValue::Table(_)) if KINDS.iter().any(|kind| kind.table == name) => {}
                 (other, _) => {
-                    return Err(self.wrong(key.span().start, "a table `[job.NAME]`", format!("`{other}`")));
+                    let expected = format!("a table `[{kind}.NAME]`");
+                    return Err(self.wrong(key.span().start, &expected, format!("`{other}`")));
                 }
             }
         }
-        let names = jobs.iter().map(|(name, _)| name.get_ref().to_string()).collect::<Vec<_>>();
+        let names = sections.iter().map(|(name, _)| name.get_ref().to_string()).collect::<Vec<_>>();
         let expected = || match names.as_slice() {
-            [] => "a table `[job.NAME]`".to_owned(),
-            names => format!("--job with one of `{}`", names.join("`, `")),
+            [] => format!("a table `[{kind}.NAME]`"),
+            names => format!("--{flag} with one of `{}`", names.join("`, `")),
         };
-        let mut meant = jobs.iter().filter(|(name, _)| job.is_none_or(|job| name.get_ref() == job));
+        let mut meant = sections.iter().filter(|(name, _)| section.is_none_or(|section| name.get_ref() == section));
         let (Some((name, table)), None) = (meant.next(), meant.next()) else {
-            let found = job.map_or_else(|| format!("{} jobs", names.len()), |job| format!("the job `{job}`"));
+            let several = || format!("{} of them", names.len());
+            let found = section.map_or_else(several, |section| format!("the {kind} `{section}`"));
             return Err(self.wrong(0, &expected(), found));
         };
         let DeValue::Table(table) = table.get_ref() else {
@@ -102,7 +134,7 @@ impl File<'_> {
         };
         let mut flags = Vec::new();
         for (key, value) in table.iter() {
-            let words = self.words(key, value, sync)?;
+            let words = self.words(key, value)?;
             if !is_typed(typed, &key.get_ref().replace('_', "-")) {
                 flags.extend(words);
             }
@@ -110,19 +142,14 @@ impl File<'_> {
         Ok((name.get_ref().to_string(), flags))
     }
 
-    /// A key and its value as words that `sync` takes.
-    fn words(
-        &self,
-        key: &Spanned<std::borrow::Cow<'_, str>>,
-        value: &Spanned<DeValue<'_>>,
-        sync: &Command,
-    ) -> Result<Vec<OsString>> {
+    /// A key and its value as words that the command takes.
+    fn words(&self, key: &Spanned<std::borrow::Cow<'_, str>>, value: &Spanned<DeValue<'_>>) -> Result<Vec<OsString>> {
         let name = key.get_ref().replace('_', "-");
         let is_named = |argument: &&Arg| argument.get_long() == Some(name.as_str());
-        let known = sync.get_arguments().find(is_named).filter(|_| !NOT_IN_FILES.contains(&name.as_str()));
+        let known = self.command.get_arguments().find(is_named).filter(|_| !NOT_IN_FILES.contains(&name.as_str()));
         let Some(argument) = known else {
-            let expected = "a flag of `taskloom sync` by its name, such as `out` or `project-id`";
-            return Err(self.wrong(key.span().start, expected, format!("`{}`", key.get_ref())));
+            let expected = format!("a flag of `taskloom {}` by its name, such as `out`", self.kind.command);
+            return Err(self.wrong(key.span().start, &expected, format!("`{}`", key.get_ref())));
         };
         let takes_value = argument.get_action().takes_values();
         let mut words = Vec::new();
@@ -153,15 +180,16 @@ impl File<'_> {
                 return Err(self.wrong(at, expected, "a setting of a store that is one".to_owned()));
             }
             let word = text.map_or_else(|| format!("--{name}"), |text| format!("--{name}={text}"));
-            self.check(&word, at, sync)?;
+            self.check(&word, at)?;
             words.push(word.into());
         }
         Ok(words)
     }
 
     /// Whether the command takes a word, for itself.
-    fn check(&self, word: &str, at: usize, sync: &Command) -> Result<()> {
-        let Err(error) = sync.clone().try_get_matches_from(["sync", word]) else { return Ok(()) };
+    fn check(&self, word: &str, at: usize) -> Result<()> {
+        let tried = self.command.clone().try_get_matches_from([self.kind.command, word]);
+        let Err(error) = tried else { return Ok(()) };
         let is_of_value = matches!(
             error.kind(),
             ErrorKind::InvalidValue | ErrorKind::ValueValidation | ErrorKind::UnknownArgument | ErrorKind::InvalidUtf8

@@ -6,6 +6,7 @@ mod api;
 mod changes;
 mod checkout;
 mod compact;
+mod dataset;
 #[cfg(all(feature = "api", feature = "simulate"))]
 mod demo;
 mod drift;
@@ -17,7 +18,7 @@ mod forget;
 mod generate;
 mod hint;
 mod history;
-#[cfg(feature = "api")]
+mod ids;
 mod jobs;
 mod lake;
 mod manual;
@@ -100,6 +101,7 @@ enum Command {
     Recover(restore::RecoverArgs),
     Annotations(annotations::AnnotationsArgs),
     Winrate(winrate::WinrateArgs),
+    Dataset(Box<dataset::DatasetArgs>),
     Drift(drift::DriftArgs),
     Schema(schema::SchemaArgs),
     Sql(schema::SqlArgs),
@@ -146,6 +148,7 @@ pub fn run() -> ExitCode {
         Command::Vacuum(args) => vacuum::run(&args),
         Command::Annotations(args) => annotations::run(&args, voice),
         Command::Winrate(args) => winrate::run(&args, voice),
+        Command::Dataset(args) => dataset::run(&args, voice),
         Command::Drift(args) => drift::run(&args),
         Command::Schema(args) => schema::schema(&args),
         Command::Sql(args) => schema::sql(&args, voice),
@@ -169,10 +172,7 @@ pub fn run() -> ExitCode {
 
 /// The words that were typed, and those of the job that they mean.
 fn words() -> Result<Vec<std::ffi::OsString>> {
-    let typed = std::env::args_os().collect();
-    #[cfg(feature = "api")]
-    let typed = jobs::expanded(typed, &<Cli as clap::CommandFactory>::command())?;
-    Ok(typed)
+    jobs::expanded(std::env::args_os().collect(), &<Cli as clap::CommandFactory>::command())
 }
 
 /// A panic in any thread ends the program as an error does. Nothing is committed then; what it leaves is swept by the

@@ -40,6 +40,7 @@ impl Error {
             Error::Usage { .. }
             | Error::Settings { .. }
             | Error::NoSuchVersion { .. }
+            | Error::NoRows { .. }
             | Error::NoInput { .. }
             | Error::Address { .. } => ErrorKind::Usage,
             Error::Input { .. } | Error::NotText { .. } | Error::NoTask { .. } => ErrorKind::Input,
@@ -52,7 +53,7 @@ impl Error {
             Error::NothingToOverwriteWith { .. }
             | Error::NoLake { .. }
             | Error::NotEmpty { .. }
-            | Error::NoCheckout { .. }
+            | Error::NotOurs { .. }
             | Error::NoVersion { .. }
             | Error::Layout { .. }
             | Error::Opts { .. }

@@ -2,16 +2,20 @@
 
 use std::cmp::Ordering;
 
-use super::turn::{Message, Turn, each_turn};
+use serde::Serialize;
+
+use super::conversation::{Conversations, Judgement, Message, Task, Turn};
 use crate::annotations::Value;
 use crate::error;
 use crate::part::PartEntry;
 use crate::store::Store;
+use crate::table::catalog::annotations;
 use crate::table::catalog::annotations::Row;
 
 /// Which values of a rating are good.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
+#[serde(rename_all = "lowercase")]
 pub enum Better {
     /// The greater one.
     Higher,
@@ -83,20 +87,33 @@ pub(crate) fn each_comparison(
     wanted: Wanted<'_>,
     sink: &mut dyn Sink,
 ) -> error::Result<()> {
+    if part.rows(annotations::TABLE.name) == 0 {
+        return Ok(());
+    }
     let mut elsewhere = Vec::new();
     let is_wanted = |row: &Row<'_>| row.key == Some(wanted.key);
-    let mut each = |turn: &Turn<'_>| compare(turn, wanted, sink);
-    let mut other = |row: &Row<'_>| {
-        elsewhere.push(if Value::of(row).is_none() { Reason::NoValue } else { Reason::OtherLevel });
+    let mut each = |task: &Task<'_>| {
+        for thread in &task.threads {
+            thread.said.iter().for_each(|judgement| sink.left_out(misplaced(judgement)));
+            thread.turns.iter().for_each(|turn| compare(turn, wanted, sink));
+        }
+        Ok(())
     };
-    each_turn(store, part, &is_wanted, &mut each, &mut other)?;
+    let mut other = |judgement: &Judgement<'_>| elsewhere.push(misplaced(judgement));
+    Conversations::open(store, part, false)?.each_task(&is_wanted, &mut each, &mut other)?;
     elsewhere.into_iter().for_each(|reason| sink.left_out(reason));
     Ok(())
 }
 
+/// Why a judgement is left out that stands on what has no answers beside each other.
+pub(crate) fn misplaced(judgement: &Judgement<'_>) -> Reason {
+    if judgement.value.is_none() { Reason::NoValue } else { Reason::OtherLevel }
+}
+
 fn compare(turn: &Turn<'_>, wanted: Wanted<'_>, sink: &mut dyn Sink) {
-    for row in turn.said {
-        match ranks(row, &turn.answers, wanted.ties) {
+    let answers = turn.answers.iter().collect::<Vec<_>>();
+    for judgement in turn.said {
+        match ranks(judgement, &answers, wanted.ties) {
             Ok(ranks) => compare_ranked(turn, &ranks, sink),
             Err(reason) => sink.left_out(reason),
         }
@@ -116,11 +133,11 @@ fn compare(turn: &Turn<'_>, wanted: Wanted<'_>, sink: &mut dyn Sink) {
 /// The numbers that were said of a message.
 fn ratings(message: &Message<'_>, sink: &mut dyn Sink) -> Vec<f64> {
     let mut ratings = Vec::new();
-    for row in message.said {
-        match Value::of(row) {
+    for judgement in message.said {
+        match &judgement.value {
             Some(Value::Number(number)) => {
                 sink.rating();
-                ratings.push(number);
+                ratings.push(*number);
             }
             Some(_) => sink.left_out(Reason::NoComparison),
             None => sink.left_out(Reason::NoValue),
@@ -133,11 +150,15 @@ fn ratings(message: &Message<'_>, sink: &mut dyn Sink) -> Vec<f64> {
 const CHOICE_OF_SEVERAL: &str = "category_multiple";
 
 /// The rank of each answer by what was said of the whole turn, 0 for the best; `None` for those that it does not name, which are behind.
-fn ranks(row: &Row<'_>, answers: &[Message<'_>], ties: &[String]) -> Result<Vec<Option<usize>>, Reason> {
-    let groups = match Value::of(row).ok_or(Reason::NoValue)? {
+pub(crate) fn ranks(
+    judgement: &Judgement<'_>,
+    answers: &[&Message<'_>],
+    ties: &[String],
+) -> Result<Vec<Option<usize>>, Reason> {
+    let groups = match judgement.value.as_ref().ok_or(Reason::NoValue)? {
         Value::Text(word) if ties.iter().any(|tie| tie == word) => return Ok(vec![Some(0); answers.len()]),
-        Value::Text(name) => vec![vec![name]],
-        Value::Several(names) if row.r#type == Some(CHOICE_OF_SEVERAL) => vec![names.to_vec()],
+        Value::Text(name) => vec![vec![*name]],
+        Value::Several(names) if judgement.r#type == Some(CHOICE_OF_SEVERAL) => vec![names.to_vec()],
         // Without details of annotations a ranking comes without its type.
         Value::Several(names) => names.iter().map(|name| vec![*name]).collect(),
         Value::Ranked(groups) => groups.iter().map(|group| group.to_vec()).collect(),
@@ -155,7 +176,7 @@ fn ranks(row: &Row<'_>, answers: &[Message<'_>], ties: &[String]) -> Result<Vec<
 }
 
 /// Which answers a name means: by their source, or, where none is of such a one, by their model.
-fn called(answers: &[Message<'_>], name: &str) -> Vec<bool> {
+fn called(answers: &[&Message<'_>], name: &str) -> Vec<bool> {
     let by_source = answers.iter().map(|answer| answer.source_id == Some(name)).collect::<Vec<_>>();
     match by_source.contains(&true) {
         true => by_source,

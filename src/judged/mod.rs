@@ -1,9 +1,9 @@
 //! Answers that were judged against each other: turns as they were led, and which answer of a turn is better than which.
 
 mod comparison;
-mod turn;
+mod conversation;
 
-pub(crate) use comparison::{Reason, Sink, Wanted, each_comparison};
-pub(crate) use turn::{Message, Turn};
+pub(crate) use comparison::{Reason, Sink, Wanted, each_comparison, misplaced, ranks};
+pub(crate) use conversation::{Conversations, Judgement, Message, Place, Rows, Task, Thread, Turn};
 
 pub use comparison::Better;

@@ -1,10 +1,7 @@
 //! One version as a plain folder: for tools and people who know nothing but folders of Parquet files.
 
 use std::collections::{HashMap, HashSet};
-use std::fs::{self, Permissions};
-use std::io::{self, ErrorKind};
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rayon::prelude::*;
 use serde::Serialize;
@@ -14,12 +11,14 @@ use super::running::is_named_by_a_run;
 use super::state::State;
 use crate::error::{Error, Result};
 use crate::progress::Progress;
-use crate::store::address::check_path;
+use crate::store::draft::{Draft, Rules};
 use crate::store::{LocalStore, Store, with_readers};
 use crate::table::Table;
 
 /// What tells that a folder is a checkout, and of which version. Its name is one that readers of folders pass by.
 const NOTE: &str = "_checkout.json";
+
+const RULES: Rules<'_> = Rules { setting: "DIR", what: "checkout", mark: NOTE, lake: None };
 
 /// A folder that holds one version.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -43,20 +42,13 @@ impl Lake {
     /// Makes a folder of exactly one version: hard links where they can be, else copies. It is made beside its place and put there at once,
     /// in place of an earlier checkout if there is one, whose files are taken over where they are of this version too.
     pub fn checkout(&self, state: &State, folder: &Path, progress: &Progress) -> Result<CheckedOut> {
-        let folder = self.place_for(folder)?;
-        let parent = folder.parent().unwrap_or(Path::new("/"));
-        fs::create_dir_all(parent).map_err(Error::file("create", parent))?;
-        let mut builder = tempfile::Builder::new();
-        let builder = builder.prefix(".taskloom-checkout-").permissions(Permissions::from_mode(0o755));
-        let draft = builder.tempdir_in(parent).map_err(Error::file("create", parent))?;
+        let draft = Draft::beside(folder, &Rules { lake: self.store().folder(), ..RULES })?;
         let to = LocalStore::at(draft.path());
-        let done = self.bring_all(state, progress, |path, bytes| self.bring(path, bytes, &folder, &to))?;
+        let done = self.bring_all(state, progress, |path, bytes| self.bring(path, bytes, draft.place(), &to))?;
         to.put(NOTE, &done.note()?)?;
         to.flush()?;
         progress.check()?;
-        swap(draft.path(), &folder).map_err(Error::file("replace", &folder))?;
-        // Where there was an earlier one, it stands in the draft's place now, and goes.
-        fs::File::open(parent).and_then(|parent| parent.sync_all()).map_err(Error::file("sync", parent))?;
+        draft.put_in_place()?;
         Ok(done)
     }
 
@@ -66,10 +58,7 @@ impl Lake {
             let (expected, found) = ("a place beside the lake".to_owned(), to.place().display().to_string());
             return Err(Error::Usage { setting: "DIR", expected, found });
         }
-        let there = to.top()?;
-        if let Some(found) = there.first().filter(|_| !there.iter().any(|name| name == NOTE)) {
-            return Err(Error::NoCheckout { path: to.place().to_owned(), found: found.clone() });
-        }
+        RULES.check(to)?;
         to.replace(NOTE, b"{\"is_whole\": false}")?;
         // A data file never changes, and no other one is ever called as it is.
         let there = to.list("")?.into_iter().map(|listed| (listed.path, listed.bytes)).collect::<HashMap<_, _>>();
@@ -112,30 +101,6 @@ impl Lake {
         Ok(done)
     }
 
-    /// The whole path of a folder that can become a checkout.
-    fn place_for(&self, folder: &Path) -> Result<PathBuf> {
-        check_path(folder)?;
-        // Through links, so that what they point to is replaced, and not they.
-        let folder = fs::canonicalize(folder).or_else(|_| std::path::absolute(folder));
-        let folder = folder.map_err(Error::file("find", self.place()))?;
-        if let Some(lake) = self.store().folder().and_then(|lake| fs::canonicalize(lake).ok())
-            && folder.ancestors().any(|above| fs::canonicalize(above).is_ok_and(|above| above == lake))
-        {
-            let (expected, found) = ("a folder outside of the lake".to_owned(), folder.display().to_string());
-            return Err(Error::Usage { setting: "DIR", expected, found });
-        }
-        if folder.is_file() {
-            return Err(Error::NoFolder { path: folder });
-        }
-        let there = LocalStore::at(&folder).top()?;
-        match there.first() {
-            Some(found) if !there.iter().any(|name| name == NOTE) => {
-                Err(Error::NoCheckout { found: found.clone(), path: folder })
-            }
-            _ => Ok(folder),
-        }
-    }
-
     /// Brings a file into a folder; false where it had to be copied.
     fn bring(&self, path: &str, bytes: u64, earlier: &Path, to: &LocalStore) -> Result<bool> {
         let is_whole = |place: &Path| place.metadata().is_ok_and(|metadata| metadata.len() == bytes);
@@ -175,26 +140,5 @@ impl CheckedOut {
             bytes: 0,
             copies: 0,
         }
-    }
-}
-
-/// Puts a new folder in the place of an old one, at once where the system can.
-fn swap(new: &Path, old: &Path) -> io::Result<()> {
-    use rustix::fs::{CWD, RenameFlags, renameat_with};
-    if !old.exists() {
-        return fs::rename(new, old);
-    }
-    match renameat_with(CWD, new, CWD, old, RenameFlags::EXCHANGE) {
-        Ok(()) => Ok(()),
-        Err(error) => match io::Error::from(error).kind() {
-            // A file system that knows no such call.
-            ErrorKind::InvalidInput | ErrorKind::Unsupported => {
-                let aside = new.with_extension("old");
-                fs::rename(old, &aside)?;
-                fs::rename(new, old)?;
-                fs::rename(&aside, new)
-            }
-            _ => Err(error.into()),
-        },
     }
 }

@@ -7,6 +7,7 @@ pub(crate) mod address;
 mod blob;
 #[cfg(feature = "buckets")]
 mod bucket;
+pub(crate) mod draft;
 mod failure;
 #[cfg(any(test, feature = "internals"))]
 mod faulty;

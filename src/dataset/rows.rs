@@ -1,0 +1,433 @@
+//! From the conversations of a part to rows.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+
+use xxhash_rust::xxh3::xxh3_128;
+
+use super::beside::{Beside, TaskFacts};
+use super::encode::Encoder;
+use super::example::{Answer, Chat, Criterion, Example, Said, Score, Source, prompt_hash};
+use super::judge::{Candidates, Judge, Judged, is_criterion, rubric_scores};
+use super::options::{DatasetOptions, Method, Turns};
+use super::path::{Line, Path, Step, check_line, check_prompt};
+use super::report::Reason;
+use super::side::{Side, sides};
+use super::votes::Verdict;
+use crate::error::Result;
+use crate::judged::{self, Judgement, Message, Task, Thread, Turn};
+
+/// What the writer has to know of a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Known {
+    pub prompt: u128,
+    /// The turn that it is of.
+    pub turn: u128,
+    pub side: Side,
+    pub chars: u64,
+    /// Which task of the part it is of.
+    pub task: usize,
+}
+
+/// Takes the rows of a part.
+pub(super) struct Maker<'m> {
+    rules: Rules<'m>,
+    encoder: Encoder,
+    rows: Vec<Known>,
+    tasks: usize,
+}
+
+/// What rows are made by.
+#[derive(Clone, Copy)]
+pub(super) struct Rules<'m> {
+    pub options: &'m DatasetOptions,
+    pub judge: &'m Judge<'m>,
+    pub beside: &'m Beside<'m>,
+    pub lake_version: u64,
+    pub models: &'m HashSet<&'m str>,
+}
+
+/// The conversation that is at hand.
+#[derive(Clone, Copy)]
+pub(super) struct Home<'t> {
+    pub task: &'t TaskFacts<'t>,
+    pub thread: i32,
+    pub side: Side,
+    /// Which task of the part it is.
+    pub number: usize,
+}
+
+/// What a row is made of.
+pub(super) type Pieces<'t> = (Vec<Said<'t>>, Answer<'t>, Source<'t>);
+
+/// Rows, or why there is none.
+type Rows<'t> = Vec<Result<Pieces<'t>, Reason>>;
+
+/// What a flag must be to be good: between no and yes.
+const HALF: f64 = 0.5;
+
+impl<'m> Maker<'m> {
+    pub(super) fn new(rules: Rules<'m>, encoder: Encoder) -> Maker<'m> {
+        Maker { rules, encoder, rows: Vec::new(), tasks: 0 }
+    }
+
+    pub(super) fn into_rows(self) -> (Encoder, Vec<Known>) {
+        (self.encoder, self.rows)
+    }
+
+    pub(super) fn task(&mut self, task: &Task<'_>) -> Result<()> {
+        let rules = self.rules;
+        let Some(facts) = rules.beside.tasks.get(task.id) else { return Ok(()) };
+        if let Err(reason) = selected(facts, rules.options) {
+            rules.judge.leave_out(reason);
+            return Ok(());
+        }
+        let number = self.tasks;
+        self.tasks += 1;
+        let sides = sides(task, facts, rules.options);
+        for (thread, side) in task.threads.iter().zip(&sides) {
+            let home = Home { task: facts, thread: thread.index, side: *side, number };
+            if *side == Side::Neither {
+                rules.judge.leave_out(Reason::BothSides);
+                continue;
+            }
+            self.thread(thread, home)?;
+        }
+        if matches!(rules.options.method, Method::Dpo | Method::Reward) {
+            return super::trajectory::each(rules, task, facts, &sides, &mut |side, thread, row| {
+                self.push(row, Home { task: facts, thread, side, number })
+            });
+        }
+        let said = task.threads.iter().flat_map(|thread| thread.said);
+        said.for_each(|judgement| rules.judge.misplaced(judgement));
+        Ok(())
+    }
+
+    fn thread(&mut self, thread: &Thread<'_>, home: Home<'_>) -> Result<()> {
+        let rules = self.rules;
+        let path =
+            Path::of(thread, |turn| rules.judge.went_on(turn.said, &turn.answers), |message| rules.line(message));
+        (0..path.unclear).for_each(|_| rules.judge.leave_out(Reason::UnclearHistory));
+        let is_wanted = |step: &&Step<'_>| {
+            !step.turn.answers.is_empty() && (rules.options.turns == Turns::All || path.last() == Some(step.turn.index))
+        };
+        let is_open = rules.options.method == Method::Grpo && rules.options.turns == Turns::All;
+        let steps = path.steps.iter().filter(|step| is_open || is_wanted(step)).copied().collect::<Vec<_>>();
+        if rules.options.method == Method::Sft {
+            return self.push_all(rules.conversations(&path, &steps, home), home);
+        }
+        for step in &steps {
+            let rows = match rules.options.method {
+                Method::Grpo => vec![rules.open(&path, step, home)],
+                Method::Kto => rules.labelled(&path, step, home),
+                Method::Dpo | Method::Reward | Method::Sft => rules.pairs(&path, step, home),
+            };
+            self.push_all(rows, home)?;
+        }
+        Ok(())
+    }
+
+    fn push_all(&mut self, rows: Rows<'_>, home: Home<'_>) -> Result<()> {
+        rows.into_iter().try_for_each(|row| self.push(row, home))
+    }
+
+    /// Takes a row, or tells why there is none.
+    fn push(&mut self, row: Result<Pieces<'_>, Reason>, home: Home<'_>) -> Result<()> {
+        let (example, prompt, chars) = match row.and_then(|pieces| self.rules.checked(pieces)) {
+            Ok(checked) => checked,
+            Err(reason) => {
+                self.rules.judge.leave_out(reason);
+                return Ok(());
+            }
+        };
+        let Source { task_id, thread_index, turn_index, .. } = example.source;
+        let turn = xxh3_128(format!("{task_id}\0{thread_index}\0{turn_index:?}").as_bytes());
+        self.encoder.push(&example)?;
+        self.rows.push(Known { prompt, turn, side: home.side, chars, task: home.number });
+        Ok(())
+    }
+}
+
+impl<'m> Rules<'m> {
+    /// A message with the text that it has in a conversation.
+    fn line<'t>(self, message: &'t Message<'t>) -> Line<'t> {
+        match self.judge.rewritten(message) {
+            Some(text) => Line { message, text: Cow::Borrowed(text) },
+            None => Line::of(message),
+        }
+    }
+
+    /// What is said of a turn's answers.
+    fn judged(self, turn: &Turn<'_>, home: Home<'_>) -> Judged {
+        let of_each = turn.answers.iter().map(|answer| answer.said.iter().collect()).collect::<Vec<Vec<_>>>();
+        self.judge.judged(&Candidates {
+            messages: &turn.answers.iter().collect::<Vec<_>>(),
+            said: &turn.said.iter().collect::<Vec<_>>(),
+            of_each: &of_each,
+            rubric_scores: &match self.judge.has_rubrics() {
+                true => rubric_scores(home.thread, turn, self.beside),
+                false => vec![Vec::new(); turn.answers.len()],
+            },
+        })
+    }
+
+    /// A row a conversation; and one more for each turn with a better answer than the one that was gone on with.
+    fn conversations<'t>(self, path: &Path<'t>, steps: &[Step<'t>], home: Home<'t>) -> Rows<'t>
+    where
+        'm: 't,
+    {
+        let good = steps.iter().map(|step| {
+            let judged = self.judged(step.turn, home);
+            let good = self.good(step, &judged);
+            (step, judged, good)
+        });
+        let good = good.collect::<Vec<_>>();
+        let last = good.iter().rposition(|(_, _, good)| good.is_ok());
+        let row = |(index, (step, judged, good)): (usize, &(&Step<'t>, Judged, Result<usize, Reason>))| match good {
+            // Further turns hold it.
+            Ok(answer) if last != Some(index) && step.went_on == Some(*answer) => None,
+            Ok(answer) => Some(self.conversation(path, step, (judged, *answer), home)),
+            Err(reason) => Some(Err(*reason)),
+        };
+        good.iter().enumerate().filter_map(row).collect()
+    }
+
+    /// The answer of a turn to learn.
+    fn good(self, step: &Step<'_>, judged: &Judged) -> Result<usize, Reason> {
+        let aggregate = self.options.aggregate;
+        let answer = match (step.turn.answers.len(), self.options.by.is_empty()) {
+            (1, _) => 0,
+            (_, true) => step.went_on.ok_or(Reason::NoChoice)?,
+            (_, false) => judged.votes.best(aggregate)?,
+        };
+        let Some(threshold) = self.options.threshold else { return Ok(answer) };
+        let verdicts = judged.votes.reaches(answer, threshold, aggregate)?;
+        if verdicts.iter().all(|verdict| verdict.is_first) { Ok(answer) } else { Err(Reason::BelowThreshold) }
+    }
+
+    fn conversation<'t>(
+        self,
+        path: &Path<'t>,
+        step: &Step<'t>,
+        (judged, answer): (&Judged, usize),
+        home: Home<'t>,
+    ) -> Result<Pieces<'t>, Reason>
+    where
+        'm: 't,
+    {
+        let message = step.turn.answers.get(answer).ok_or(Reason::NoChoice)?;
+        self.check_model(message)?;
+        let prompt = self.prompt(path.prompt(step))?;
+        let answer_said = self.said(&self.line(message))?;
+        Ok((prompt, Answer::Good(answer_said), self.source(step, judged, (answer, None), home)))
+    }
+
+    /// A row for each two answers of which one is better.
+    fn pairs<'t>(self, path: &Path<'t>, step: &Step<'t>, home: Home<'t>) -> Rows<'t>
+    where
+        'm: 't,
+    {
+        let judged = self.judged(step.turn, home);
+        let count = step.turn.answers.len();
+        if count == 1 && judged.is_rated() {
+            return vec![Err(Reason::Judgement(judged::Reason::NoOtherAnswer))];
+        }
+        let mut rows = Vec::new();
+        for (one, other) in (0..count).flat_map(|one| (one + 1..count).map(move |other| (one, other))) {
+            match judged.votes.compare(one, other, self.options.aggregate) {
+                Ok(verdicts) => rows.extend(verdicts.into_iter().map(|verdict| {
+                    let [chosen, rejected] = if verdict.is_first { [one, other] } else { [other, one] };
+                    self.pair(path, step, &judged, ([chosen, rejected], verdict), home)
+                })),
+                Err(reason) => rows.push(Err(reason)),
+            }
+        }
+        rows
+    }
+
+    fn pair<'t>(
+        self,
+        path: &Path<'t>,
+        step: &Step<'t>,
+        judged: &Judged,
+        ([chosen, rejected], verdict): ([usize; 2], Verdict),
+        home: Home<'t>,
+    ) -> Result<Pieces<'t>, Reason>
+    where
+        'm: 't,
+    {
+        let answers = [chosen, rejected].map(|answer| step.turn.answers.get(answer));
+        let [Some(good), Some(bad)] = answers else { return Err(Reason::NoChoice) };
+        self.check_model(good)?;
+        self.check_model(bad)?;
+        self.check_margin(verdict)?;
+        if good.text == bad.text {
+            return Err(Reason::SameText);
+        }
+        let prompt = self.prompt(path.prompt(step))?;
+        let said = |answer| Ok(vec![self.said(&Line::of(answer))?]);
+        let answer = Answer::Pair { chosen: said(good)?, rejected: said(bad)?, verdict };
+        Ok((prompt, answer, self.source(step, judged, (chosen, Some(rejected)), home)))
+    }
+
+    /// A row an answer that is good or not.
+    fn labelled<'t>(self, path: &Path<'t>, step: &Step<'t>, home: Home<'t>) -> Rows<'t>
+    where
+        'm: 't,
+    {
+        let judged = self.judged(step.turn, home);
+        let threshold = self.options.threshold.unwrap_or(HALF);
+        let mut rows = Vec::new();
+        for (index, message) in step.turn.answers.iter().enumerate() {
+            let row = |verdict| {
+                self.check_model(message)?;
+                let prompt = self.prompt(path.prompt(step))?;
+                let answer = Answer::Labelled { said: self.said(&Line::of(message))?, verdict };
+                Ok((prompt, answer, self.source(step, &judged, (index, None), home)))
+            };
+            match judged.votes.reaches(index, threshold, self.options.aggregate) {
+                Ok(verdicts) => rows.extend(verdicts.into_iter().map(row)),
+                Err(reason) => rows.push(Err(reason)),
+            }
+        }
+        rows
+    }
+
+    /// A prompt without an answer.
+    fn open<'t>(self, path: &Path<'t>, step: &Step<'t>, home: Home<'t>) -> Result<Pieces<'t>, Reason>
+    where
+        'm: 't,
+    {
+        let turn = step.turn;
+        if turn.before.iter().all(|message| message.role != Some("user")) {
+            return Err(Reason::NoPrompt);
+        }
+        let place = |message| (turn.task_id, home.thread, Some(turn.index), message);
+        let of = |message: &Message<'_>| self.beside.references.get(&place(Some(message.index)));
+        let references = turn.before.iter().filter_map(of).flatten().copied().collect();
+        let of_annotations = turn.said.iter().filter(|judgement| is_criterion(judgement)).map(|judgement| Criterion {
+            id: judgement.id,
+            criterion: judgement.title,
+            weight: judgement.weight,
+        });
+        let of_rubrics = self.beside.criteria.get(&place(None)).into_iter().flatten().cloned();
+        let answer = Answer::Open { references, rubric: of_rubrics.chain(of_annotations).collect() };
+        Ok((self.prompt(path.prompt(step))?, answer, Source { turn_index: Some(turn.index), ..self.home_of(home) }))
+    }
+
+    pub(super) fn check_margin(self, verdict: Verdict) -> Result<(), Reason> {
+        let is_small = verdict.margin.zip(self.options.min_margin).is_some_and(|(margin, least)| margin < least - 1e-9);
+        if is_small { Err(Reason::SmallMargin) } else { Ok(()) }
+    }
+
+    pub(super) fn check_model(self, message: &Message<'_>) -> Result<(), Reason> {
+        let is_meant = self.models.is_empty() || message.sender().is_some_and(|sender| self.models.contains(sender));
+        if is_meant { Ok(()) } else { Err(Reason::OtherModel) }
+    }
+
+    fn chat(self) -> Chat {
+        Chat { target: self.options.target, method: self.options.method, reasoning: self.options.reasoning }
+    }
+
+    pub(super) fn prompt<'t>(self, lines: &[Line<'t>]) -> Result<Vec<Said<'t>>, Reason> {
+        check_prompt(lines)?;
+        self.chat().all(lines)
+    }
+
+    pub(super) fn said<'t>(self, line: &Line<'t>) -> Result<Said<'t>, Reason> {
+        check_line(line)?;
+        self.chat().said(line)
+    }
+
+    pub(super) fn home_of<'t>(self, home: Home<'t>) -> Source<'t>
+    where
+        'm: 't,
+    {
+        Source {
+            task_id: home.task.id,
+            project_id: home.task.project_id,
+            batch_id: home.task.batch_id,
+            thread_index: home.thread,
+            by: &self.options.by,
+            lake_version: self.lake_version,
+            ..Source::default()
+        }
+    }
+
+    fn source<'t>(
+        self,
+        step: &Step<'t>,
+        judged: &Judged,
+        (chosen, rejected): (usize, Option<usize>),
+        home: Home<'t>,
+    ) -> Source<'t>
+    where
+        'm: 't,
+    {
+        let answer = |index: usize| step.turn.answers.get(index);
+        let [good, bad] = [answer(chosen), rejected.and_then(answer)];
+        let said = step.turn.said.iter().chain([good, bad].into_iter().flatten().flat_map(|message| message.said));
+        Source {
+            turn_index: Some(step.turn.index),
+            chosen_index: good.map(|message| message.index),
+            rejected_index: bad.map(|message| message.index),
+            chosen_model: good.and_then(Message::sender),
+            rejected_model: bad.and_then(Message::sender),
+            scores: self.scores(judged, chosen, rejected),
+            justification: self.justification(said),
+            ..self.home_of(home)
+        }
+    }
+
+    pub(super) fn scores(self, judged: &Judged, chosen: usize, rejected: Option<usize>) -> Vec<Score<'m>> {
+        let scores = self.options.by.iter().zip(&judged.means).map(|(by, means)| {
+            let of = |index: usize| means.get(index).copied().flatten();
+            Score { key: &by.key, chosen: of(chosen), rejected: rejected.and_then(of) }
+        });
+        scores.filter(|score| score.chosen.is_some()).collect()
+    }
+
+    /// Why people judged so, in their words.
+    pub(super) fn justification<'j>(self, said: impl Iterator<Item = &'j Judgement<'j>>) -> Option<String> {
+        let is_by = |key: Option<&str>| self.options.by.iter().any(|by| key == Some(by.key.as_str()));
+        let words = said.filter(|judgement| is_by(judgement.key)).filter_map(|judgement| judgement.justification);
+        let words = words.filter(|words| !words.trim().is_empty()).collect::<Vec<_>>();
+        (!words.is_empty()).then(|| words.join("\n\n"))
+    }
+
+    /// A row that the target can take, with the hash of its prompt, and its characters.
+    fn checked<'t>(self, (prompt, answer, source): Pieces<'t>) -> Result<(Example<'t>, u128, u64), Reason> {
+        let mut example = Example { prompt, answer, source };
+        self.chat().check(&example)?;
+        let [all, longest] = example.chars();
+        let is_short = self.options.min_chars.is_some_and(|least| longest < least);
+        if is_short || self.options.max_chars.is_some_and(|most| longest > most) {
+            return Err(Reason::Length);
+        }
+        let prompt = prompt_hash(&example.prompt);
+        example.source.prompt_hash = format!("{prompt:032x}");
+        Ok((example, prompt, all))
+    }
+}
+
+fn selected(task: &TaskFacts<'_>, options: &DatasetOptions) -> Result<(), Reason> {
+    let selection = &options.selection;
+    let is_among = |wanted: &[String], found: Option<&str>| {
+        wanted.is_empty() || found.is_some_and(|found| wanted.iter().any(|wanted| wanted == found))
+    };
+    let has_status = match selection.statuses.is_empty() {
+        true => task.status.is_none_or(|status| status == "completed"),
+        false => is_among(&selection.statuses, task.status),
+    };
+    let is_in_time = selection.completed_from.is_none_or(|from| task.completed_at.is_some_and(|at| at >= from))
+        && selection.completed_before.is_none_or(|end| task.completed_at.is_some_and(|at| at < end));
+    let is_named = selection.task_ids.as_ref().is_none_or(|ids| ids.contains(task.id));
+    let is_of = is_among(&selection.projects, task.project_id) && is_among(&selection.batches, task.batch_id);
+    if !(has_status && is_in_time && is_named && is_of) {
+        return Err(Reason::NotSelected);
+    }
+    if selection.excludes_reported && task.is_reported {
+        return Err(Reason::Reported);
+    }
+    Ok(())
+}
