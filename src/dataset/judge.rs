@@ -4,12 +4,12 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::beside::Beside;
-use super::options::{By, DatasetOptions};
+use super::options::{Aggregate, By, DatasetOptions, Method};
 use super::report::{LeftOut, Reason};
 use super::votes::{Teller, Votes, mean};
 use crate::annotations::Value;
 use crate::error::{Error, Result};
-use crate::judged::{self, Judgement, Message, ranks};
+use crate::judged::{self, Judgement, Message, Turn, ranks};
 use crate::table::catalog::annotations::Row;
 
 /// The key under which Scale's samples name the answer that a conversation is gone on with.
@@ -96,7 +96,20 @@ impl<'o> Judge<'o> {
     }
 
     pub(super) fn has_rubrics(&self) -> bool {
-        self.options.method == super::Method::Grpo || self.options.by.iter().any(|by| by.key == By::RUBRIC)
+        self.options.method == Method::Grpo || self.options.by.iter().any(|by| by.key == By::RUBRIC)
+    }
+
+    /// Whether a turn would have rows if its history were known.
+    pub(super) fn is_asked(&self, turn: &Turn<'_>) -> bool {
+        let is_by = |judgement: &Judgement<'_>| {
+            self.options.by.iter().any(|by| by.key == By::RUBRIC || judgement.key == Some(by.key.as_str()))
+        };
+        match self.options.method {
+            Method::Sft | Method::Grpo => true,
+            Method::Dpo | Method::Reward | Method::Kto => {
+                turn.said.iter().chain(turn.answers.iter().flat_map(|answer| answer.said)).any(is_by)
+            }
+        }
     }
 
     /// Keys that tell which answer a conversation was gone on with, the most telling first.
@@ -114,7 +127,7 @@ impl<'o> Judge<'o> {
             let judgements = of_key.filter_map(|judgement| ranks(judgement, &answers, &self.options.ties).ok());
             let tellers = vec![(1.0, Teller::Ranks(judgements.collect()))];
             let votes = Votes { tellers, candidates: answers.len(), better: None };
-            votes.best(super::Aggregate::Majority).ok()
+            votes.best(Aggregate::Majority).ok()
         })
     }
 
@@ -245,12 +258,12 @@ impl Met {
             return wrong("--better", expected, "nothing".to_owned());
         }
         if let Some(key) =
-            self.numbers.first().filter(|_| options.method == super::Method::Kto && options.threshold.is_none())
+            self.numbers.first().filter(|_| options.method == Method::Kto && options.threshold.is_none())
         {
             let expected = format!("the rating from which an answer is good, since `{key}` is a number");
             return wrong("--threshold", expected, "nothing".to_owned());
         }
-        let is_compared_in_turns = options.method == super::Method::Sft && options.threshold.is_none();
+        let is_compared_in_turns = options.method == Method::Sft && options.threshold.is_none();
         if options.normalises || is_compared_in_turns && options.by.len() < 2 {
             return Ok(());
         }
@@ -320,7 +333,7 @@ pub(super) fn weighted(scores: &[(f64, f64)]) -> Option<f64> {
 }
 
 /// The scores of a turn's answers by rubrics: those of their evaluations, or else of their annotations.
-pub(super) fn rubric_scores(thread: i32, turn: &judged::Turn<'_>, beside: &Beside<'_>) -> Vec<Vec<f64>> {
+pub(super) fn rubric_scores(thread: i32, turn: &Turn<'_>, beside: &Beside<'_>) -> Vec<Vec<f64>> {
     let of = |answer: &Message<'_>| {
         let place = (turn.task_id, thread, Some(turn.index), Some(answer.index));
         match beside.rubric_scores.get(&place) {

@@ -34,7 +34,7 @@ pub(super) struct Path<'t> {
     pub lines: Vec<Line<'t>>,
     pub steps: Vec<Step<'t>>,
     /// Turns with answers behind the last step.
-    pub unclear: usize,
+    pub unclear: Vec<&'t Turn<'t>>,
 }
 
 impl<'t> Path<'t> {
@@ -44,7 +44,7 @@ impl<'t> Path<'t> {
         went_on: impl Fn(&'t Turn<'t>) -> Option<usize>,
         line: impl Fn(&'t Message<'t>) -> Line<'t>,
     ) -> Path<'t> {
-        let mut path = Path { lines: Vec::new(), steps: Vec::new(), unclear: 0 };
+        let mut path = Path { lines: Vec::new(), steps: Vec::new(), unclear: Vec::new() };
         for (index, turn) in thread.turns.iter().enumerate() {
             // Answers beside each other, and somebody spoke on: which one was meant is not known.
             if turn.before.windows(2).any(|two| two.iter().all(Message::is_answer)) {
@@ -75,12 +75,12 @@ impl<'t> Path<'t> {
     /// The last turn of the conversation that has answers, if the path leads to it.
     pub(super) fn last(&self) -> Option<i32> {
         let last = self.steps.iter().rev().find(|step| !step.turn.answers.is_empty());
-        last.filter(|_| self.unclear == 0).map(|last| last.turn.index)
+        last.filter(|_| self.unclear.is_empty()).map(|last| last.turn.index)
     }
 }
 
-fn with_answers(thread: &Thread<'_>, from: usize) -> usize {
-    thread.turns.iter().skip(from).filter(|turn| !turn.answers.is_empty()).count()
+fn with_answers<'t>(thread: &'t Thread<'t>, from: usize) -> Vec<&'t Turn<'t>> {
+    thread.turns.iter().skip(from).filter(|turn| !turn.answers.is_empty()).collect()
 }
 
 /// What is wrong with a conversation as a prompt, if anything is.

@@ -186,7 +186,7 @@ type Compared<'c, 't> = (&'c [Line<'t>], &'c [Line<'t>], &'c [Line<'t>]);
 
 /// What two conversations share, and what they don't; they must begin alike.
 fn compared<'c, 't>(chosen: &'c Candidate<'t>, rejected: &'c Candidate<'t>) -> Result<Compared<'c, 't>, Reason> {
-    if chosen.path.unclear + rejected.path.unclear > 0 {
+    if !chosen.path.unclear.is_empty() || !rejected.path.unclear.is_empty() {
         return Err(Reason::UnclearHistory);
     }
     let (Some((prompt, good)), Some((other_prompt, bad))) = (chosen.parts(), rejected.parts()) else {
