@@ -10,6 +10,11 @@ DELTA_REQUIREMENTS := tests/read_back/delta-requirements.txt
 STAMP := $(VENV)/installed
 DELTA_STAMP := $(DELTA_VENV)/installed
 
+# What trains models, to read training sets.
+TRAIN_VENV := .venv-train
+TRAIN_REQUIREMENTS := tests/training/requirements.txt
+TRAIN_STAMP := $(TRAIN_VENV)/installed
+
 # A stand-in for Azure; what is like S3 is in the environment above.
 AZURITE := .azurite
 AZURITE_STAMP := $(AZURITE)/installed
@@ -28,27 +33,31 @@ check:
 	cargo test --lib
 	cargo test --test it -- docs:: schemas:: inputs:: rejects:: commands::
 
-test: announce $(STAMP) $(DELTA_STAMP) $(AZURITE_STAMP)
+test: announce $(STAMP) $(DELTA_STAMP) $(TRAIN_STAMP) $(AZURITE_STAMP)
 	$(DELTA_VENV)/bin/python tests/servers.py cargo test
 	$(PYTHON) -m pytest -q -p no:cacheprovider tests/read_back --ignore tests/read_back/test_buckets.py
 	TASKLOOM_VIA=delta $(DELTA_VENV)/bin/python -m pytest -q -p no:cacheprovider tests/read_back/test_engines.py \
 		tests/read_back/test_versions.py tests/read_back/test_merges.py tests/read_back/test_forget.py tests/read_back/test_upgrade.py \
 		tests/read_back/test_buckets.py
+	$(TRAIN_VENV)/bin/python -m pytest -q -p no:cacheprovider tests/training
 	cargo test --lib --manifest-path tests/delta_kernel/Cargo.toml
 
 announce:
-	@echo 'make test: builds the program, runs the tests in Rust, then reads lakes back in DuckDB, Polars, Spark and pyarrow, from disk and from S3.'
-	@echo 'The first time it fetches crates and Python packages (1.5 GB) into target, $(VENV) and so on. About 25 minutes on 2 cores, 18 after that.'
+	@echo 'make test: builds the program, runs the tests in Rust, then reads lakes back in DuckDB, Polars, Spark and pyarrow, from disk and from S3, and trains on them.'
+	@echo 'The first time it fetches crates and Python packages (4 GB) into target, $(VENV) and so on. About 30 minutes on 2 cores, 20 after that.'
 
 $(STAMP): $(REQUIREMENTS)
 $(DELTA_STAMP): $(DELTA_REQUIREMENTS)
-$(STAMP) $(DELTA_STAMP):
+$(TRAIN_STAMP): $(TRAIN_REQUIREMENTS)
+# All that trainers need stands in their list, so that nothing comes that only a graphics card uses.
+$(TRAIN_STAMP): PIP_FLAGS := --no-deps
+$(STAMP) $(DELTA_STAMP) $(TRAIN_STAMP):
 	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo 'make test: needs python3, 3.11 or newer' >&2; exit 1; }
 	@python3 -c 'import ensurepip, venv' || \
 		{ echo 'make test: needs venv and pip for python3 (on Debian: apt install python3-venv)' >&2; exit 1; }
 	python3 -m venv --clear $(@D)
-	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -r $< || \
+	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check $(PIP_FLAGS) -r $< || \
 		{ echo 'make test: pip could not install $<' >&2; exit 1; }
 	@touch $@
 
@@ -89,4 +98,4 @@ bench: $(STAMP)
 
 clean:
 	cargo clean
-	rm -rf $(VENV) $(DELTA_VENV) $(AZURITE)
+	rm -rf $(VENV) $(DELTA_VENV) $(TRAIN_VENV) $(AZURITE)

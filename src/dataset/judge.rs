@@ -21,7 +21,7 @@ type Scale = (String, String);
 /// What was met of the keys.
 #[derive(Debug, Default)]
 pub(super) struct Met {
-    /// Keys that something was judged by.
+    /// Keys that there are judgements by.
     keys: BTreeSet<String>,
     /// Keys with ratings, of which somebody must tell which are good.
     rated: BTreeSet<String>,
@@ -69,6 +69,14 @@ impl<'o> Judge<'o> {
         Judge { options, met: RefCell::default(), left_out: RefCell::default(), bounds: RefCell::default() }
     }
 
+    /// Notes that there are judgements by a key.
+    pub(super) fn meet(&self, key: &str) {
+        let mut met = self.met.borrow_mut();
+        if !met.keys.contains(key) {
+            met.keys.insert(key.to_owned());
+        }
+    }
+
     pub(super) fn leave_out(&self, reason: Reason) {
         self.left_out.borrow_mut().add(reason);
     }
@@ -79,8 +87,7 @@ impl<'o> Judge<'o> {
 
     /// A judgement that stands on what can't be compared.
     pub(super) fn misplaced(&self, judgement: &Judgement<'_>) {
-        if let Some(key) = judgement.key.filter(|key| self.options.by.iter().any(|by| by.key == *key)) {
-            self.met.borrow_mut().keys.insert(key.to_owned());
+        if self.options.by.iter().any(|by| judgement.key == Some(by.key.as_str())) {
             self.leave_out(Reason::Judgement(judged::misplaced(judgement)));
         }
     }
@@ -92,6 +99,12 @@ impl<'o> Judge<'o> {
         let is_known = |key: &str| {
             is_by(key) || Some(key) == options.rewrite_by.as_deref() || self.history_keys().any(|known| known == key)
         };
+        if let Some(key) = row.key.filter(|key| is_by(key)) {
+            self.meet(key);
+        }
+        if row.value_score.is_some() {
+            self.meet(By::RUBRIC);
+        }
         row.key.is_some_and(is_known) || self.has_rubrics() && is_of_rubric(row)
     }
 
@@ -162,9 +175,7 @@ impl<'o> Judge<'o> {
     fn of_rubrics(&self, candidates: &Candidates<'_, '_>) -> (Teller, Vec<Option<f64>>) {
         let scores = candidates.rubric_scores.to_vec();
         if scores.iter().any(|scores| !scores.is_empty()) {
-            let mut met = self.met.borrow_mut();
-            met.keys.insert(By::RUBRIC.to_owned());
-            met.numbers.insert(By::RUBRIC.to_owned());
+            self.met.borrow_mut().numbers.insert(By::RUBRIC.to_owned());
         }
         let means = scores.iter().map(|scores| some_mean(scores)).collect();
         (Teller::Ratings(scores, false), means)
@@ -174,7 +185,6 @@ impl<'o> Judge<'o> {
         let mut judgements = Vec::new();
         let is_of_key = |judgement: &&&Judgement<'_>| judgement.key == Some(key);
         for judgement in candidates.said.iter().filter(is_of_key) {
-            self.met.borrow_mut().keys.insert(key.to_owned());
             match ranks(judgement, candidates.messages, &self.options.ties) {
                 Ok(ranks) => judgements.push(ranks),
                 Err(reason) => self.leave_out(Reason::Judgement(reason)),
@@ -184,7 +194,6 @@ impl<'o> Judge<'o> {
         for said in candidates.of_each {
             let (mut own, mut raw) = (Vec::new(), Vec::new());
             for judgement in said.iter().filter(is_of_key) {
-                self.met.borrow_mut().keys.insert(key.to_owned());
                 match self.rating(key, judgement) {
                     Ok((value, rating)) => {
                         is_unit &= self.options.normalises || matches!(judgement.value, Some(Value::Boolean(_)));

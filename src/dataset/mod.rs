@@ -176,6 +176,9 @@ impl Made {
         let conversations = Conversations::open(store, part, options.reasoning == Reasoning::Keep)?;
         let files = Files::open(store, part)?;
         let beside = files.read();
+        if !beside.rubric_scores.is_empty() {
+            judge.meet(By::RUBRIC);
+        }
         let models = options.models.iter().map(String::as_str).collect::<HashSet<_>>();
         let rules = Rules { options, judge: &judge, beside: &beside, lake_version, models: &models };
         let mut maker = Maker::new(rules, Encoder::new(options)?);

@@ -50,6 +50,7 @@ WALKS = {
     ("docs/questions.md", "Questions"): ["lake", "queries"],
     ("docs/training.md", "What is there"): ["lake"],
     ("docs/training.md", "Model against model"): ["lake"],
+    ("docs/training.md", "Training sets"): ["lake"],
     ("docs/exporting.md", "Without a key"): [],
     ("docs/inputs.md", "Inputs"): [],
     ("docs/inputs.md", "How to mend rejects"): ["lake", "mended.ndjson"],
