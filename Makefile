@@ -41,6 +41,7 @@ test: announce $(STAMP) $(DELTA_STAMP) $(TRAIN_STAMP) $(AZURITE_STAMP)
 		tests/read_back/test_buckets.py
 	$(TRAIN_VENV)/bin/python -m pytest -q -p no:cacheprovider tests/training
 	cargo test --lib --manifest-path tests/delta_kernel/Cargo.toml
+	cargo test --lib --no-default-features --features tokenizer dataset
 
 announce:
 	@echo 'make test: builds the program, runs the tests in Rust, then reads lakes back in DuckDB, Polars, Spark and pyarrow, from disk and from S3, and trains on them.'
@@ -72,7 +73,7 @@ lint:
 	cargo fmt --check
 	cargo fmt --check --manifest-path tests/delta_kernel/Cargo.toml
 	cargo clippy --all-targets -- -D warnings
-	for features in '' api buckets simulate cli cli,api cli,buckets cli,simulate; do \
+	for features in '' api buckets simulate tokenizer cli cli,api cli,buckets cli,simulate; do \
 		cargo clippy --lib --no-default-features --features "$$features" -- -D warnings || exit 1; done
 	! cargo tree --no-default-features --edges normal,features --invert serde_json | grep arbitrary_precision
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps

@@ -136,7 +136,7 @@ pub enum Error {
         found: String,
     },
     /// A folder that should be replaced, such as a checkout, holds other things.
-    #[error("{path} is not empty and no {what}: expected a new or empty folder, or an earlier {what}, found `{found}`")]
+    #[error("{path} holds what is of no {what}: expected a new or empty folder, or an earlier {what}, found `{found}`")]
     NotOurs {
         /// The folder.
         path: PathBuf,

@@ -130,7 +130,7 @@ struct TaskArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Which rows")]
 struct RowArgs {
-    /// Answers of this model, or of this source where they name none; can be given several times
+    /// Answers of this model, or of this source where they name none, of pairs both; can be given several times
     #[arg(long = "model", value_name = "MODEL")]
     models: Vec<String>,
     /// Every turn of a conversation, or the last one
@@ -145,6 +145,15 @@ struct RowArgs {
     /// Leave out rows whose prompt and longest answer have more characters
     #[arg(long, value_name = "N")]
     max_chars: Option<u64>,
+    /// Count tokens by this tokenizer.json, as the program does that is built with the feature `tokenizer`
+    #[arg(long, value_name = "FILE")]
+    tokenizer: Option<PathBuf>,
+    /// Leave out rows whose prompt and longest answer have fewer tokens
+    #[arg(long, value_name = "N", requires = "tokenizer")]
+    min_tokens: Option<u64>,
+    /// Leave out rows whose prompt and longest answer have more tokens
+    #[arg(long, value_name = "N", requires = "tokenizer")]
+    max_tokens: Option<u64>,
     /// Keep this share for tests
     #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
     split: f64,
@@ -165,7 +174,11 @@ pub(super) fn run(args: &DatasetArgs, voice: Voice) -> Result<u8> {
         true => write_dataset_into(&lake, &state, &options, &*open(&args.out, &args.place.options())?, progress),
         false => write_dataset(&lake, &state, &options, &args.out, progress),
     })?;
-    super::print(&if args.json { super::as_json(&report)? } else { told(&options, &report) })?;
+    if args.json {
+        super::print(&super::as_json(&report)?)?;
+    } else if !voice.is_quiet() {
+        super::print(&told(&options, &report))?;
+    }
     Ok(0)
 }
 
@@ -200,6 +213,9 @@ fn options(args: &DatasetArgs) -> Result<DatasetOptions> {
         reasoning: rows.reasoning,
         min_chars: rows.min_chars,
         max_chars: rows.max_chars,
+        tokenizer: rows.tokenizer.clone(),
+        min_tokens: rows.min_tokens,
+        max_tokens: rows.max_tokens,
         split: rows.split,
         split_by: rows.split_by.clone(),
         dedupes: rows.dedupe,
@@ -230,9 +246,10 @@ fn told(options: &DatasetOptions, report: &DatasetReport) -> String {
     let [train, test, tasks, chars] = [*train_rows, *test_rows, *tasks, *chars].map(grouped);
     let (method, target) = (options.method.word(), options.target.word());
     let tests = if *test_rows > 0 || options.split > 0.0 { format!(" and {test} for tests") } else { String::new() };
+    let tokens = report.tokens.map(|tokens| format!(", {} tokens", grouped(tokens))).unwrap_or_default();
     let mut text = format!(
-        "{method} for {target}: {train} rows{tests}, of {tasks} tasks of version {lake_version}\n{chars} characters, {} \
-         of files\n",
+        "{method} for {target}: {train} rows{tests}, of {tasks} tasks of version {lake_version}\n\
+         {chars} characters{tokens}, {} of files\n",
         ByteSize(*bytes)
     );
     if !left_out.is_empty() {

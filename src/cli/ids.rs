@@ -7,38 +7,45 @@ use crate::error::{Error, Result};
 /// What ids of tasks stand under, in answers of queries.
 const NAME: &str = "task_id";
 
-/// The ids of a file, or of standard input behind `-`: a line each, as a query gives them as CSV or NDJSON.
+/// The ids of a file, or of standard input behind `-`: a line each, or the column `task_id` of what a query gave as CSV or NDJSON.
 pub(super) fn ids_in(path: &Path) -> Result<Vec<String>> {
     let text =
         if path == Path::new("-") { std::io::read_to_string(std::io::stdin()) } else { std::fs::read_to_string(path) };
     let text = text.map_err(Error::file("read", path))?;
-    let mut ids = Vec::new();
-    for (number, line) in text.trim_start_matches('\u{feff}').lines().map(str::trim).enumerate() {
-        if line.is_empty() || number == 0 && unquoted(line) == NAME {
-            continue;
-        }
-        ids.push(id_of(line).ok_or_else(|| {
-            let found = format!("line {} of {}", number + 1, path.display());
-            Error::Usage { setting: "--task-ids", expected: format!("an object with `{NAME}`, a text"), found }
-        })?);
+    let text = text.trim_start_matches('\u{feff}').trim_start();
+    let read = if text.starts_with('{') { of_objects(text) } else { of_records(text) };
+    let wrong = |expected: String, found: String| Error::Usage { setting: "--task-ids", expected, found };
+    let ids = read
+        .map_err(|line| wrong(format!("a `{NAME}`, a text"), format!("none in line {line} of {}", path.display())))?;
+    match ids.is_empty() {
+        true => Err(wrong("a file with ids, a line each".to_owned(), format!("none in {}", path.display()))),
+        false => Ok(ids),
     }
-    if ids.is_empty() {
-        let expected = "a file with ids, a line each".to_owned();
-        return Err(Error::Usage { setting: "--task-ids", expected, found: format!("none in {}", path.display()) });
+}
+
+/// The ids of objects, a line each; or the line that holds none.
+fn of_objects(text: &str) -> std::result::Result<Vec<String>, usize> {
+    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
+    let id = |(number, line): (usize, &str)| {
+        let object = serde_json::from_str::<serde_json::Value>(line).ok();
+        object.and_then(|object| Some(object.get(NAME)?.as_str()?.to_owned())).ok_or(number + 1)
+    };
+    lines.map(id).collect()
+}
+
+/// The ids of a column: the one of that name, or the first where the first line is none of names.
+fn of_records(text: &str) -> std::result::Result<Vec<String>, usize> {
+    let mut records =
+        csv::ReaderBuilder::new().has_headers(false).flexible(true).trim(csv::Trim::All).from_reader(text.as_bytes());
+    let (mut ids, mut column) = (Vec::new(), 0);
+    for (number, record) in records.records().enumerate() {
+        let record = record.map_err(|_| number + 1)?;
+        match record.iter().position(|field| field == NAME).filter(|_| number == 0) {
+            Some(named) => column = named,
+            None => ids.push(record.get(column).filter(|id| !id.is_empty()).ok_or(number + 1)?.to_owned()),
+        }
     }
     Ok(ids)
-}
-
-fn id_of(line: &str) -> Option<String> {
-    if !line.starts_with('{') {
-        return Some(unquoted(line).to_owned());
-    }
-    let object: serde_json::Value = serde_json::from_str(line).ok()?;
-    object.get(NAME)?.as_str().map(str::to_owned)
-}
-
-fn unquoted(line: &str) -> &str {
-    line.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(line)
 }
 
 #[cfg(test)]
@@ -58,10 +65,11 @@ mod tests {
             "\u{feff}task_id\r\na1\r\nb 2",
             "\"task_id\"\n\"a1\"\n\n\"b 2\"\n",
             "{\"task_id\": \"a1\"}\n{\"n\":1,\"task_id\":\"b 2\"}",
+            "n,task_id\n1,a1\n2,\"b 2\"\n",
         ] {
             assert_eq!(of(text).unwrap(), ["a1", "b 2"], "{text}");
         }
-        for text in ["", "task_id\n", "{\"id\": 1}\n"] {
+        for text in ["", "task_id\n", "{\"id\": 1}\n", "n,task_id\n1\n"] {
             assert!(of(text).is_err(), "{text}");
         }
     }

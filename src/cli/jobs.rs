@@ -71,7 +71,8 @@ impl Kind {
         let named = value_of(typed, "--config").map(PathBuf::from);
         let is_meant =
             self.unless.is_none_or(|flag| !is_typed(typed, flag)) && self.with.is_none_or(|flag| is_typed(typed, flag));
-        let here = || Some(PathBuf::from(FILE)).filter(|file| is_meant && file.is_file());
+        // Whoever names a section wants the file, whether it is there or not.
+        let here = || Some(PathBuf::from(FILE)).filter(|file| is_meant && (self.with.is_some() || file.is_file()));
         named.or_else(here).filter(|_| !is_help)
     }
 }

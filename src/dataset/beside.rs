@@ -1,11 +1,10 @@
 //! What stands beside the conversations of a part: their tasks, reference texts and rubrics.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use bumpalo::Bump;
 
-use super::example::Criterion;
-use super::judge::weighted;
+use super::example::{Criterion, Reference};
 use crate::error::Result;
 use crate::judged::{Place, Rows};
 use crate::part::PartEntry;
@@ -53,17 +52,35 @@ impl<'f> TaskFacts<'f> {
 pub(super) struct Beside<'f> {
     pub tasks: HashMap<&'f str, TaskFacts<'f>>,
     /// The reference texts of a message.
-    pub references: HashMap<Place<'f>, Vec<&'f str>>,
+    pub references: HashMap<Place<'f>, Vec<Reference<'f>>>,
     /// The criteria of a turn.
     pub criteria: HashMap<Place<'f>, Vec<Criterion<'f>>>,
-    /// The scores of a message, one an evaluation.
-    pub rubric_scores: HashMap<Place<'f>, Vec<f64>>,
+    /// The evaluations of a message.
+    pub evaluations: HashMap<Place<'f>, Vec<Evaluation<'f>>>,
+}
+
+/// An evaluation by a rubric.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Evaluation<'f> {
+    /// Of each criterion, by its id, the sum of its scores, and how many there are.
+    pub scores: BTreeMap<Option<&'f str>, (f64, u32)>,
+    /// The score of it all, as delivered.
+    pub total: Option<f64>,
+}
+
+impl<'f> Evaluation<'f> {
+    /// Takes in the score of a criterion.
+    pub(super) fn take(&mut self, criterion: Option<&'f str>, score: f64) {
+        let (sum, count) = self.scores.entry(criterion).or_default();
+        *sum += score;
+        *count += 1;
+    }
 }
 
 /// What is read of each, beside positions.
 const TASKS: [&str; 6] =
     ["project_id", "batch_id", "status", "completed_at", "metadata", "sensitive_content_report_count"];
-const REFERENCES: [&str; 1] = ["content"];
+const REFERENCES: [&str; 3] = ["content", "category", "url"];
 const CRITERIA: [&str; 3] = ["criterion_definition_id", "criterion", "weight"];
 const EVALUATIONS: [&str; 1] = ["total_score"];
 const SCORES: [&str; 2] = ["criterion_definition_id", "score"];
@@ -82,10 +99,11 @@ impl Files {
 
     pub(super) fn read(&self) -> Beside<'_> {
         let tasks = self.tasks.all(&self.arena).map(|row| (row.task_id, TaskFacts::of(row))).collect();
-        let mut references = HashMap::<Place<'_>, Vec<&str>>::new();
+        let mut references = HashMap::<Place<'_>, Vec<Reference<'_>>>::new();
         for row in self.references.all(&self.arena) {
             let place = (row.task_id, row.thread_index, Some(row.turn_index), Some(row.message_index));
-            references.entry(place).or_default().extend(row.content.filter(|content| !content.is_empty()));
+            let reference = Reference { content: row.content, category: row.category, url: row.url };
+            references.entry(place).or_default().push(reference);
         }
         let mut criteria = HashMap::<Place<'_>, Vec<Criterion<'_>>>::new();
         for row in self.criteria.all(&self.arena) {
@@ -93,28 +111,23 @@ impl Files {
             let criterion = Criterion { id: row.criterion_definition_id, criterion: row.criterion, weight: row.weight };
             criteria.entry(place).or_default().push(criterion);
         }
-        let rubric_scores = self.rubric_scores(&criteria);
-        Beside { tasks, references, criteria, rubric_scores }
+        Beside { tasks, references, criteria, evaluations: self.evaluations() }
     }
 
-    /// Of each evaluation the mean of its criteria's scores by their weights, or else its total.
-    fn rubric_scores<'f>(&'f self, criteria: &HashMap<Place<'f>, Vec<Criterion<'f>>>) -> HashMap<Place<'f>, Vec<f64>> {
-        let mut scores = HashMap::<(Place<'_>, i32), Vec<(f64, f64)>>::new();
-        for row in self.scores.all(&self.arena) {
-            let Some(score) = row.score else { continue };
-            let of_turn = criteria.get(&(row.task_id, row.thread_index, Some(row.turn_index), None));
-            // Ids repeat from rubric to rubric: the first criterion of a turn counts.
-            let criterion = of_turn.into_iter().flatten().find(|criterion| criterion.id == row.criterion_definition_id);
-            let weight = criterion.and_then(|criterion| criterion.weight).unwrap_or(1.0);
-            let place = (row.task_id, row.thread_index, Some(row.turn_index), Some(row.message_index));
-            scores.entry((place, row.rubric_evaluation_index)).or_default().push((weight, score));
-        }
-        let mut of_messages = HashMap::<Place<'_>, Vec<f64>>::new();
+    fn evaluations(&self) -> HashMap<Place<'_>, Vec<Evaluation<'_>>> {
+        let mut evaluations = HashMap::<Place<'_>, Vec<Evaluation<'_>>>::new();
         for row in self.evaluations.all(&self.arena) {
             let place = (row.task_id, row.thread_index, Some(row.turn_index), Some(row.message_index));
-            let own = scores.get(&(place, row.rubric_evaluation_index)).and_then(|scores| weighted(scores));
-            of_messages.entry(place).or_default().extend(own.or(row.total_score));
+            evaluations.entry(place).or_default().push(Evaluation { total: row.total_score, ..Evaluation::default() });
         }
-        of_messages
+        for row in self.scores.all(&self.arena) {
+            let place = (row.task_id, row.thread_index, Some(row.turn_index), Some(row.message_index));
+            let own = evaluations.get_mut(&place);
+            let own = own.and_then(|own| own.get_mut(usize::try_from(row.rubric_evaluation_index).ok()?));
+            if let Some((evaluation, score)) = own.zip(row.score) {
+                evaluation.take(row.criterion_definition_id, score);
+            }
+        }
+        evaluations
     }
 }

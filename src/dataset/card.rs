@@ -39,7 +39,10 @@ pub(super) fn readme(options: &DatasetOptions, report: &DatasetReport) -> String
             1.0 => by.key.clone(),
             weight => format!("{} with weight {weight}", by.key),
         });
-        let keys = keys.map(|key| key.replace(['\n', '\r', '`', '|'], " ")).collect::<Vec<_>>().join(", ");
+        // What people call their keys is no markup.
+        let plain =
+            |key: String| key.chars().map(|c| if c.is_control() || c == '`' { ' ' } else { c }).collect::<String>();
+        let keys = keys.map(|key| format!("`{}`", plain(key))).collect::<Vec<_>>().join(", ");
         let _ = writeln!(text, "\nJudged by: {keys}.");
     }
     if !report.left_out.is_empty() {
@@ -59,9 +62,12 @@ fn columns(options: &DatasetOptions) -> String {
                 ("preferred_output", "messages"),
                 ("non_preferred_output", "messages"),
             ],
-            (Target::OpenAi, Method::Grpo) => {
-                &[("messages", "messages"), ("reference_answers", "texts"), ("rubric", "criteria")]
-            }
+            (Target::OpenAi, Method::Grpo) => &[
+                ("messages", "messages"),
+                ("reference_answers", "texts"),
+                ("references", "texts with their categories"),
+                ("rubric", "criteria"),
+            ],
             (_, Method::Dpo | Method::Reward) => {
                 &[("messages", "messages"), ("chosen", "message"), ("rejected", "message")]
             }

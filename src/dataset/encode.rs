@@ -166,11 +166,11 @@ pub(super) fn schema(options: &DatasetOptions) -> SchemaRef {
             field("votes", Int32),
             field("p_chosen", Float64),
         ],
-        Method::Kto if is_trl => vec![field("prompt", messages.clone()), field("completion", messages)],
-        Method::Kto => vec![field("completion", messages)],
+        Method::Kto => vec![field("prompt", messages.clone()), field("completion", messages)],
         Method::Grpo => vec![
             field("prompt", messages),
             field("reference_answers", list(Utf8)),
+            field("references", list(structure([("content", Utf8), ("category", Utf8), ("url", Utf8)]))),
             field("rubric", list(structure([("id", Utf8), ("criterion", Utf8), ("weight", Float64)]))),
         ],
     };

@@ -29,6 +29,27 @@ pub(super) struct Example<'a> {
     pub source: Source<'a>,
 }
 
+/// How long the texts of a row are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Size {
+    /// All of them.
+    pub all: u64,
+    /// The prompt with the longest answer.
+    pub longest: u64,
+}
+
+impl Size {
+    /// Whether the prompt with the longest answer is neither too short nor too long.
+    pub(super) fn is_within(self, least: Option<u64>, most: Option<u64>) -> bool {
+        least.is_none_or(|least| self.longest >= least) && most.is_none_or(|most| self.longest <= most)
+    }
+}
+
+/// The characters of messages.
+pub(super) fn chars(said: &[Said<'_>]) -> u64 {
+    said.iter().map(|said| said.content.chars().count() as u64).sum()
+}
+
 /// What stands behind the prompt.
 #[derive(Clone, Debug)]
 pub(super) enum Answer<'a> {
@@ -39,7 +60,26 @@ pub(super) enum Answer<'a> {
     /// One that is good or not.
     Labelled { said: Said<'a>, verdict: Verdict },
     /// What answers are held against.
-    Open { references: Vec<&'a str>, rubric: Vec<Criterion<'a>> },
+    Open { references: Vec<Reference<'a>>, rubric: Vec<Criterion<'a>> },
+}
+
+/// A text that answers are held against.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(super) struct Reference<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub category: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<&'a str>,
+}
+
+impl<'a> Reference<'a> {
+    /// The answer that it is, unless it is something else, such as a source.
+    fn answer(&self) -> Option<&'a str> {
+        let is_answer = self.category.is_none_or(|category| category.to_lowercase().contains("answer"));
+        self.content.filter(|content| is_answer && !content.is_empty())
+    }
 }
 
 /// A criterion of a rubric.
@@ -104,8 +144,8 @@ impl Chat {
             Some("user") => "user",
             Some("assistant") => "assistant",
             // Chat templates call so what a function gave back.
-            Some("function") if matches!(self.target, Target::Trl | Target::Axolotl) => "tool",
-            Some("function") => return Err(Reason::Function),
+            Some("function" | "tool") if matches!(self.target, Target::Trl | Target::Axolotl) => "tool",
+            Some("function" | "tool") => return Err(Reason::Function),
             _ => return Err(Reason::Role),
         };
         let reasoning_content = line.message.reasoning.filter(|_| self.reasoning == Reasoning::Keep);
@@ -140,17 +180,19 @@ impl Chat {
 }
 
 impl Example<'_> {
-    /// Characters of its texts: all of them, and those of the prompt with the longest answer.
-    pub(super) fn chars(&self) -> [u64; 2] {
-        let of = |said: &[Said<'_>]| said.iter().map(|said| said.content.chars().count() as u64).sum::<u64>();
-        let prompt = of(&self.prompt);
+    /// How long its texts are, in whatever they are counted.
+    pub(super) fn size<E>(
+        &self,
+        of: impl Fn(&[Said<'_>]) -> std::result::Result<u64, E>,
+    ) -> std::result::Result<Size, E> {
+        let prompt = of(&self.prompt)?;
         let answers = match &self.answer {
-            Answer::Good(said) | Answer::Labelled { said, .. } => [of(std::slice::from_ref(said)), 0],
-            Answer::Pair { chosen, rejected, .. } => [of(chosen), of(rejected)],
+            Answer::Good(said) | Answer::Labelled { said, .. } => [of(std::slice::from_ref(said))?, 0],
+            Answer::Pair { chosen, rejected, .. } => [of(chosen)?, of(rejected)?],
             Answer::Open { .. } => [0, 0],
         };
-        let longest = answers.iter().max().copied().unwrap_or_default();
-        [prompt + answers.iter().sum::<u64>(), prompt + longest]
+        let [one, other] = answers;
+        Ok(Size { all: prompt + one + other, longest: prompt + one.max(other) })
     }
 }
 
@@ -196,9 +238,6 @@ impl Serialize for Shaped<'_, '_> {
             (_, Answer::Good(said)) | (Target::LlamaFactory, Answer::Labelled { said, .. }) => {
                 row.serialize_entry("messages", &prompt.iter().chain([said]).collect::<Vec<_>>())?;
             }
-            (Target::Axolotl, Answer::Labelled { said, .. }) => {
-                row.serialize_entry("completion", &prompt.iter().chain([said]).collect::<Vec<_>>())?;
-            }
             (Target::Trl, _) => row.serialize_entry("prompt", prompt)?,
             (Target::OpenAi, Answer::Pair { .. }) => {
                 let input = serde_json::json!({"messages": prompt, "tools": [], "parallel_tool_calls": true});
@@ -224,7 +263,9 @@ impl Serialize for Shaped<'_, '_> {
             }
             (_, Answer::Labelled { verdict, .. }) => row.serialize_entry("label", &verdict.is_first)?,
             (_, Answer::Open { references, rubric }) => {
-                row.serialize_entry("reference_answers", references)?;
+                let answers = references.iter().filter_map(Reference::answer).collect::<Vec<_>>();
+                row.serialize_entry("reference_answers", &answers)?;
+                row.serialize_entry("references", references)?;
                 row.serialize_entry("rubric", rubric)?;
             }
             (_, Answer::Good(_)) => {}
@@ -242,8 +283,7 @@ impl Serialize for Shaped<'_, '_> {
                     row.serialize_entry("p_chosen", &verdict.share)?;
                 }
                 Answer::Labelled { verdict, .. } => {
-                    let p_true = if verdict.is_first { verdict.share } else { 1.0 - verdict.share };
-                    row.serialize_entry("p_true", &p_true)?;
+                    row.serialize_entry("p_true", &verdict.first_share)?;
                 }
                 Answer::Good(_) | Answer::Open { .. } => {}
             }

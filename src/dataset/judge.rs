@@ -3,9 +3,9 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::beside::Beside;
-use super::options::{Aggregate, By, DatasetOptions, Method};
+use super::options::{Aggregate, By, DatasetOptions, Method, SplitBy};
 use super::report::{LeftOut, Reason};
+use super::rubric::{RATING, Scored};
 use super::votes::{Teller, Votes, mean};
 use crate::annotations::Value;
 use crate::error::{Error, Result};
@@ -15,19 +15,21 @@ use crate::table::catalog::annotations::Row;
 /// The key under which Scale's samples name the answer that a conversation is gone on with.
 pub(super) const WENT_ON: &str = "selected_model_id";
 
-/// The least and the greatest possible value of a rating, as they are written.
-type Scale = (String, String);
-
 /// What was met of the keys.
 #[derive(Debug, Default)]
 pub(super) struct Met {
     /// Keys that there are judgements by.
     keys: BTreeSet<String>,
+    /// Those that said something of what can be rows.
+    used: BTreeSet<String>,
+    /// Whether a task has the value in its metadata that splits go by.
+    pub has_metadata: bool,
     /// Keys with ratings, of which somebody must tell which are good.
     rated: BTreeSet<String>,
     /// Keys with ratings that are no flags.
     numbers: BTreeSet<String>,
-    scales: BTreeMap<String, BTreeSet<Scale>>,
+    /// What their ratings lie between, in words.
+    scales: BTreeMap<String, BTreeSet<String>>,
 }
 
 /// Reads the judgements of a part.
@@ -60,8 +62,8 @@ pub(super) struct Candidates<'c, 't> {
     pub said: &'c [&'c Judgement<'t>],
     /// What was said of each.
     pub of_each: &'c [Vec<&'c Judgement<'t>>],
-    /// The scores of each by rubrics.
-    pub rubric_scores: &'c [Vec<f64>],
+    /// The scores of each by rubrics, and how they came to be.
+    pub rubric_scores: (&'c [Vec<f64>], Option<Scored>),
 }
 
 impl<'o> Judge<'o> {
@@ -99,13 +101,14 @@ impl<'o> Judge<'o> {
         let is_known = |key: &str| {
             is_by(key) || Some(key) == options.rewrite_by.as_deref() || self.history_keys().any(|known| known == key)
         };
-        if let Some(key) = row.key.filter(|key| is_by(key)) {
+        let is_of_rubric = self.has_rubrics() && is_of_rubric(row);
+        if let Some(key) = row.key.filter(|key| is_known(key)) {
             self.meet(key);
         }
-        if row.value_score.is_some() {
+        if is_of_rubric {
             self.meet(By::RUBRIC);
         }
-        row.key.is_some_and(is_known) || self.has_rubrics() && is_of_rubric(row)
+        is_of_rubric || row.key.is_some_and(is_known)
     }
 
     pub(super) fn has_rubrics(&self) -> bool {
@@ -146,7 +149,7 @@ impl<'o> Judge<'o> {
 
     /// Another text for a message: the last that was given.
     pub(super) fn rewritten<'t>(&self, message: &Message<'t>) -> Option<&'t str> {
-        let key = self.options.rewrite_by.as_deref()?;
+        let key = self.options.rewrite_by.as_deref().filter(|_| message.is_answer())?;
         message.said.iter().rev().filter(|judgement| judgement.key == Some(key)).find_map(|judgement| {
             match judgement.value {
                 Some(Value::Text(text)) if !text.is_empty() => Some(text),
@@ -173,9 +176,13 @@ impl<'o> Judge<'o> {
     }
 
     fn of_rubrics(&self, candidates: &Candidates<'_, '_>) -> (Teller, Vec<Option<f64>>) {
-        let scores = candidates.rubric_scores.to_vec();
-        if scores.iter().any(|scores| !scores.is_empty()) {
-            self.met.borrow_mut().numbers.insert(By::RUBRIC.to_owned());
+        let (scores, scored) = candidates.rubric_scores;
+        let scores = scores.to_vec();
+        if let Some(scored) = scored {
+            let mut met = self.met.borrow_mut();
+            met.used.insert(By::RUBRIC.to_owned());
+            met.numbers.insert(By::RUBRIC.to_owned());
+            met.scales.entry(By::RUBRIC.to_owned()).or_default().insert(scored.word().to_owned());
         }
         let means = scores.iter().map(|scores| some_mean(scores)).collect();
         (Teller::Ratings(scores, false), means)
@@ -186,7 +193,10 @@ impl<'o> Judge<'o> {
         let is_of_key = |judgement: &&&Judgement<'_>| judgement.key == Some(key);
         for judgement in candidates.said.iter().filter(is_of_key) {
             match ranks(judgement, candidates.messages, &self.options.ties) {
-                Ok(ranks) => judgements.push(ranks),
+                Ok(ranks) => {
+                    self.met.borrow_mut().used.insert(key.to_owned());
+                    judgements.push(ranks);
+                }
                 Err(reason) => self.leave_out(Reason::Judgement(reason)),
             }
         }
@@ -217,7 +227,7 @@ impl<'o> Judge<'o> {
         let number = match judgement.value {
             None => return Err(Reason::Judgement(judged::Reason::NoValue)),
             Some(Value::Boolean(flag)) => {
-                self.met.borrow_mut().rated.insert(key.to_owned());
+                self.met.borrow_mut().rate(key, Some("no or yes".to_owned()));
                 return Ok((f64::from(u8::from(flag)), f64::from(u8::from(flag))));
             }
             Some(Value::Number(number)) => number,
@@ -225,12 +235,9 @@ impl<'o> Judge<'o> {
         };
         let scale = self.scale(judgement);
         let mut met = self.met.borrow_mut();
-        met.rated.insert(key.to_owned());
+        met.rate(key, scale.map(|(least, most)| format!("{least} to {most}")));
         met.numbers.insert(key.to_owned());
-        if let Some((least, most)) = scale {
-            met.scales.entry(key.to_owned()).or_default().insert((least.to_string(), most.to_string()));
-        }
-        match scale.filter(|(least, most)| least < most) {
+        match scale.filter(|(least, most)| least < most && (*least..=*most).contains(&number)) {
             _ if !self.options.normalises => Ok((number, number)),
             Some((least, most)) => Ok((number, (number - least) / (most - least))),
             None => Err(Reason::NoScale),
@@ -251,8 +258,18 @@ impl<'o> Judge<'o> {
 }
 
 impl Met {
+    fn rate(&mut self, key: &str, scale: Option<String>) {
+        self.used.insert(key.to_owned());
+        self.rated.insert(key.to_owned());
+        if let Some(scale) = scale {
+            self.scales.entry(key.to_owned()).or_default().insert(scale);
+        }
+    }
+
     pub(super) fn merge(&mut self, other: Met) {
         self.keys.extend(other.keys);
+        self.used.extend(other.used);
+        self.has_metadata |= other.has_metadata;
         self.rated.extend(other.rated);
         self.numbers.extend(other.numbers);
         other.scales.into_iter().for_each(|(key, scales)| self.scales.entry(key).or_default().extend(scales));
@@ -266,8 +283,7 @@ impl Met {
                 format!("`higher` or `lower`, since `{key}` is a rating or a flag: in some projects 1 is best");
             return wrong("--better", expected, "nothing".to_owned());
         }
-        if let Some(key) =
-            self.numbers.first().filter(|_| options.method == Method::Kto && options.threshold.is_none())
+        if let Some(key) = self.numbers.first().filter(|_| options.method == Method::Kto && options.threshold.is_none())
         {
             let expected = format!("the rating from which an answer is good, since `{key}` is a number");
             return wrong("--threshold", expected, "nothing".to_owned());
@@ -277,7 +293,7 @@ impl Met {
             return Ok(());
         }
         let all = self.scales.iter().flat_map(|(key, scales)| scales.iter().map(move |scale| (scale, key)));
-        let scales = all.map(|((least, most), key)| format!("`{key}` from {least} to {most}")).collect::<Vec<_>>();
+        let scales = all.map(|(scale, key)| format!("`{key}` is {scale}")).collect::<Vec<_>>();
         if self.scales.values().flatten().collect::<BTreeSet<_>>().len() > 1 {
             let expected = "--normalise, which brings ratings to 0 to 1, since their scales differ".to_owned();
             return wrong("--by", expected, scales.join(", "));
@@ -285,14 +301,41 @@ impl Met {
         Ok(())
     }
 
-    /// An error where a key is none that anything was judged by.
+    /// An error where a key is none that there are judgements by.
     pub(super) fn check_keys(&self, options: &DatasetOptions) -> Result<()> {
-        let Some(by) = options.by.iter().find(|by| !self.keys.contains(&by.key)) else { return Ok(()) };
-        let expected = match by.key.as_str() {
-            By::RUBRIC => "scores of rubrics, which no answer has",
-            _ => "a key that annotations of turns, answers or threads have: `taskloom annotations` lists them",
+        let wrong = |setting, expected: &str, found: &str| {
+            Err(Error::Usage { setting, expected: expected.to_owned(), found: format!("`{found}`") })
         };
-        Err(Error::Usage { setting: "--by", expected: expected.to_owned(), found: format!("`{}`", by.key) })
+        if let Some(by) = options.by.iter().find(|by| !self.keys.contains(&by.key)) {
+            let expected = match by.key.as_str() {
+                By::RUBRIC => "scores of rubrics, which no answer has",
+                _ => "a key that annotations of turns, answers or threads have: `taskloom annotations` lists them",
+            };
+            return wrong("--by", expected, &by.key);
+        }
+        let others = [("--rewrite-by", &options.rewrite_by), ("--history-by", &options.history_by)];
+        for (setting, key) in others.into_iter().filter_map(|(setting, key)| Some((setting, key.as_ref()?))) {
+            if !self.keys.contains(key) {
+                return wrong(setting, "a key of annotations: `taskloom annotations` lists them", key);
+            }
+        }
+        match &options.split_by {
+            SplitBy::Metadata(key) if options.split > 0.0 && !self.has_metadata => {
+                wrong("--split-by", "a key of the tasks' metadata", key)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// An error where a key says nothing of what rows are made of.
+    pub(super) fn check_use(&self, options: &DatasetOptions) -> Result<()> {
+        let Some(by) = options.by.iter().find(|by| !self.used.contains(&by.key)) else { return Ok(()) };
+        let expected = match options.method {
+            Method::Dpo | Method::Reward => "a key that compares or rates answers, or threads",
+            Method::Sft | Method::Kto | Method::Grpo => "a key that compares or rates answers of a turn",
+        };
+        let found = format!("`{}`, which does not", by.key);
+        Err(Error::Usage { setting: "--by", expected: expected.to_owned(), found })
     }
 }
 
@@ -301,7 +344,7 @@ fn some_mean(values: &[f64]) -> Option<f64> {
 }
 
 fn is_of_rubric(row: &Row<'_>) -> bool {
-    row.value_score.is_some() || row.value_weight.is_some() || row.r#type == Some(CRITERION)
+    row.value_score.is_some() || row.value_weight.is_some() || [Some(CRITERION), Some(RATING)].contains(&row.r#type)
 }
 
 /// Whether an annotation is a criterion of a rubric.
@@ -319,36 +362,4 @@ fn bounds(possible: &str) -> Option<(f64, f64)> {
     let numbers = inner.unwrap_or(&list).iter().map(serde_json::Value::as_f64).collect::<Option<Vec<_>>>()?;
     let least = numbers.iter().copied().reduce(f64::min)?;
     Some((least, numbers.iter().copied().reduce(f64::max)?))
-}
-
-/// What was said of answers by a rubric whose criteria stand as annotations of the turn: the mean of the scores, by their weights.
-fn annotated_score(message: &Message<'_>, of_turn: &[Judgement<'_>]) -> Option<f64> {
-    let weight = |judgement: &Judgement<'_>| {
-        let is_meant = |criterion: &&Judgement<'_>| {
-            is_criterion(criterion)
-                && judgement.criteria.is_some()
-                && [criterion.id, criterion.key].contains(&judgement.criteria)
-        };
-        of_turn.iter().find(is_meant).and_then(|criterion| criterion.weight).unwrap_or(1.0)
-    };
-    let scored = message.said.iter().filter_map(|judgement| Some((weight(judgement), judgement.score?)));
-    weighted(&scored.collect::<Vec<_>>())
-}
-
-/// The mean of scores by their weights.
-pub(super) fn weighted(scores: &[(f64, f64)]) -> Option<f64> {
-    let total = scores.iter().map(|(weight, _)| weight.abs()).sum::<f64>();
-    (total > 0.0).then(|| scores.iter().map(|(weight, score)| weight * score).sum::<f64>() / total)
-}
-
-/// The scores of a turn's answers by rubrics: those of their evaluations, or else of their annotations.
-pub(super) fn rubric_scores(thread: i32, turn: &Turn<'_>, beside: &Beside<'_>) -> Vec<Vec<f64>> {
-    let of = |answer: &Message<'_>| {
-        let place = (turn.task_id, thread, Some(turn.index), Some(answer.index));
-        match beside.rubric_scores.get(&place) {
-            Some(scores) => scores.clone(),
-            None => annotated_score(answer, turn.said).into_iter().collect(),
-        }
-    };
-    turn.answers.iter().map(of).collect()
 }

@@ -11,7 +11,9 @@ mod options;
 mod path;
 mod report;
 mod rows;
+mod rubric;
 mod side;
+mod tokens;
 mod trajectory;
 mod votes;
 mod write;
@@ -24,7 +26,7 @@ use rayon::prelude::*;
 
 use crate::annotations::parts_of;
 use crate::error::{Error, Result};
-use crate::judged::{Conversations, Judgement};
+use crate::judged::{Apart, Conversations, Judgement};
 use crate::lake::{Lake, State};
 use crate::part::PartEntry;
 use crate::progress::Progress;
@@ -37,6 +39,7 @@ use judge::{Judge, Met};
 use report::{LeftOut, Reason};
 use rows::{Known, Maker, Rules};
 use side::Side;
+use tokens::Tokens;
 use write::Split;
 
 pub use options::{Aggregate, By, DatasetOptions, Method, Reasoning, Selection, SplitBy, Target, Turns};
@@ -47,7 +50,11 @@ const NOTE: &str = "taskloom.json";
 
 const README: &str = "README.md";
 
-const PLACE: draft::Rules<'_> = draft::Rules { setting: "--out", what: "training set", mark: NOTE, lake: None };
+const PLACE: draft::Rules<'_> =
+    draft::Rules { setting: "--out", what: "training set", mark: NOTE, is_ours, lake: None };
+
+/// What LLaMA-Factory looks for.
+const DATASET_INFO: &str = "dataset_info.json";
 
 /// Parts that are at hand at a time, for each thread.
 const PARTS_A_THREAD: usize = 2;
@@ -106,6 +113,11 @@ pub fn write_dataset_into(
     Ok(report)
 }
 
+/// Whether a file is called as those of a training set are.
+fn is_ours(name: &str) -> bool {
+    [NOTE, README, DATASET_INFO].contains(&name) || is_rows(name)
+}
+
 /// Whether a file is called as only those with rows are.
 fn is_rows(name: &str) -> bool {
     let of = |split: &str| {
@@ -127,7 +139,8 @@ fn write_files(
     let parts = parts(state, options)?;
     progress.expect_parts(parts.len());
     let store = &**lake.store();
-    let look = |part: &&PartEntry| progress.part(|| Made::of(store, part, options, state.version));
+    let tokens = options.tokenizer.as_deref().map(Tokens::open).transpose()?;
+    let look = |part: &&PartEntry| progress.part(|| Made::of(store, part, options, (state.version, tokens.as_ref())));
     let schema = encode::schema(options);
     let mut writer = Writer {
         options,
@@ -135,7 +148,11 @@ fn write_files(
         prompts: HashMap::new(),
         met: Met::default(),
         left_out: LeftOut::default(),
-        report: DatasetReport { lake_version: state.version, ..DatasetReport::default() },
+        report: DatasetReport {
+            lake_version: state.version,
+            tokens: tokens.as_ref().map(|_| 0),
+            ..DatasetReport::default()
+        },
     };
     with_readers(store, || {
         let mut made = Vec::new();
@@ -171,16 +188,22 @@ struct Made {
 }
 
 impl Made {
-    fn of(store: &dyn Store, part: &PartEntry, options: &DatasetOptions, lake_version: u64) -> Result<Made> {
+    fn of(
+        store: &dyn Store,
+        part: &PartEntry,
+        options: &DatasetOptions,
+        (lake_version, tokens): (u64, Option<&Tokens>),
+    ) -> Result<Made> {
         let judge = Judge::new(options);
-        let conversations = Conversations::open(store, part, options.reasoning == Reasoning::Keep)?;
+        let conversations =
+            Conversations::open(store, part, Apart { chunks: true, reasoning: options.reasoning == Reasoning::Keep })?;
         let files = Files::open(store, part)?;
         let beside = files.read();
-        if !beside.rubric_scores.is_empty() {
+        if !beside.evaluations.is_empty() {
             judge.meet(By::RUBRIC);
         }
         let models = options.models.iter().map(String::as_str).collect::<HashSet<_>>();
-        let rules = Rules { options, judge: &judge, beside: &beside, lake_version, models: &models };
+        let rules = Rules { options, judge: &judge, beside: &beside, lake_version, models: &models, tokens };
         let mut maker = Maker::new(rules, Encoder::new(options)?);
         let is_wanted = |row: &Row<'_>| judge.is_wanted(row);
         let mut is_misplaced = |judgement: &Judgement<'_>| judge.misplaced(judgement);
@@ -227,6 +250,7 @@ impl Writer<'_> {
                     report.train_rows += 1;
                 }
                 report.chars += row.chars;
+                report.tokens = report.tokens.map(|tokens| tokens + row.tokens);
                 report.tasks += u64::from(last_task != Some(row.task));
                 last_task = Some(row.task);
             }
@@ -247,6 +271,7 @@ impl Writer<'_> {
             let reasons = reasons.collect::<Vec<_>>().join(", ");
             return Err(Error::NoRows { reasons });
         }
+        met.check_use(options)?;
         for split in splits {
             let (files, bytes) = split.end()?;
             report.files.extend(files);
@@ -255,7 +280,7 @@ impl Writer<'_> {
         let note = serde_json::json!({"is_whole": true, "settings": options, "report": &report});
         write_json(&folder.join(NOTE), &note)?;
         if options.target == Target::LlamaFactory {
-            write_json(&folder.join("dataset_info.json"), &card::dataset_info(options, &report))?;
+            write_json(&folder.join(DATASET_INFO), &card::dataset_info(options, &report))?;
         }
         write(&folder.join(README), card::readme(options, &report).as_bytes())?;
         Ok(report)

@@ -1,6 +1,7 @@
 //! What a training set is to hold, and how it is laid out.
 
 use std::collections::HashSet;
+use std::path::PathBuf;
 
 use serde::Serialize;
 
@@ -166,6 +167,12 @@ pub struct DatasetOptions {
     pub min_chars: Option<u64>,
     /// The most characters of a row's texts.
     pub max_chars: Option<u64>,
+    /// The `tokenizer.json` that tokens are counted by; the feature `tokenizer` of this crate reads it.
+    pub tokenizer: Option<PathBuf>,
+    /// The least tokens of a row's texts.
+    pub min_tokens: Option<u64>,
+    /// The most tokens of a row's texts.
+    pub max_tokens: Option<u64>,
     /// The share of rows that are kept for tests.
     pub split: f64,
     /// What stands on one side.
@@ -195,6 +202,9 @@ impl DatasetOptions {
             reasoning: Reasoning::default(),
             min_chars: None,
             max_chars: None,
+            tokenizer: None,
+            min_tokens: None,
+            max_tokens: None,
             split: 0.0,
             split_by: SplitBy::default(),
             dedupes: false,
@@ -214,6 +224,22 @@ impl DatasetOptions {
         if self.by.iter().any(|by| by.weight == 0.0 || !by.weight.is_finite()) {
             return wrong("--by", "KEY:WEIGHT with a weight that is not 0", "0");
         }
+        let mut seen = HashSet::new();
+        if let Some(by) = self.by.iter().find(|by| !seen.insert(&by.key)) {
+            return wrong("--by", "each key once", &format!("`{}` again", by.key));
+        }
+        if self.normalises && self.by.iter().any(|by| by.key == By::RUBRIC) {
+            return wrong("--normalise", "ratings with possible values", By::RUBRIC);
+        }
+        let numbers = [("--min-margin", self.min_margin), ("--threshold", self.threshold)];
+        if let Some((setting, number)) =
+            numbers.iter().find(|(_, number)| number.is_some_and(|number| !number.is_finite()))
+        {
+            return wrong(setting, "a number", &number.unwrap_or_default().to_string());
+        }
+        if self.normalises && self.threshold.is_some_and(|threshold| !(0.0..=1.0).contains(&threshold)) {
+            return wrong("--threshold", "a number from 0 to 1 with --normalise", "another one");
+        }
         if self.min_margin.is_some() && !has_pairs {
             return wrong("--min-margin", "it with --for dpo or reward, whose rows are pairs", "another kind");
         }
@@ -222,6 +248,9 @@ impl DatasetOptions {
         }
         if self.rewrite_by.is_some() && self.method != Method::Sft {
             return wrong("--rewrite-by", "it with --for sft: pairs compare what models said", "another kind");
+        }
+        if self.min_tokens.or(self.max_tokens).is_some() && self.tokenizer.is_none() {
+            return wrong("--tokenizer", "the tokenizer.json that tokens are counted by", "nothing");
         }
         if !(0.0..1.0).contains(&self.split) {
             return wrong("--split", "a share of rows for tests from 0 up to less than 1", &self.split.to_string());
@@ -234,17 +263,14 @@ impl Target {
     fn check(self, options: &DatasetOptions) -> Result<()> {
         let known: &[Method] = match self {
             Target::Trl => return Ok(()),
-            Target::Axolotl => &[Method::Sft, Method::Dpo, Method::Kto],
+            Target::Axolotl => &[Method::Sft, Method::Dpo],
             Target::LlamaFactory => &[Method::Sft, Method::Dpo, Method::Reward, Method::Kto],
             Target::OpenAi => &[Method::Sft, Method::Dpo, Method::Grpo],
         };
         let words = |methods: &[Method]| methods.iter().map(|method| method.word()).collect::<Vec<_>>().join(", ");
         if !known.contains(&options.method) {
-            return wrong(
-                "--layout",
-                &format!("trl for {}, since this one has {}", options.method.word(), words(known)),
-                self.word(),
-            );
+            let expected = format!("one for {}, since this one is for {}", options.method.word(), words(known));
+            return wrong("--layout", &expected, self.word());
         }
         if options.reasoning == Reasoning::Keep && self != Target::Trl {
             return wrong("--reasoning", "keep with --layout trl alone: others have no place for it", "keep");

@@ -51,7 +51,7 @@ pub(super) enum Reason {
     Trajectory,
     /// An answer of another model.
     OtherModel,
-    /// Fewer or more characters than were asked for.
+    /// Fewer or more characters or tokens than were asked for.
     Length,
     /// The same prompt as an earlier row of another turn.
     SamePrompt,
@@ -125,6 +125,9 @@ pub struct DatasetReport {
     pub bytes: u64,
     /// Characters of the rows' texts, for each pair those of both answers.
     pub chars: u64,
+    /// Tokens of the same, where a tokenizer was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<u64>,
     /// What was left out, by why. Selections count tasks, judgements those, and everything else turns, conversations or pairs.
     pub left_out: BTreeMap<&'static str, u64>,
 }

@@ -2,17 +2,20 @@
 
 use std::borrow::Cow;
 use std::collections::HashSet;
+use std::convert::Infallible;
 
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::beside::{Beside, TaskFacts};
 use super::encode::Encoder;
-use super::example::{Answer, Chat, Criterion, Example, Said, Score, Source, prompt_hash};
-use super::judge::{Candidates, Judge, Judged, is_criterion, rubric_scores};
+use super::example::{Answer, Chat, Criterion, Example, Said, Score, Source, chars, prompt_hash};
+use super::judge::{Candidates, Judge, Judged, is_criterion};
 use super::options::{DatasetOptions, Method, Turns};
 use super::path::{Line, Path, Step, check_line, check_prompt};
 use super::report::Reason;
+use super::rubric;
 use super::side::{Side, sides};
+use super::tokens::Tokens;
 use super::votes::Verdict;
 use crate::error::Result;
 use crate::judged::{self, Judgement, Message, Task, Thread, Turn};
@@ -25,6 +28,7 @@ pub(super) struct Known {
     pub turn: u128,
     pub side: Side,
     pub chars: u64,
+    pub tokens: u64,
     /// Which task of the part it is of.
     pub task: usize,
 }
@@ -45,6 +49,7 @@ pub(super) struct Rules<'m> {
     pub beside: &'m Beside<'m>,
     pub lake_version: u64,
     pub models: &'m HashSet<&'m str>,
+    pub tokens: Option<&'m Tokens>,
 }
 
 /// The conversation that is at hand.
@@ -62,9 +67,6 @@ pub(super) type Pieces<'t> = (Vec<Said<'t>>, Answer<'t>, Source<'t>);
 
 /// Rows, or why there is none.
 type Rows<'t> = Vec<Result<Pieces<'t>, Reason>>;
-
-/// What a flag must be to be good: between no and yes.
-const HALF: f64 = 0.5;
 
 impl<'m> Maker<'m> {
     pub(super) fn new(rules: Rules<'m>, encoder: Encoder) -> Maker<'m> {
@@ -84,7 +86,8 @@ impl<'m> Maker<'m> {
         }
         let number = self.tasks;
         self.tasks += 1;
-        let sides = sides(task, facts, rules.options);
+        let (sides, has_metadata) = sides(task, facts, rules.options);
+        rules.judge.met.borrow_mut().has_metadata |= has_metadata;
         for (thread, side) in task.threads.iter().zip(&sides) {
             let home = Home { task: facts, thread: thread.index, side: *side, number };
             if *side == Side::Neither {
@@ -134,17 +137,37 @@ impl<'m> Maker<'m> {
 
     /// Takes a row, or tells why there is none.
     fn push(&mut self, row: Result<Pieces<'_>, Reason>, home: Home<'_>) -> Result<()> {
-        let (example, prompt, chars) = match row.and_then(|pieces| self.rules.checked(pieces)) {
-            Ok(checked) => checked,
+        let example = match row.and_then(|pieces| self.rules.checked(pieces)) {
+            Ok(example) => example,
             Err(reason) => {
                 self.rules.judge.leave_out(reason);
                 return Ok(());
             }
         };
+        let Ok(chars) = example.size(|said| Ok::<_, Infallible>(chars(said)));
+        let tokens = self.rules.tokens.map(|tokens| example.size(|said| tokens.count(said))).transpose()?;
+        let tokens = tokens.unwrap_or_default();
+        let options = self.rules.options;
+        let is_fit = chars.is_within(options.min_chars, options.max_chars)
+            && tokens.is_within(options.min_tokens, options.max_tokens);
+        if !is_fit {
+            self.rules.judge.leave_out(Reason::Length);
+            return Ok(());
+        }
+        let prompt = prompt_hash(&example.prompt);
+        let source = Source { prompt_hash: format!("{prompt:032x}"), ..example.source };
+        let example = Example { source, ..example };
         let Source { task_id, thread_index, turn_index, .. } = example.source;
         let turn = xxh3_128(format!("{task_id}\0{thread_index}\0{turn_index:?}").as_bytes());
         self.encoder.push(&example)?;
-        self.rows.push(Known { prompt, turn, side: home.side, chars, task: home.number });
+        self.rows.push(Known {
+            prompt,
+            turn,
+            side: home.side,
+            chars: chars.all,
+            tokens: tokens.all,
+            task: home.number,
+        });
         Ok(())
     }
 }
@@ -161,14 +184,15 @@ impl<'m> Rules<'m> {
     /// What is said of a turn's answers.
     fn judged(self, turn: &Turn<'_>, home: Home<'_>) -> Judged {
         let of_each = turn.answers.iter().map(|answer| answer.said.iter().collect()).collect::<Vec<Vec<_>>>();
+        let (rubric_scores, scored) = match self.judge.has_rubrics() {
+            true => rubric::scores(home.thread, turn, self.beside),
+            false => (vec![Vec::new(); turn.answers.len()], None),
+        };
         self.judge.judged(&Candidates {
             messages: &turn.answers.iter().collect::<Vec<_>>(),
             said: &turn.said.iter().collect::<Vec<_>>(),
             of_each: &of_each,
-            rubric_scores: &match self.judge.has_rubrics() {
-                true => rubric_scores(home.thread, turn, self.beside),
-                false => vec![Vec::new(); turn.answers.len()],
-            },
+            rubric_scores: (&rubric_scores, scored),
         })
     }
 
@@ -197,12 +221,15 @@ impl<'m> Rules<'m> {
     fn good(self, step: &Step<'_>, judged: &Judged) -> Result<usize, Reason> {
         let aggregate = self.options.aggregate;
         let answer = match (step.turn.answers.len(), self.options.by.is_empty()) {
-            (1, _) => 0,
+            (1, true) => 0,
+            // Nothing stands beside it: it must have been rated, or chosen.
+            (1, false) if judged.votes.is_judged(0) => 0,
+            (1, false) => return Err(Reason::Unjudged),
             (_, true) => step.went_on.ok_or(Reason::NoChoice)?,
             (_, false) => judged.votes.best(aggregate)?,
         };
         let Some(threshold) = self.options.threshold else { return Ok(answer) };
-        let verdicts = judged.votes.reaches(answer, threshold, aggregate)?;
+        let verdicts = judged.votes.reaches(answer, Some(threshold), aggregate)?;
         if verdicts.iter().all(|verdict| verdict.is_first) { Ok(answer) } else { Err(Reason::BelowThreshold) }
     }
 
@@ -230,8 +257,9 @@ impl<'m> Rules<'m> {
     {
         let judged = self.judged(step.turn, home);
         let count = step.turn.answers.len();
-        if count == 1 && judged.is_rated() {
-            return vec![Err(Reason::Judgement(judged::Reason::NoOtherAnswer))];
+        if count == 1 {
+            let why = Err(Reason::Judgement(judged::Reason::NoOtherAnswer));
+            return judged.votes.is_judged(0).then_some(why).into_iter().collect();
         }
         let mut rows = Vec::new();
         for (one, other) in (0..count).flat_map(|one| (one + 1..count).map(move |other| (one, other))) {
@@ -242,6 +270,10 @@ impl<'m> Rules<'m> {
                 })),
                 Err(reason) => rows.push(Err(reason)),
             }
+        }
+        if rows.is_empty() && !self.judge.is_asked(step.turn) {
+            // Nobody said anything of them.
+            rows.push(Err(Reason::Unjudged));
         }
         rows
     }
@@ -277,16 +309,20 @@ impl<'m> Rules<'m> {
         'm: 't,
     {
         let judged = self.judged(step.turn, home);
-        let threshold = self.options.threshold.unwrap_or(HALF);
         let mut rows = Vec::new();
         for (index, message) in step.turn.answers.iter().enumerate() {
+            let is_alone = step.turn.answers.iter().filter(|other| other.text == message.text).count() == 1;
             let row = |verdict| {
                 self.check_model(message)?;
+                // The same text may be good and not good.
+                if !is_alone {
+                    return Err(Reason::SameText);
+                }
                 let prompt = self.prompt(path.prompt(step))?;
                 let answer = Answer::Labelled { said: self.said(&Line::of(message))?, verdict };
                 Ok((prompt, answer, self.source(step, &judged, (index, None), home)))
             };
-            match judged.votes.reaches(index, threshold, self.options.aggregate) {
+            match judged.votes.reaches(index, self.options.threshold, self.options.aggregate) {
                 Ok(verdicts) => rows.extend(verdicts.into_iter().map(row)),
                 Err(reason) => rows.push(Err(reason)),
             }
@@ -396,18 +432,11 @@ impl<'m> Rules<'m> {
         (!words.is_empty()).then(|| words.join("\n\n"))
     }
 
-    /// A row that the target can take, with the hash of its prompt, and its characters.
-    fn checked<'t>(self, (prompt, answer, source): Pieces<'t>) -> Result<(Example<'t>, u128, u64), Reason> {
-        let mut example = Example { prompt, answer, source };
+    /// A row that the target can take.
+    fn checked<'t>(self, (prompt, answer, source): Pieces<'t>) -> Result<Example<'t>, Reason> {
+        let example = Example { prompt, answer, source };
         self.chat().check(&example)?;
-        let [all, longest] = example.chars();
-        let is_short = self.options.min_chars.is_some_and(|least| longest < least);
-        if is_short || self.options.max_chars.is_some_and(|most| longest > most) {
-            return Err(Reason::Length);
-        }
-        let prompt = prompt_hash(&example.prompt);
-        example.source.prompt_hash = format!("{prompt:032x}");
-        Ok((example, prompt, all))
+        Ok(example)
     }
 }
 

@@ -18,17 +18,17 @@ pub(super) enum Side {
     Neither,
 }
 
-/// The side of each thread of a task.
-pub(super) fn sides(task: &Task<'_>, facts: &TaskFacts<'_>, options: &DatasetOptions) -> Vec<Side> {
+/// The side of each thread of a task; and whether its metadata told it.
+pub(super) fn sides(task: &Task<'_>, facts: &TaskFacts<'_>, options: &DatasetOptions) -> (Vec<Side>, bool) {
     let by_task = |text: &str| vec![side(options.split, |take| take(text)); task.threads.len()];
     match &options.split_by {
-        _ if options.split == 0.0 => vec![Side::Train; task.threads.len()],
-        SplitBy::Task => by_task(task.id),
+        _ if options.split == 0.0 => (vec![Side::Train; task.threads.len()], false),
+        SplitBy::Task => (by_task(task.id), false),
         SplitBy::Metadata(key) => match facts.metadata.and_then(|metadata| value(metadata, key)) {
-            Some(value) => by_task(&value),
-            None => by_prompt(task, options.split),
+            Some(value) => (by_task(&value), true),
+            None => (by_prompt(task, options.split), false),
         },
-        SplitBy::Prompt => by_prompt(task, options.split),
+        SplitBy::Prompt => (by_prompt(task, options.split), false),
     }
 }
 

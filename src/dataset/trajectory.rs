@@ -141,9 +141,12 @@ impl<'t> Group<'t> {
         let messages = self.candidates.iter().filter_map(Candidate::first_answer).collect::<Vec<_>>();
         let of_each = self.candidates.iter().map(|candidate| candidate.said.clone()).collect::<Vec<_>>();
         let rubric_scores = vec![Vec::new(); self.candidates.len()];
-        let candidates =
-            Candidates { messages: &messages, said: &self.said, of_each: &of_each, rubric_scores: &rubric_scores };
-        rules.judge.judged(&candidates)
+        rules.judge.judged(&Candidates {
+            messages: &messages,
+            said: &self.said,
+            of_each: &of_each,
+            rubric_scores: (&rubric_scores, None),
+        })
     }
 
     /// The row of two conversations, the better one first; with its thread.

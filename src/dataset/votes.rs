@@ -34,6 +34,8 @@ pub(super) struct Verdict {
     pub votes: i32,
     /// The share of votes that say the same; a tie is half a vote.
     pub share: f64,
+    /// The share of votes that say that the first is better.
+    pub first_share: f64,
     /// How far the better one is ahead: the mean difference of ratings. `None` where a key ranks.
     pub margin: Option<f64>,
 }
@@ -112,14 +114,21 @@ impl Votes {
         Err(why)
     }
 
-    /// How good a candidate is, judgement by judgement: what is chosen is 1, and what is not is 0.
+    /// Whether each key says something of a candidate.
+    pub(super) fn is_judged(&self, of: usize) -> bool {
+        self.tellers.iter().all(|(_, teller)| match teller {
+            Teller::Ranks(judgements) => judgements.iter().any(|ranks| ranks.get(of).copied().flatten().is_some()),
+            Teller::Ratings(ratings, _) => ratings.get(of).is_some_and(|ratings| !ratings.is_empty()),
+        })
+    }
+
+    /// How good a candidate is, judgement by judgement: what is chosen is 1, what is not is 0, and a tie of all is between.
     fn scores(&self, of: usize) -> Result<Vec<f64>, Reason> {
-        let [best, other] = if self.better == Some(Better::Lower) { [0.0, 1.0] } else { [1.0, 0.0] };
+        let is_lower = self.better == Some(Better::Lower);
         let of_each = self.tellers.iter().map(|(weight, teller)| {
             let (scores, is_unit) = match teller {
                 Teller::Ranks(judgements) => {
-                    let is_best = |ranks: &Vec<Option<usize>>| ranks.get(of).copied().flatten() == Some(0);
-                    (judgements.iter().map(|ranks| if is_best(ranks) { best } else { other }).collect(), true)
+                    (judgements.iter().map(|ranks| chosen(ranks, of, is_lower)).collect(), true)
                 }
                 Teller::Ratings(ratings, is_unit) => (ratings.get(of).cloned().unwrap_or_default(), *is_unit),
             };
@@ -129,18 +138,40 @@ impl Votes {
         self.added(&of_each.collect::<Vec<Vec<f64>>>())
     }
 
-    /// Whether a candidate reaches a threshold.
-    pub(super) fn reaches(&self, of: usize, threshold: f64, aggregate: Aggregate) -> Result<Vec<Verdict>, Reason> {
+    /// Whether a candidate is good: reaches a threshold, or, where there is none, is more good than not.
+    pub(super) fn reaches(
+        &self,
+        of: usize,
+        threshold: Option<f64>,
+        aggregate: Aggregate,
+    ) -> Result<Vec<Verdict>, Reason> {
         let sign = if self.better == Some(Better::Lower) { -1.0 } else { 1.0 };
         let scores = self.scores(of)?;
-        // What lies at the threshold is good: there is no tie.
-        let vote = |score: f64| if sign * (score - threshold) >= -NEAR { 1.0 } else { -1.0 };
+        // What lies at the threshold is good; without one it is a tie.
+        let vote = |score: f64| match (sign * (score - threshold.unwrap_or(HALF)), threshold) {
+            (ahead, None) if ahead.abs() <= NEAR => 0.0,
+            (ahead, _) if ahead >= -NEAR => 1.0,
+            _ => -1.0,
+        };
         let votes = scores.iter().map(|score| vote(*score)).collect::<Vec<_>>();
-        match aggregate {
-            Aggregate::Mean => Ok(vec![of_sign(vote(mean(&scores)), &votes)]),
+        match (aggregate, vote(mean(&scores))) {
+            (Aggregate::Mean, 0.0) => Err(Reason::Tie),
+            (Aggregate::Mean, balance) => Ok(vec![of_sign(balance, &votes)]),
             _ => decide(&votes, aggregate, false),
         }
     }
+}
+
+/// Between no and yes.
+const HALF: f64 = 0.5;
+
+/// Whether a judgement puts a candidate first.
+fn chosen(ranks: &[Option<usize>], of: usize, is_lower: bool) -> f64 {
+    if ranks.len() > 1 && ranks.iter().all(|rank| *rank == Some(0)) {
+        return HALF;
+    }
+    let is_best = ranks.get(of).copied().flatten() == Some(0);
+    if is_best == is_lower { 0.0 } else { 1.0 }
 }
 
 /// Differences that are due to rounding.
@@ -181,7 +212,10 @@ fn decide(balances: &[f64], aggregate: Aggregate, has_margin: bool) -> Result<Ve
     let balance = match aggregate {
         Aggregate::Unanimous if won == all || lost == all => middle,
         Aggregate::Unanimous => return Err(Reason::Disagreement),
-        Aggregate::Majority if won == lost => return Err(Reason::Disagreement),
+        // A majority whose ratings say the opposite together says nothing.
+        Aggregate::Majority if won == lost || has_margin && (middle < -NEAR) == (won > lost) && middle.abs() > NEAR => {
+            return Err(Reason::Disagreement);
+        }
         Aggregate::Majority => won as f64 - lost as f64,
         Aggregate::Mean if middle.abs() <= NEAR => return Err(Reason::Disagreement),
         Aggregate::Mean => middle,
@@ -197,8 +231,10 @@ fn decide(balances: &[f64], aggregate: Aggregate, has_margin: bool) -> Result<Ve
 fn of_sign(balance: f64, balances: &[f64]) -> Verdict {
     let [won, lost, tied] = counts(balances);
     let is_first = balance > 0.0;
-    let share = (if is_first { won } else { lost } as f64 + tied as f64 / 2.0) / balances.len() as f64;
-    Verdict { is_first, votes: balances.len() as i32, share, margin: None }
+    let share = |votes: usize| (votes as f64 + tied as f64 / 2.0) / balances.len() as f64;
+    let first_share = share(won);
+    let share = if is_first { first_share } else { share(lost) };
+    Verdict { is_first, votes: balances.len() as i32, share, first_share, margin: None }
 }
 
 fn with_margin(verdict: Verdict, balance: f64, has_margin: bool) -> Verdict {
@@ -232,18 +268,28 @@ mod tests {
         assert_eq!(by(Aggregate::Unanimous), Err(Reason::Disagreement));
         assert_eq!(by(Aggregate::Majority), Err(Reason::Disagreement));
         let mean = by(Aggregate::Mean).unwrap();
-        assert_eq!(mean, [Verdict { is_first: true, votes: 3, share: 0.5, margin: Some(1.0 / 3.0) }]);
+        assert_eq!(mean, [Verdict { is_first: true, votes: 3, share: 0.5, first_share: 0.5, margin: Some(1.0 / 3.0) }]);
         let all = by(Aggregate::All).unwrap();
         let all = all.iter().map(|verdict| (verdict.is_first, verdict.margin, verdict.votes)).collect::<Vec<_>>();
         assert_eq!(all, [(true, Some(2.0), 1), (false, Some(1.0), 1)]);
     }
 
     #[test]
-    fn a_majority_need_not_have_the_greater_mean() {
+    fn a_majority_against_the_mean_is_no_agreement() {
         let votes = ratings(&[&[3.0, 3.0, 1.0], &[2.0, 2.0, 5.0]]);
-        let majority = votes.compare(0, 1, Aggregate::Majority).unwrap()[0];
-        assert!(majority.is_first && majority.margin == Some(-2.0 / 3.0), "{majority:?}");
+        assert_eq!(votes.compare(0, 1, Aggregate::Majority), Err(Reason::Disagreement));
+        assert_eq!(votes.compare(1, 0, Aggregate::Majority), Err(Reason::Disagreement));
         assert!(!votes.compare(0, 1, Aggregate::Mean).unwrap()[0].is_first);
+    }
+
+    #[test]
+    fn a_tie_of_all_makes_nobody_good() {
+        let both = choices(&[&[Some(0), Some(0)]]);
+        assert_eq!(both.reaches(0, None, Aggregate::Majority), Err(Reason::Tie));
+        let one = choices(&[&[Some(0), Some(0)], &[Some(0), None]]);
+        let [own, other] = [0, 1].map(|of| one.reaches(of, None, Aggregate::Majority).unwrap()[0]);
+        assert_eq!((own.is_first, own.first_share), (true, 0.75));
+        assert_eq!((other.is_first, other.first_share), (false, 0.25));
     }
 
     #[test]
@@ -271,11 +317,11 @@ mod tests {
     #[test]
     fn what_lies_at_the_threshold_is_good_whatever_is_better() {
         let votes = ratings(&[&[4.0, 2.0, 4.5]]);
-        let good = votes.reaches(0, 4.0, Aggregate::Majority).unwrap()[0];
+        let good = votes.reaches(0, Some(4.0), Aggregate::Majority).unwrap()[0];
         assert!(good.is_first && (good.share - 2.0 / 3.0).abs() < 1e-12 && good.votes == 3);
-        assert!(!votes.reaches(0, 4.0, Aggregate::Mean).unwrap()[0].is_first);
+        assert!(!votes.reaches(0, Some(4.0), Aggregate::Mean).unwrap()[0].is_first);
         let low = Votes { better: Some(Better::Lower), ..votes };
-        assert!(low.reaches(0, 4.0, Aggregate::Majority).unwrap()[0].is_first);
-        assert!(low.reaches(0, 2.0, Aggregate::All).unwrap()[1].is_first);
+        assert!(low.reaches(0, Some(4.0), Aggregate::Majority).unwrap()[0].is_first);
+        assert!(low.reaches(0, Some(2.0), Aggregate::All).unwrap()[1].is_first);
     }
 }

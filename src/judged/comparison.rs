@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use serde::Serialize;
 
-use super::conversation::{Conversations, Judgement, Message, Task, Turn};
+use super::conversation::{Apart, Conversations, Judgement, Message, Task, Turn};
 use crate::annotations::Value;
 use crate::error;
 use crate::part::PartEntry;
@@ -32,6 +32,8 @@ pub(crate) enum Reason {
     NoComparison,
     /// It names what is no answer of the turn, or rates what is none.
     NoSuchAnswer,
+    /// A name in it is that of several answers.
+    Ambiguous,
     /// It stands on what has no answers beside each other, such as a thread.
     OtherLevel,
     /// There is no other answer in the turn.
@@ -50,6 +52,7 @@ impl Reason {
             Reason::NoValue => "no_value",
             Reason::NoComparison => "no_comparison",
             Reason::NoSuchAnswer => "no_such_answer",
+            Reason::Ambiguous => "ambiguous_answer",
             Reason::OtherLevel => "other_level",
             Reason::NoOtherAnswer => "no_other_answer",
             Reason::Unrated => "unrated_answer",
@@ -100,7 +103,8 @@ pub(crate) fn each_comparison(
         Ok(())
     };
     let mut other = |judgement: &Judgement<'_>| elsewhere.push(misplaced(judgement));
-    Conversations::open(store, part, false)?.each_task(&is_wanted, &mut each, &mut other)?;
+    Conversations::open(store, part, Apart { chunks: true, reasoning: false })?
+        .each_task(&is_wanted, &mut each, &mut other)?;
     elsewhere.into_iter().for_each(|reason| sink.left_out(reason));
     Ok(())
 }
@@ -167,12 +171,18 @@ pub(crate) fn ranks(
     let mut ranks = vec![None; answers.len()];
     for (rank, name) in groups.iter().enumerate().flat_map(|(rank, group)| group.iter().map(move |name| (rank, *name)))
     {
-        for (own, _) in ranks.iter_mut().zip(called(answers, name)).filter(|(own, is_meant)| *is_meant && own.is_none())
-        {
+        let meant = called(answers, name);
+        if meant.iter().filter(|is_meant| **is_meant).count() > 1 {
+            return Err(Reason::Ambiguous);
+        }
+        for (own, _) in ranks.iter_mut().zip(meant).filter(|(own, is_meant)| *is_meant && own.is_none()) {
             *own = Some(rank);
         }
     }
-    ranks.iter().any(Option::is_some).then_some(ranks).ok_or(Reason::NoSuchAnswer)
+    // Those before the best answer are none of the turn.
+    let best = ranks.iter().flatten().min().copied().ok_or(Reason::NoSuchAnswer)?;
+    ranks.iter_mut().flatten().for_each(|rank| *rank -= best);
+    Ok(ranks)
 }
 
 /// Which answers a name means: by their source, or, where none is of such a one, by their model.

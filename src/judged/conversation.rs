@@ -27,7 +27,7 @@ pub(crate) struct Judgement<'a> {
     pub possible_values: Option<&'a str>,
     /// The weight, of a criterion of a rubric.
     pub weight: Option<f64>,
-    /// The score, of a judgement by a rubric.
+    /// The number that it gives, if it gives one.
     pub score: Option<f64>,
     /// `None` where it does not apply, or can't be told.
     pub value: Option<Value<'a>>,
@@ -44,7 +44,11 @@ impl<'a> Judgement<'a> {
             justification: row.justification,
             possible_values: row.possible_values,
             weight: row.value_weight,
-            score: row.value_score,
+            // Without details of annotations a score comes as it is.
+            score: row
+                .value_score
+                .or(row.value_number)
+                .filter(|_| row.not_applicable != Some(true) && row.cannot_assess != Some(true)),
             value: Value::of(row),
         }
     }
@@ -92,6 +96,7 @@ pub(crate) struct Message<'a> {
     pub text: Option<&'a str>,
     /// Its reasoning steps, a line each, if they were asked for.
     pub reasoning: Option<&'a str>,
+    /// Attachments, and what else of it is no text.
     pub attachments: i32,
     /// What was said of it.
     pub said: &'a [Judgement<'a>],
@@ -148,10 +153,28 @@ impl<R: TableReader> Rows<R> {
         has_rows.then(|| open_rows(store, part, table, columns)).transpose().map(Rows)
     }
 
+    fn open_if(
+        is_wanted: bool,
+        store: &dyn Store,
+        part: &PartEntry,
+        table: &Table,
+        columns: &[&str],
+    ) -> Result<Rows<R>> {
+        if is_wanted { Rows::open(store, part, table, columns) } else { Ok(Rows(None)) }
+    }
+
     /// All of them, in their order.
     pub(crate) fn all<'r>(&'r self, arena: &'r Bump) -> impl Iterator<Item = R::Row<'r>> {
         self.0.iter().flat_map(move |(reader, rows)| (0..*rows).map(move |row| reader.row(row, arena)))
     }
+}
+
+/// Texts that stand in tables of their own, as far as they are wanted.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Apart {
+    /// Of messages that have no other.
+    pub chunks: bool,
+    pub reasoning: bool,
 }
 
 /// The messages of a part and what was said of them.
@@ -164,16 +187,13 @@ pub(crate) struct Conversations {
 }
 
 impl Conversations {
-    pub(crate) fn open(store: &dyn Store, part: &PartEntry, has_reasoning: bool) -> Result<Conversations> {
+    pub(crate) fn open(store: &dyn Store, part: &PartEntry, apart: Apart) -> Result<Conversations> {
         let has_annotations = part.rows(annotations::TABLE.name) > 0;
         Ok(Conversations {
             annotations: has_annotations.then(|| Annotations::read(store, part)).transpose()?,
             messages: Rows::open(store, part, &messages::TABLE, &COLUMNS)?,
-            chunks: Rows::open(store, part, &chunks::TABLE, &["text"])?,
-            reasoning: match has_reasoning {
-                true => Rows::open(store, part, &reasoning::TABLE, &["content"])?,
-                false => Rows(None),
-            },
+            chunks: Rows::open_if(apart.chunks, store, part, &chunks::TABLE, &["text", "type"])?,
+            reasoning: Rows::open_if(apart.reasoning, store, part, &reasoning::TABLE, &["content"])?,
             arena: Bump::new(),
         })
     }
@@ -214,19 +234,27 @@ impl Conversations {
 /// Texts that stand apart from their messages.
 struct Texts<'a> {
     chunks: HashMap<Place<'a>, &'a str>,
+    /// How many chunks of a message are no text.
+    others: HashMap<Place<'a>, i32>,
     reasoning: HashMap<Place<'a>, &'a str>,
 }
 
 impl<'a> Texts<'a> {
     fn of(part: &'a Conversations) -> Texts<'a> {
         let place = |task, thread, turn, message| (task, thread, Some(turn), Some(message));
-        let chunks = part.chunks.all(&part.arena);
-        let chunks =
-            chunks.map(|row| (place(row.task_id, row.thread_index, row.turn_index, row.message_index), row.text));
+        let mut others = HashMap::<Place<'a>, i32>::new();
+        let chunks = part.chunks.all(&part.arena).map(|row| {
+            let place = place(row.task_id, row.thread_index, row.turn_index, row.message_index);
+            if row.text.is_none() || row.r#type.is_some_and(|kind| kind != "text") {
+                *others.entry(place).or_default() += 1;
+            }
+            (place, row.text)
+        });
+        let chunks = joined(chunks, "", &part.arena);
         let steps = part.reasoning.all(&part.arena);
         let steps =
             steps.map(|row| (place(row.task_id, row.thread_index, row.turn_index, row.message_index), row.content));
-        Texts { chunks: joined(chunks, "", &part.arena), reasoning: joined(steps, "\n", &part.arena) }
+        Texts { chunks, others, reasoning: joined(steps, "\n", &part.arena) }
     }
 }
 
@@ -280,6 +308,7 @@ impl<'a> Message<'a> {
     fn of(row: &messages::Row<'a>, said: &'a Said<'a>, texts: &Texts<'a>) -> Message<'a> {
         let place = (row.task_id, row.thread_index, Some(row.turn_index), Some(row.message_index));
         let text = row.text.filter(|text| !text.is_empty());
+        let others = texts.others.get(&place).filter(|_| text.is_none()).copied().unwrap_or_default();
         Message {
             index: row.message_index,
             role: row.role,
@@ -287,7 +316,7 @@ impl<'a> Message<'a> {
             model: row.model,
             text: text.or_else(|| texts.chunks.get(&place).copied()).or(row.text),
             reasoning: texts.reasoning.get(&place).copied(),
-            attachments: row.attachment_count.unwrap_or_default(),
+            attachments: row.attachment_count.unwrap_or_default() + others,
             said: said.of(place),
         }
     }

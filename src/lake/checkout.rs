@@ -18,7 +18,13 @@ use crate::table::Table;
 /// What tells that a folder is a checkout, and of which version. Its name is one that readers of folders pass by.
 const NOTE: &str = "_checkout.json";
 
-const RULES: Rules<'_> = Rules { setting: "DIR", what: "checkout", mark: NOTE, lake: None };
+const RULES: Rules<'_> = Rules {
+    setting: "DIR",
+    what: "checkout",
+    mark: NOTE,
+    is_ours: |name| name == NOTE || Table::named(name).is_some(),
+    lake: None,
+};
 
 /// A folder that holds one version.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

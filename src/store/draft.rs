@@ -26,6 +26,8 @@ pub(crate) struct Rules<'r> {
     pub what: &'static str,
     /// The file that only such a folder has.
     pub mark: &'static str,
+    /// Whether what is called so is part of such a folder: whatever else lies there is somebody's.
+    pub is_ours: fn(&str) -> bool,
     /// The lake, where it is a folder.
     pub lake: Option<&'r Path>,
 }
@@ -34,11 +36,10 @@ impl Rules<'_> {
     /// An error unless a place is empty, or holds an earlier one.
     pub(crate) fn check(&self, place: &dyn Store) -> Result<()> {
         let there = place.top()?;
-        match there.first() {
-            Some(found) if !there.iter().any(|name| name == self.mark) => {
-                Err(Error::NotOurs { path: place.place().to_owned(), what: self.what, found: found.clone() })
-            }
-            _ => Ok(()),
+        let is_marked = there.iter().any(|name| name == self.mark);
+        match there.into_iter().find(|name| !is_marked || !(self.is_ours)(name)) {
+            Some(found) => Err(Error::NotOurs { path: place.place().to_owned(), what: self.what, found }),
+            None => Ok(()),
         }
     }
 

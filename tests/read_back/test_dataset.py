@@ -19,6 +19,10 @@ def text(draw):
     return " ".join(draw.choice(WORDS) for _ in range(draw.randrange(2, 6)))
 
 
+def references(draw):
+    return [{"content": text(draw), "category": draw.choice(["reference_answer", "guideline"])} for _ in range(draw.randrange(3))]
+
+
 def annotation(key, kind, value, **others):
     return {"key": key, "type": kind, "value": value, **others}
 
@@ -27,7 +31,7 @@ def turn(draw, number):
     models = draw.sample(MODELS, draw.choice([1, 2, 2, 3]))
     weights = {f"criterion-{place}": draw.choice([1, 2, 3]) for place in range(2)}
     messages = [{"role": "system", "content": {"text": "Be kind"}}] if number == 0 and draw.random() < 0.5 else []
-    messages.append({"role": "user", "content": {"text": text(draw), "reference_texts": [{"content": "ref " + text(draw)}]}})
+    messages.append({"role": "user", "content": {"text": text(draw), "reference_texts": references(draw)}})
     for place, model in enumerate(models):
         people = draw.choice([1, 1, 2, 3])
         said = [annotation("quality", "integer", draw.randrange(1, 6), possible_values=[1, 2, 3, 4, 5]) for _ in range(people)]
@@ -135,6 +139,10 @@ def at(table, index=None):
     return f"({', '.join(f'{table}.{name}' for name in PLACE.split(', '))}, {index or f'{table}.message_index'})"
 
 
+def turn_at(table):
+    return f"({', '.join(f'{table}.{name}' for name in PLACE.split(', '))})"
+
+
 # How far the first of two answers is ahead by each judgement.
 BALANCES = {
     "best": f"""
@@ -175,6 +183,9 @@ BALANCES = {
     """,
 }
 
+# Keys whose judgements are numbers: a majority whose mean says the opposite says nothing.
+RATED = {"quality", "@rubric"}
+
 # Which of two is better, by all judgements.
 DECISIONS = {
     "majority": "sign(won - lost)",
@@ -193,7 +204,7 @@ def expected_pairs(database, key, aggregate):
         SELECT {PLACE}, CASE WHEN decision > 0 THEN one_index ELSE other_index END,
             CASE WHEN decision > 0 THEN other_index ELSE one_index END, votes,
             (CASE WHEN decision > 0 THEN won ELSE lost END + (votes - won - lost) / 2.0) / votes, decision * middle
-        FROM decided WHERE decision <> 0
+        FROM decided WHERE decision <> 0 AND ({key not in RATED} OR decision * middle >= -1e-9)
     """)
     return sorted(decided.fetchall())
 
@@ -230,7 +241,7 @@ def test_pairs_are_those_of_sql(lake, database, tmp_path, key, aggregate):
     assert [row[:6] for row in sorted(found)] == [row[:6] for row in expected]
     for own, other in zip(sorted(found), expected, strict=True):
         assert own[6] == pytest.approx(other[6])
-        assert own[7] == (pytest.approx(other[7]) if key in {"quality", "@rubric"} else None)
+        assert own[7] == (pytest.approx(other[7]) if key in RATED else None)
 
 
 def test_a_pair_has_the_history_that_the_conversation_went_on_with(lake, tasks, tmp_path):
@@ -280,7 +291,7 @@ def test_the_best_answer_and_its_rewrite_are_learnt(lake, tasks, tmp_path):
                 values = [said["value"] for said in message["annotations"] if said["key"] == "quality" and not said.get("not_applicable")]
                 means[message["content"]["text"]] = (sum(values) / len(values), message)
             best = [message for mean, message in means.values() if mean == max(mean for mean, _ in means.values())]
-            if len(answers) == 1 or len(best) == 1 and len(means) == len(answers):
+            if len(best) == 1 and len(means) == len(answers):
                 rewrites = [said["value"] for said in best[0]["annotations"] if said["key"] == "rewrite"]
                 expected[task["task_id"], index] = rewrites[-1] if rewrites else best[0]["content"]["text"]
     found = {(row["source"]["task_id"], row["source"]["thread_index"]): row["messages"][-1]["content"] for row in rows}
@@ -303,7 +314,9 @@ def test_flags_label_answers(lake, tasks, tmp_path, better, good):
         answers += 1
     completed = [task for task in tasks if task["status"] == "completed"]
     turns = [turn for task in completed for thread in task["threads"] for turn in thread["turns"]]
-    assert answers == sum(message["role"] == "assistant" for turn in turns for message in turn["messages"])
+    texts = [[line["content"]["text"] for line in turn["messages"] if line["role"] == "assistant"] for turn in turns]
+    # The same text can't be good and not good.
+    assert answers == sum(own.count(text) == 1 for own in texts for text in own)
 
 
 def test_thresholds_label_answers_by_how_people_agree(lake, database, tmp_path):
@@ -311,7 +324,10 @@ def test_thresholds_label_answers_by_how_people_agree(lake, database, tmp_path):
     rows, _, _ = made(lake, tmp_path / "out", *flags)
     counted = database.execute(f"""
         SELECT {PLACE}, message_index, count(*) FILTER (value_number >= 4) AS good, count(*) AS votes
-        FROM told JOIN answers USING ({PLACE}, message_index) WHERE key = 'quality' GROUP BY ALL HAVING good <> votes - good
+        FROM told JOIN answers USING ({PLACE}, message_index) WHERE key = 'quality' AND NOT EXISTS (
+            SELECT 1 FROM answers AS same WHERE {turn_at("same")} = {turn_at("answers")}
+            AND same.text = answers.text AND same.message_index <> answers.message_index
+        ) GROUP BY ALL HAVING good <> votes - good
     """).fetchall()
     expected = {tuple(place): (good > votes - good, votes, pytest.approx(good / votes)) for *place, good, votes in counted}
     names = ["task_id", "thread_index", "turn_index", "chosen_index"]
@@ -328,8 +344,9 @@ def test_prompts_come_with_what_answers_are_held_against(lake, tasks, tmp_path):
         _, lines, _ = path_of(thread)[source["turn_index"]]
         turn = thread["turns"][source["turn_index"]]
         assert row["prompt"] == said(lines)
-        texts = [text["content"] for message in turn["messages"] for text in message["content"].get("reference_texts", [])]
-        assert row["reference_answers"] == texts
+        texts = [text for message in turn["messages"] for text in message["content"].get("reference_texts", [])]
+        assert row["references"] == [{"content": text["content"], "category": text["category"], "url": None} for text in texts]
+        assert row["reference_answers"] == [text["content"] for text in texts if text["category"] == "reference_answer"]
         assert row["rubric"] == turn["rubrics"][0]["criteria_definitions"]
 
 
@@ -416,7 +433,7 @@ def test_whole_threads_are_compared(tmp_path):
         "within": [["hello"], ["b0", "more", "b1"], ["a0", "more", "a1"]],
         "named": [["question 0"], ["y0"], ["x0"]],
     }
-    assert report["left_out"] == {"other_prompt": 1}
+    assert report["left_out"] == {"other_prompt": 1, "unjudged": 1}
     margins = {row["source"]["task_id"]: (row["margin"], row["source"]["scores"]) for row in rows}
     assert margins["rated"] == (3.0, [{"key": "overall", "chosen": 5.0, "rejected": 2.0}])
     assert margins["within"][0] is None
@@ -436,8 +453,13 @@ def test_what_can_not_be_learnt_is_counted(tmp_path):
 
     user, two = line("user", "hi"), [line("assistant", "a"), line("assistant", "b")]
     image = {"mime_type": "image/png", "content": "iVBORw0KGgo="}
+    chunks = {"chunks": [{"type": "text", "text": "look"}, {"type": "image"}]}
     tasks = [
         task("good", turn(user, *two, best="a")),
+        task("chunk", turn({"role": "user", "content": chunks}, *two, best="a")),
+        task("silent", turn(user, *two)),
+        task("alone", turn(user, two[0], best="a")),
+        task("ambiguous", turn(user, *[{**line, "model_parameters": {"model": "m"}} for line in two], best="m")),
         task("unclear", turn(user, *two), turn(user, *two, best="a")),
         task("no_prompt", turn(*two, best="a")),
         task("no_text", turn(user, line("assistant", "a"), line("assistant", " "), best="a")),
@@ -455,8 +477,10 @@ def test_what_can_not_be_learnt_is_counted(tmp_path):
     flags = ["--for", "dpo", "--by", "best", "--tie", "tie", "--exclude-reported"]
     rows, _, report = made(lake, tmp_path / "out", *flags)
     left_out = {
-        "unclear_history": 1, "no_prompt": 1, "no_text": 1, "same_text": 1, "attachment": 1, "unknown_role": 1, "tie": 1,
-        "no_such_answer": 1, "disagreement": 1, "reported": 1, "not_selected": 1,
+        "unclear_history": 1, "no_prompt": 1, "no_text": 1, "same_text": 1, "attachment": 2, "unknown_role": 1, "tie": 1,
+        "no_such_answer": 1, "disagreement": 1, "reported": 1, "not_selected": 1, "ambiguous_answer": 1, "no_other_answer": 1,
+        # Without a judgement, or without one that counts.
+        "unjudged": 3,
     }  # fmt: skip
     assert report["left_out"] == left_out
     assert {row["source"]["task_id"] for row in rows} == {"good", "function"}
@@ -467,6 +491,51 @@ def test_what_can_not_be_learnt_is_counted(tmp_path):
     assert report["left_out"] == {**left_out, "function_message": 1}
     told = taskloom("dataset", lake, "--out", tmp_path / "out", *flags)
     assert re.search(r"^unclear history +1$", told, re.MULTILINE), told
+
+
+def test_a_key_must_judge_what_rows_are_made_of(tmp_path):
+    def thread(name, answer, rating, flags):
+        said = [annotation("good", "boolean", flag) for flag in flags]
+        messages = [{"role": "user", "content": {"text": "hi"}}, {"role": "assistant", "source_id": name, "content": {"text": answer}, "annotations": said}]
+        return {"id": name, "turns": [{"id": "0", "messages": messages}], "annotations": [annotation("overall", "integer", rating)]}
+
+    threads = [thread("x", "a", 5, [True, False]), thread("y", "b", 1, [True])]
+    lake = flattened(tmp_path, [{"task_id": "t", "status": "completed", "threads": threads}])
+    for method in ["sft", "kto"]:
+        failed = refused("dataset", lake, "--for", method, "--by", "overall", "--better", "higher", "--out", tmp_path / "out")
+        assert failed.returncode == 2 and "overall" in failed.stderr or "other level (2)" in failed.stderr, failed.stderr
+    # As many yes as no say nothing.
+    rows, _, report = made(lake, tmp_path / "out", "--for", "kto", "--by", "good", "--better", "higher", "--aggregate", "mean")
+    assert [row["completion"][0]["content"] for row in rows] == ["b"] and report["left_out"] == {"tie": 1}
+    for flags in [["--rewrite-by", "nothing"], ["--history-by", "nothing"], ["--split", "0.1", "--split-by", "metadata.nothing"]]:
+        failed = refused("dataset", lake, "--for", "sft", "--out", tmp_path / "out", *flags)
+        assert failed.returncode == 2 and "nothing" in failed.stderr, failed.stderr
+
+
+def test_scores_by_rubrics_are_compared_where_they_are_of_the_same_criteria(tmp_path):
+    def task(name, first, second, **others):
+        criteria = [{"id": f"c{place}", "key": f"c{place}", "type": "rubric_criteria", "value": {"weight": weight}} for place, weight in enumerate([1, 3])]
+        answers = [
+            {"role": "assistant", "source_id": source, "content": {"text": source}, "annotations": [
+                {"key": f"{criterion}_rating", "type": "rubric_rating", "value": {"score": score}, "metadata": {"criteria": criterion}, **more}
+                for criterion, score, more in scores
+            ]}
+            for source, scores in [("a", first), ("b", second)]
+        ]  # fmt: skip
+        turn = {"id": "u", "messages": [{"role": "user", "content": {"text": name}}, *answers], "annotations": criteria}
+        return {"task_id": name, "status": "completed", "threads": [{"id": "t", "turns": [turn]}]}
+
+    not_applicable = {"not_applicable": True}
+    lake = flattened(tmp_path, [
+        task("whole", [("c0", 1, {}), ("c1", 0, {})], [("c0", 0, {}), ("c1", 1, {})]),
+        task("twice", [("c0", 1, {}), ("c0", 0, {}), ("c1", 1, {})], [("c0", 0, {}), ("c1", 1, {})]),
+        task("partly", [("c0", 1, {})], [("c0", 1, {}), ("c1", 0, {})]),
+        task("aside", [("c0", 1, {}), ("c1", 0, not_applicable)], [("c0", 0.9, {})]),
+    ])  # fmt: skip
+    rows, _, report = made(lake, tmp_path / "out", "--for", "dpo", "--by", "@rubric")
+    found = {row["source"]["task_id"]: (row["chosen"][0]["content"], pytest.approx(row["margin"])) for row in rows}
+    assert found == {"whole": ("b", 0.5), "twice": ("a", 0.125), "aside": ("a", 0.1)}
+    assert report["left_out"] == {"unjudged": 1}
 
 
 def test_scales_that_differ_are_refused_or_normalised(tmp_path):
@@ -482,7 +551,7 @@ def test_scales_that_differ_are_refused_or_normalised(tmp_path):
     lake = flattened(tmp_path, [task("three", 3, [1, 3]), task("five", 5, [4, 2])])
     flags = ["--for", "reward", "--by", "quality", "--better", "higher"]
     failed = refused("dataset", lake, "--out", tmp_path / "out", *flags)
-    assert failed.returncode == 2 and "from 1 to 3, `quality` from 1 to 5" in failed.stderr, failed.stderr
+    assert failed.returncode == 2 and "`quality` is 1 to 3, `quality` is 1 to 5" in failed.stderr, failed.stderr
     assert not (tmp_path / "out").exists()
     rows, _, _ = made(lake, tmp_path / "out", *flags, "--normalise")
     assert {row["source"]["task_id"]: row["margin"] for row in rows} == {"three": 1.0, "five": 0.5}
@@ -561,7 +630,7 @@ def test_files_for_openai_are_what_is_published(lake, tmp_path):
             "required": ["messages"],
             "properties": {
                 "messages": {"type": "array", "items": message(roles("developer", "user", "assistant"))},
-                "reference_answers": {"type": "array"}, "rubric": {"type": "array"},
+                "reference_answers": {"type": "array"}, "references": {"type": "array"}, "rubric": {"type": "array"},
             },
         },
     }  # fmt: skip
@@ -606,6 +675,9 @@ def test_a_set_is_replaced_whole_and_nothing_else_is(lake, tmp_path):
     # What fails leaves the earlier one.
     failed = refused("dataset", lake, "--for", "sft", "--out", out, "--model", "nobody")
     assert failed.returncode == 2 and "other model" in failed.stderr and "prompt" in pq.read_schema(out / "train-00000.parquet").names
+    (out / "notes.txt").write_text("keep", encoding="utf-8")
+    failed = refused("dataset", lake, "--for", "sft", "--out", out)
+    assert failed.returncode != 0 and "notes.txt" in failed.stderr and (out / "notes.txt").exists()
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.txt").write_text("keep", encoding="utf-8")
     for folder, words in [(tmp_path / "mine", "no training set"), (lake / "set", "outside of the lake")]:

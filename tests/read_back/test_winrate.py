@@ -235,8 +235,8 @@ def test_judgements_that_compare_nothing_are_told(tmp_path):
     ]
     rates = told(lake_of(tmp_path, *turns), "best")
     assert rates["comparisons"] == 0 and rates["players"] == []
-    # Of two that are called alpha neither is better: a model does not meet itself.
-    reasons = ["no_other_answer", "same_model", "other_level", "no_model", "no_comparison"]
+    # Of two that are called alpha it is not known which one is meant.
+    reasons = ["no_other_answer", "ambiguous_answer", "other_level", "no_model", "no_comparison"]
     assert rates["left_out"] == dict.fromkeys(reasons, 1)
 
 

@@ -88,7 +88,7 @@ def flags(method, layout):
 @pytest.mark.parametrize(
     ("layout", "method"),
     [("trl", method) for method in FLAGS]
-    + [("axolotl", method) for method in ["sft", "dpo", "kto"]]
+    + [("axolotl", method) for method in ["sft", "dpo"]]
     + [("llamafactory", method) for method in ["sft", "dpo", "reward", "kto"]]
     + [("openai", method) for method in ["sft", "dpo", "grpo"]],
 )
