@@ -1,4 +1,4 @@
-# `make check` is for before a commit, `make test` runs every test, `make lint` every check of style. Needed: Rust with cargo, Python 3.11 or newer with venv, and Node.js with npm.
+# `make check` is for before a commit, `make test` runs every test, `make lint` every check of style. Needed: Rust with cargo, Python 3.11 or newer with venv, Node.js with npm, and Chromium.
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
@@ -24,7 +24,7 @@ export TASKLOOM_BIN ?= $(or $(CARGO_TARGET_DIR),target)/debug/taskloom
 # Keeps __pycache__ out of the sources.
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: check test announce soak lint bench clean
+.PHONY: check test announce browser soak lint bench clean
 
 # Format, lint and the fast tests: under two minutes after a change.
 check:
@@ -33,7 +33,7 @@ check:
 	cargo test --lib
 	cargo test --test it -- docs:: schemas:: inputs:: rejects:: commands::
 
-test: announce $(STAMP) $(DELTA_STAMP) $(TRAIN_STAMP) $(AZURITE_STAMP)
+test: announce browser $(STAMP) $(DELTA_STAMP) $(TRAIN_STAMP) $(AZURITE_STAMP)
 	$(DELTA_VENV)/bin/python tests/servers.py cargo test
 	$(PYTHON) -m pytest -q -p no:cacheprovider tests/read_back --ignore tests/read_back/test_buckets.py
 	TASKLOOM_VIA=delta $(DELTA_VENV)/bin/python -m pytest -q -p no:cacheprovider tests/read_back/test_engines.py \
@@ -46,6 +46,12 @@ test: announce $(STAMP) $(DELTA_STAMP) $(TRAIN_STAMP) $(AZURITE_STAMP)
 announce:
 	@echo 'make test: builds the program, runs the tests in Rust, then reads lakes back in DuckDB, Polars, Spark and pyarrow, from disk and from S3, and trains on them.'
 	@echo 'The first time it fetches crates and Python packages (4 GB) into target, $(VENV) and so on. About 30 minutes on 2 cores, 20 after that.'
+
+# A browser, for the page of `overview`.
+browser:
+	@command -v chromium >/dev/null || \
+		{ test "$$(id -u)" = 0 && apt-get update -qq && apt-get install -qq --no-install-recommends chromium >/dev/null; } || \
+		{ echo 'make test: needs Chromium (on Debian: apt install chromium)' >&2; exit 1; }
 
 $(STAMP): $(REQUIREMENTS)
 $(DELTA_STAMP): $(DELTA_REQUIREMENTS)

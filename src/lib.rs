@@ -103,6 +103,9 @@ mod feed;
 
 mod inspect;
 
+#[cfg(feature = "cli")]
+mod overview;
+
 mod verify;
 
 // The tables in the words of those who read them.
@@ -134,6 +137,8 @@ pub use judged::Better;
 pub use lake::{
     Author, CheckedOut, Erased, Fault, Finding, Lake, Recovered, Scope, Standing, VacuumOptions, Vacuumed, Version,
 };
+#[cfg(feature = "cli")]
+pub use overview::{Cell, Origin, Overview, Picture, Section, overview};
 pub use partition::{DateBy, DateGrain, Extent, Layout, Wanted};
 pub use pipeline::{Outcome, Received, check, run};
 pub use progress::{Counts, Progress, Stage};

@@ -23,6 +23,7 @@ mod jobs;
 mod lake;
 mod manual;
 mod metrics;
+mod overview;
 mod place;
 mod printable;
 mod restore;
@@ -102,6 +103,7 @@ enum Command {
     Annotations(annotations::AnnotationsArgs),
     Winrate(winrate::WinrateArgs),
     Dataset(Box<dataset::DatasetArgs>),
+    Overview(overview::OverviewArgs),
     Drift(drift::DriftArgs),
     Schema(schema::SchemaArgs),
     Sql(schema::SqlArgs),
@@ -149,6 +151,7 @@ pub fn run() -> ExitCode {
         Command::Annotations(args) => annotations::run(&args, voice),
         Command::Winrate(args) => winrate::run(&args, voice),
         Command::Dataset(args) => dataset::run(&args, voice),
+        Command::Overview(args) => overview::run(&args, voice),
         Command::Drift(args) => drift::run(&args),
         Command::Schema(args) => schema::schema(&args),
         Command::Sql(args) => schema::sql(&args, voice),

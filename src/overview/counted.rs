@@ -87,7 +87,8 @@ impl Clustered {
 }
 
 /// Of turns in a thread, of characters in a message, of hours until a task is completed: where a class of them begins, and its name.
-pub(super) const TURNS: [(i64, &str); 6] = [(0, "0"), (1, "1"), (2, "2"), (3, "3 to 5"), (6, "6 to 10"), (11, "above 10")];
+pub(super) const TURNS: [(i64, &str); 6] =
+    [(0, "0"), (1, "1"), (2, "2"), (3, "3 to 5"), (6, "6 to 10"), (11, "above 10")];
 pub(super) const CHARS: [(i64, &str); 7] = [
     (0, "0"),
     (1, "1 to 99"),
@@ -142,7 +143,8 @@ pub(super) struct Counted {
 impl Counted {
     pub(super) fn of(store: &dyn Store, part: &PartEntry) -> Result<Counted> {
         let (mut counted, arena) = (Counted::default(), Bump::new());
-        let columns = ["project_id", "batch_id", "status", "created_at", "completed_at", "sensitive_content_report_count"];
+        let columns =
+            ["project_id", "batch_id", "status", "created_at", "completed_at", "sensitive_content_report_count"];
         Rows::<tasks::Reader>::open(store, part, &tasks::TABLE, &columns)?
             .all(&arena)
             .for_each(|row| counted.task(&row));
@@ -191,7 +193,10 @@ impl Counted {
             scores.entry(place).or_default().extend(row.total_score);
         }
         let is_wanted = |row: &Row<'_>| {
-            row.scope == Scope::Message.word() && row.key.is_some() && row.value_number.is_some() && row.value_score.is_none()
+            row.scope == Scope::Message.word()
+                && row.key.is_some()
+                && row.value_number.is_some()
+                && row.value_score.is_none()
         };
         let mut each = |task: &Task<'_>| {
             let mut of_task = OfTask::default();
@@ -308,7 +313,10 @@ mod tests {
     #[test]
     fn classes_begin_where_they_say() {
         let name = |number| CHARS[class(&CHARS, number)].1;
-        assert_eq!([0, 1, 99, 100, 4_999, 5_000].map(name), ["0", "1 to 99", "1 to 99", "100 to 499", "2,000 to 4,999", "5,000 and more"]);
+        assert_eq!(
+            [0, 1, 99, 100, 4_999, 5_000].map(name),
+            ["0", "1 to 99", "1 to 99", "100 to 499", "2,000 to 4,999", "5,000 and more"]
+        );
         assert_eq!(SECONDS[class(&SECONDS, -5)].1, "under 1 hour");
     }
 }

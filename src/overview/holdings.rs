@@ -39,8 +39,9 @@ fn projects(counted: &Counted) -> Section {
     let mut rows = counted.projects.iter().collect::<Vec<_>>();
     rows.sort_by_key(|(project, totals)| (Reverse(totals.tasks), project.is_none(), *project));
     let rows = rows.iter().map(|(project, of)| [vec![Cell::name(project)], totals(of)].concat()).collect();
-    let query =
-        format!("SELECT project_id AS project, {TOTALS_SQL}\nFROM tasks GROUP BY ALL ORDER BY tasks DESC, project NULLS LAST");
+    let query = format!(
+        "SELECT project_id AS project, {TOTALS_SQL}\nFROM tasks GROUP BY ALL ORDER BY tasks DESC, project NULLS LAST"
+    );
     Section::new("projects", "Projects", &[&["project"][..], &TOTALS].concat(), rows, sql(query))
         .picture(Picture::Bars { label: 0, value: 1 })
 }
@@ -81,7 +82,10 @@ fn days(days: &BTreeMap<NaiveDate, u64>) -> Section {
 
 /// A query's words for the class of a number.
 fn classes_sql(number: &str, classes: &[(i64, &str)]) -> String {
-    let of = classes.iter().rev().map(|(from, name)| format!("    WHEN {number} >= {from} THEN {}", super::section::quoted(name)));
+    let of = classes
+        .iter()
+        .rev()
+        .map(|(from, name)| format!("    WHEN {number} >= {from} THEN {}", super::section::quoted(name)));
     // The lowest class holds whatever is left.
     let mut lines = of.collect::<Vec<_>>();
     if let (Some(last), Some((_, lowest))) = (lines.last_mut(), classes.first()) {
@@ -92,7 +96,10 @@ fn classes_sql(number: &str, classes: &[(i64, &str)]) -> String {
 
 fn of_classes(classes: &[(i64, &str)], counts: impl Fn(usize) -> u64) -> Vec<Vec<Cell>> {
     let counted = classes.iter().enumerate().map(|(class, (_, name))| (name, counts(class)));
-    counted.filter(|(_, count)| *count > 0).map(|(name, count)| vec![Cell::Text((*name).to_owned()), Cell::Count(count)]).collect()
+    counted
+        .filter(|(_, count)| *count > 0)
+        .map(|(name, count)| vec![Cell::Text((*name).to_owned()), Cell::Count(count)])
+        .collect()
 }
 
 fn waits(counted: &Counted) -> Section {
@@ -134,7 +141,9 @@ FROM task_errors GROUP BY type ORDER BY errors DESC, type NULLS LAST";
 fn turns(counted: &Counted) -> Section {
     let rows = of_classes(&TURNS, |class| counted.turns.get(&class).copied().unwrap_or_default());
     let class = classes_sql("coalesce(turn_count, 0)", &TURNS);
-    let query = format!("SELECT {class} AS turns, count(*) AS threads\nFROM threads GROUP BY ALL ORDER BY min(turn_count) NULLS FIRST");
+    let query = format!(
+        "SELECT {class} AS turns, count(*) AS threads\nFROM threads GROUP BY ALL ORDER BY min(turn_count) NULLS FIRST"
+    );
     Section::new("turns", "Turns in a thread", &["turns", "threads"], rows, sql(query))
         .picture(Picture::Bars { label: 0, value: 1 })
 }

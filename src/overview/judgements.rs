@@ -44,17 +44,19 @@ fn means(of: &[(&String, &Clustered)]) -> Vec<Vec<Cell>> {
 
 const RANGES: Picture = Picture::Ranges { label: 0, value: 1, low: 2, high: 3 };
 
-const INTERVALS: &str =
-    "Bounds are those of 95 % confidence; what was judged in one task counts together. Where tasks are fewer than 10 there are none.";
+const INTERVALS: &str = "Bounds are those of 95 % confidence; what was judged in one task counts together. Where tasks are fewer than 10 there are none.";
+
+/// The numbers of a key, by model.
+type ByModel<'c> = Vec<(&'c String, &'c Clustered)>;
 
 /// A section a key.
 pub(super) fn ratings(counted: &Counted) -> Vec<Section> {
-    let mut keys = BTreeMap::<&String, Vec<(&String, &Clustered)>>::new();
+    let mut keys = BTreeMap::<&String, ByModel<'_>>::new();
     counted.ratings.iter().for_each(|((key, model), numbers)| keys.entry(key).or_default().push((model, numbers)));
     let mut keys = keys.into_iter().collect::<Vec<_>>();
     let count = |of: &[(&String, &Clustered)]| of.iter().map(|(_, numbers)| numbers.count).sum::<u64>();
     keys.sort_by_key(|(_, of)| std::cmp::Reverse(count(of)));
-    let section = |(number, (key, of)): (usize, &(&String, Vec<(&String, &Clustered)>))| {
+    let section = |(number, (key, of)): (usize, &(&String, ByModel<'_>))| {
         let query = format!(
             "WITH numbers AS (\n    SELECT {SENDER} AS model, task_id, value_number AS number\n    FROM annotations JOIN messages USING \
              (task_id, thread_index, turn_index, message_index)\n    WHERE scope = 'message' AND role = 'assistant' AND key = {} AND \
@@ -124,10 +126,15 @@ pub(super) fn win_rates(rates: &WinRates) -> [Section; 2] {
         told(&rates.position),
         told(&rates.length)
     );
-    let players =
-        Section::new("models-compared", format!("Models by {}", rates.key), &columns, players.collect(), Origin::Sql(query))
-            .note(note)
-            .picture(RANGES);
+    let players = Section::new(
+        "models-compared",
+        format!("Models by {}", rates.key),
+        &columns,
+        players.collect(),
+        Origin::Sql(query),
+    )
+    .note(note)
+    .picture(RANGES);
     let mut matches = rates.matches.iter().collect::<Vec<_>>();
     matches.sort_by_key(|of| std::cmp::Reverse(of.comparisons));
     let rows = matches.iter().map(|of| {
@@ -140,9 +147,14 @@ pub(super) fn win_rates(rates: &WinRates) -> [Section; 2] {
          comparisons DESC"
     );
     let columns = ["one", "other", "win_rate", "low", "high", "comparisons"];
-    let matches =
-        Section::new("matches", format!("Model against model by {}", rates.key), &columns, rows.collect(), Origin::Sql(query))
-            .note("The share that the one won over the other, with the bounds of 95 % confidence.");
+    let matches = Section::new(
+        "matches",
+        format!("Model against model by {}", rates.key),
+        &columns,
+        rows.collect(),
+        Origin::Sql(query),
+    )
+    .note("The share that the one won over the other, with the bounds of 95 % confidence.");
     [players, matches]
 }
 
@@ -164,14 +176,14 @@ pub(super) fn agreement(report: &AnnotationReport) -> Option<Section> {
     let query = "WITH said AS (
     SELECT key, scope, task_id, thread_index, turn_index, message_index, coalesce(
         value_text, CAST(value_boolean AS VARCHAR), CAST(value_score AS VARCHAR), CAST(value_number AS VARCHAR),
-        CAST(value_list AS VARCHAR), CAST(value_groups AS VARCHAR), value_json
+        CAST(value_list AS VARCHAR), CAST(value_groups AS VARCHAR), CAST(value_json AS VARCHAR)
     ) AS value
     FROM annotations
     WHERE scope IN ('thread', 'turn', 'message') AND key IS NOT NULL AND not_applicable IS NOT TRUE AND cannot_assess IS NOT TRUE
 ), counts AS (
-    SELECT * EXCLUDE (value), count(*) AS judgements FROM said WHERE value IS NOT NULL GROUP BY ALL, value
+    SELECT *, count(*) AS judgements FROM said WHERE value IS NOT NULL GROUP BY ALL
 ), units AS (
-    SELECT * EXCLUDE (judgements), sum(judgements) AS judgements, sum(judgements * (judgements - 1)) AS equal FROM counts GROUP BY ALL
+    SELECT * EXCLUDE (value, judgements), sum(judgements) AS judgements, sum(judgements * (judgements - 1)) AS equal FROM counts GROUP BY ALL
 )
 SELECT key, scope AS level, count(*) AS units, avg(equal / (judgements * (judgements - 1))) AS agreement
 FROM units WHERE judgements > 1 GROUP BY ALL ORDER BY units DESC";

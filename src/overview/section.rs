@@ -35,15 +35,34 @@ impl Cell {
     }
 }
 
-/// How numbers are shown, by their columns.
+/// How numbers are shown: by the places of their columns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Picture {
     /// A bar a row, from nothing to the number.
-    Bars { label: usize, value: usize },
+    Bars {
+        /// The column of names.
+        label: usize,
+        /// The column of numbers.
+        value: usize,
+    },
     /// The same for rows that follow each other in time, side by side.
-    Columns { label: usize, value: usize },
+    Columns {
+        /// The column of names.
+        label: usize,
+        /// The column of numbers.
+        value: usize,
+    },
     /// A point a row, with the bounds that it lies between.
-    Ranges { label: usize, value: usize, low: usize, high: usize },
+    Ranges {
+        /// The column of names.
+        label: usize,
+        /// The column of numbers.
+        value: usize,
+        /// That of the lower bounds.
+        low: usize,
+        /// That of the upper bounds.
+        high: usize,
+    },
     /// Nothing but the table.
     None,
 }

@@ -49,6 +49,7 @@ WALKS = {
     ("docs/nightly.md", "How it stands"): ["lake"],
     ("docs/questions.md", "Questions"): ["lake", "queries"],
     ("docs/training.md", "What is there"): ["lake"],
+    ("docs/training.md", "All of it on one page"): ["lake"],
     ("docs/training.md", "Model against model"): ["lake"],
     ("docs/training.md", "Training sets"): ["lake"],
     ("docs/exporting.md", "Without a key"): [],
