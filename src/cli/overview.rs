@@ -10,6 +10,7 @@ use super::place::PlaceArgs;
 use super::voice::Voice;
 use crate::error::{Error, Result};
 use crate::overview::overview;
+use crate::store::draft::check_outside;
 
 /// Make a page of what a lake holds and what people said: one HTML file to look at, and to send to others.
 ///
@@ -33,6 +34,7 @@ pub(super) struct OverviewArgs {
 
 pub(super) fn run(args: &OverviewArgs, voice: Voice) -> Result<u8> {
     let lake = args.place.open()?;
+    check_outside(&args.out, lake.store().folder(), "--out")?;
     let state = args.at.state_of(&lake)?;
     let page = voice.watch(|progress| overview(&lake, &state, progress))?.to_html();
     super::write_whole(Some(&args.out), |file| file.write_all(page.as_bytes()).map_err(Error::Output))?;

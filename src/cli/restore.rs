@@ -10,6 +10,7 @@ use super::place::PlaceArgs;
 use crate::error::Result;
 use crate::lake::Recovered;
 use crate::restore::restore_state;
+use crate::store::draft::check_outside;
 
 /// Rebuild the tasks' JSON from the tables alone, as NDJSON.
 #[derive(Debug, Args)]
@@ -55,6 +56,9 @@ pub(super) struct RecoverArgs {
 
 pub(super) fn restore(args: &RestoreArgs) -> Result<u8> {
     let lake = args.place.open()?;
+    if let Some(out) = &args.out {
+        check_outside(out, lake.store().folder(), "--out")?;
+    }
     let state = args.at.state_of(&lake)?;
     let mut tasks = 0;
     super::write_whole(args.out.as_deref(), |out| {

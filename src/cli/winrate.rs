@@ -12,6 +12,7 @@ use super::summary::grouped;
 use super::voice::Voice;
 use crate::error::{Error, Result};
 use crate::judged::Better;
+use crate::store::draft::check_outside;
 use crate::winrate::{Bias, Interval, WinRateOptions, WinRates, to_parquet, win_rates};
 
 /// Compare models by what people said of their answers: who won how often, and how strong each is.
@@ -56,6 +57,9 @@ pub(super) fn run(args: &WinrateArgs, voice: Voice) -> Result<u8> {
         return Err(Error::Usage { setting: "--out", expected, found });
     }
     let lake = args.place.open()?;
+    if let Some(out) = &args.out {
+        check_outside(out, lake.store().folder(), "--out")?;
+    }
     let state = args.at.state_of(&lake)?;
     let options = WinRateOptions {
         key: args.by.clone(),

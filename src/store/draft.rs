@@ -49,18 +49,24 @@ impl Rules<'_> {
         // Through links, so that what they point to is replaced, and not they.
         let whole = fs::canonicalize(folder).or_else(|_| std::path::absolute(folder));
         let folder = whole.map_err(Error::file("find", folder))?;
-        if let Some(lake) = self.lake.and_then(|lake| fs::canonicalize(lake).ok())
-            && folder.ancestors().any(|above| fs::canonicalize(above).is_ok_and(|above| above == lake))
-        {
-            let (expected, found) = ("a folder outside of the lake".to_owned(), folder.display().to_string());
-            return Err(Error::Usage { setting: self.setting, expected, found });
-        }
+        check_outside(&folder, self.lake, self.setting)?;
         if folder.is_file() {
             return Err(Error::NoFolder { path: folder });
         }
         self.check(&LocalStore::at(&folder))?;
         Ok(folder)
     }
+}
+
+/// An error if a place lies in a lake that is a folder.
+pub(crate) fn check_outside(place: &Path, lake: Option<&Path>, setting: &'static str) -> Result<()> {
+    let Some(lake) = lake.and_then(|lake| fs::canonicalize(lake).ok()) else { return Ok(()) };
+    let place = std::path::absolute(place).map_err(Error::file("find", place))?;
+    if place.ancestors().any(|above| fs::canonicalize(above).is_ok_and(|above| above == lake)) {
+        let (expected, found) = ("a place outside of the lake".to_owned(), place.display().to_string());
+        return Err(Error::Usage { setting, expected, found });
+    }
+    Ok(())
 }
 
 impl Draft {

@@ -8,7 +8,7 @@ import re
 import duckdb
 import pytest
 from conftest import taskloom
-from test_dataset import flattened, task
+from test_dataset import flattened, refused, task
 
 HOSTILE = "</td><script>alert(1)</script><img src=x onerror=alert(2)>' \" & ]]> {{x}}"
 
@@ -145,3 +145,12 @@ def test_a_page_is_of_one_version_and_the_same_twice(lake, tmp_path):
         taskloom("overview", lake, "--at", "1", "--out", tmp_path / name)
     assert (tmp_path / "one").read_bytes() == (tmp_path / "other").read_bytes()
     assert json.dumps(sorted(path.name for path in tmp_path.iterdir())) == '["one", "other"]'
+
+
+def test_no_result_is_written_into_the_lake(lake):
+    file = next(lake.glob("messages/**/*.parquet"))
+    before = file.read_bytes()
+    for command in [["overview"], ["restore"], ["winrate", "--by", "best"]]:
+        failed = refused(*command, lake, "--out", file)
+        assert failed.returncode == 2 and "outside of the lake" in failed.stderr, failed.stderr
+    assert file.read_bytes() == before
