@@ -83,10 +83,9 @@ impl Store for MemoryStore {
     }
 
     fn list(&self, folder: &str) -> Result<Vec<Listed>> {
-        let is_inside =
-            |path: &str| folder.is_empty() || path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'));
+        let before = if folder.is_empty() { String::new() } else { format!("{folder}/") };
         let files = self.files();
-        let inside = files.by_path.iter().filter(|(path, _)| is_inside(path));
+        let inside = files.by_path.range(before.clone()..).take_while(|(path, _)| path.starts_with(&before));
         let listed = inside.map(|(path, (bytes, modified))| Listed {
             path: path.clone(),
             bytes: bytes.len() as u64,
