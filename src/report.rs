@@ -210,3 +210,17 @@ impl Report {
         serde_json::to_string_pretty(self).map_err(|source| Error::Json { action: "write the report", source })
     }
 }
+
+#[cfg(feature = "cli")]
+/// A number with commas.
+pub(crate) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}

@@ -39,10 +39,13 @@ fn of_records(text: &str) -> std::result::Result<Vec<String>, usize> {
         csv::ReaderBuilder::new().has_headers(false).flexible(true).trim(csv::Trim::All).from_reader(text.as_bytes());
     let (mut ids, mut column) = (Vec::new(), 0);
     for (number, record) in records.records().enumerate() {
-        let record = record.map_err(|_| number + 1)?;
+        let record = record.map_err(|error| error.position().map_or(number + 1, |at| at.line() as usize))?;
+        let line = record.position().map_or(number + 1, |at| at.line() as usize);
         match record.iter().position(|field| field == NAME).filter(|_| number == 0) {
             Some(named) => column = named,
-            None => ids.push(record.get(column).filter(|id| !id.is_empty()).ok_or(number + 1)?.to_owned()),
+            // Of several columns it must be told which one is meant.
+            None if number == 0 && record.len() > 1 => return Err(line),
+            None => ids.push(record.get(column).filter(|id| !id.is_empty()).ok_or(line)?.to_owned()),
         }
     }
     Ok(ids)
@@ -69,7 +72,7 @@ mod tests {
         ] {
             assert_eq!(of(text).unwrap(), ["a1", "b 2"], "{text}");
         }
-        for text in ["", "task_id\n", "{\"id\": 1}\n", "n,task_id\n1\n"] {
+        for text in ["", "task_id\n", "{\"id\": 1}\n", "n,task_id\n1\n", "n,id\n1,a1\n"] {
             assert!(of(text).is_err(), "{text}");
         }
     }

@@ -11,7 +11,7 @@ use toml::de::{DeTable, DeValue};
 
 use crate::error::{Error, Result};
 
-/// The file that is taken where nothing else says what to do.
+/// The file that is taken where no other is named.
 const FILE: &str = "taskloom.toml";
 
 /// Flags that are nothing to write down: which file, which section, and what only one run is to do.
@@ -40,8 +40,8 @@ const KINDS: [Kind; 2] = [
 /// What a setting of a store may be called that is a secret.
 const SECRETS: [&str; 6] = ["secret", "password", "token", "sas", "access_key", "account_key"];
 
-/// The words of a command line, with the flags of a section of the file that it names, or from the one in this folder where it does not say
-/// where the lake is. Flags that were typed go before those of the file.
+/// The words of a command line, with the flags of a section of the file that it names, or from the one in this folder
+/// (see [`Kind`]). Flags that were typed go before those of the file.
 pub(super) fn expanded(words: Vec<OsString>, command: &Command) -> Result<Vec<OsString>> {
     let is_flag = |word: &OsString| word.to_string_lossy().starts_with('-');
     let Some(at) = words.iter().skip(1).position(|word| !is_flag(word)).map(|at| at + 1) else { return Ok(words) };

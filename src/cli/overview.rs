@@ -1,6 +1,6 @@
 //! `taskloom overview`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use bytesize::ByteSize;
 use clap::Args;
@@ -25,7 +25,7 @@ Examples:
 pub(super) struct OverviewArgs {
     #[command(flatten)]
     place: PlaceArgs,
-    /// File to write
+    /// File to write, or `-` for standard output
     #[arg(long, value_name = "FILE", default_value = "overview.html")]
     out: PathBuf,
     #[command(flatten)]
@@ -37,8 +37,9 @@ pub(super) fn run(args: &OverviewArgs, voice: Voice) -> Result<u8> {
     check_outside(&args.out, lake.store().folder(), "--out")?;
     let state = args.at.state_of(&lake)?;
     let page = voice.watch(|progress| overview(&lake, &state, progress))?.to_html();
-    super::write_whole(Some(&args.out), |file| file.write_all(page.as_bytes()).map_err(Error::Output))?;
-    if !voice.is_quiet() {
+    let out = Some(&*args.out).filter(|out| *out != Path::new("-"));
+    super::write_whole(out, |file| file.write_all(page.as_bytes()).map_err(Error::Output))?;
+    if out.is_some() && !voice.is_quiet() {
         let (place, size) = (args.out.display().to_string(), ByteSize(page.len() as u64));
         super::print(&format!("{}: {size}\n", super::printable::line(&place)))?;
     }

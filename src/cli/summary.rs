@@ -8,6 +8,7 @@ use super::printable;
 use crate::drift::{Finding, What};
 use crate::lake::SmallFiles;
 use crate::merge::Merged;
+pub(super) use crate::report::grouped;
 use crate::report::{DriftReport, Ended, Report, TableReport};
 use crate::table::TABLES;
 
@@ -168,17 +169,4 @@ pub(super) fn advice_on(small: &SmallFiles, place: &str) -> String {
     format!(
         "{files} files have {bytes} each, since few tasks lie in a day: `taskloom compact {place} --date-grain month`"
     )
-}
-
-/// A number with commas.
-pub(super) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    grouped
 }

@@ -55,24 +55,20 @@ pub(super) fn readme(options: &DatasetOptions, report: &DatasetReport) -> String
 }
 
 fn columns(options: &DatasetOptions) -> String {
-    if options.target.is_lines() {
-        let names: &[(&str, &str)] = match (options.target, options.method) {
-            (Target::OpenAi, Method::Dpo) => &[
+    if options.target == Target::OpenAi {
+        let names: &[(&str, &str)] = match options.method {
+            Method::Dpo => &[
                 ("input", "{messages, tools, parallel_tool_calls}"),
                 ("preferred_output", "messages"),
                 ("non_preferred_output", "messages"),
             ],
-            (Target::OpenAi, Method::Grpo) => &[
+            Method::Grpo => &[
                 ("messages", "messages"),
                 ("reference_answers", "texts"),
                 ("references", "texts with their categories"),
                 ("rubric", "criteria"),
             ],
-            (_, Method::Dpo | Method::Reward) => {
-                &[("messages", "messages"), ("chosen", "message"), ("rejected", "message")]
-            }
-            (_, Method::Kto) => &[("messages", "messages"), ("kto_tag", "boolean")],
-            _ => &[("messages", "messages")],
+            Method::Sft | Method::Reward | Method::Kto => &[("messages", "messages")],
         };
         return names.iter().map(|(name, kind)| format!("| `{name}` | {kind} |\n")).collect();
     }

@@ -20,8 +20,33 @@ pub(super) struct Encoder {
 }
 
 enum Kind {
-    Arrow(SchemaRef, Box<Decoder>),
+    Arrow(Box<Batches>),
     Lines(Lines),
+}
+
+/// Batches, cut before they grow large.
+struct Batches {
+    decoder: Decoder,
+    /// Bytes of texts in the decoder.
+    waiting: usize,
+    done: Vec<RecordBatch>,
+}
+
+/// Bytes of texts that make a batch.
+const BATCH_BYTES: usize = 8 << 20;
+
+impl Batches {
+    fn push(&mut self, row: &Shaped<'_, '_>) -> Result<()> {
+        self.decoder.serialize(std::slice::from_ref(row)).map_err(failed)?;
+        self.waiting += row.example.bytes();
+        if self.waiting >= BATCH_BYTES { self.cut() } else { Ok(()) }
+    }
+
+    fn cut(&mut self) -> Result<()> {
+        self.waiting = 0;
+        self.done.extend(self.decoder.flush().map_err(failed)?);
+        Ok(())
+    }
 }
 
 /// Lines of JSON.
@@ -37,7 +62,7 @@ pub(super) struct Lines {
 
 /// The rows of a part.
 pub(super) enum Encoded {
-    Batch(RecordBatch),
+    Batches(Vec<RecordBatch>),
     Lines(Lines),
 }
 
@@ -54,9 +79,9 @@ impl Encoder {
         let kind = match options.target.is_lines() {
             true => Kind::Lines(Lines::default()),
             false => {
-                let schema = schema(options);
-                let decoder = ReaderBuilder::new(schema.clone()).build_decoder().map_err(failed)?;
-                Kind::Arrow(schema, Box::new(decoder))
+                let reader = ReaderBuilder::new(schema(options)).with_strict_mode(true);
+                let decoder = reader.build_decoder().map_err(failed)?;
+                Kind::Arrow(Box::new(Batches { decoder, waiting: 0, done: Vec::new() }))
             }
         };
         Ok(Encoder { target: options.target, method: options.method, kind })
@@ -65,7 +90,7 @@ impl Encoder {
     pub(super) fn push(&mut self, example: &Example<'_>) -> Result<()> {
         let row = Shaped { example, method: self.method, target: self.target };
         match &mut self.kind {
-            Kind::Arrow(_, decoder) => decoder.serialize(&[row]).map_err(failed),
+            Kind::Arrow(batches) => batches.push(&row),
             Kind::Lines(lines) => {
                 append(&mut lines.text, &mut lines.ends, &row)?;
                 match self.target {
@@ -78,9 +103,9 @@ impl Encoder {
 
     pub(super) fn finish(self) -> Result<Encoded> {
         match self.kind {
-            Kind::Arrow(schema, mut decoder) => {
-                let batch = decoder.flush().map_err(failed)?;
-                Ok(Encoded::Batch(batch.unwrap_or_else(|| RecordBatch::new_empty(schema))))
+            Kind::Arrow(mut batches) => {
+                batches.cut()?;
+                Ok(Encoded::Batches(batches.done))
             }
             Kind::Lines(lines) => Ok(Encoded::Lines(lines)),
         }
@@ -98,9 +123,14 @@ impl Encoded {
     /// Those rows that are wanted.
     pub(super) fn only(&self, is_wanted: &[bool]) -> Result<Encoded> {
         match self {
-            Encoded::Batch(batch) => {
-                let wanted = BooleanArray::from(is_wanted.to_vec());
-                Ok(Encoded::Batch(filter_record_batch(batch, &wanted).map_err(failed)?))
+            Encoded::Batches(batches) => {
+                let mut rest = is_wanted;
+                let only = batches.iter().map(|batch| {
+                    let (own, others) = rest.split_at(batch.num_rows().min(rest.len()));
+                    rest = others;
+                    filter_record_batch(batch, &BooleanArray::from(own.to_vec())).map_err(failed)
+                });
+                Ok(Encoded::Batches(only.collect::<Result<_>>()?))
             }
             Encoded::Lines(lines) => {
                 let (text, ends) = picked(&lines.text, &lines.ends, is_wanted);
@@ -145,7 +175,7 @@ fn structure<const N: usize>(fields: [(&str, DataType); N]) -> DataType {
     DataType::Struct(Fields::from_iter(fields.map(|(name, kind)| field(name, kind))))
 }
 
-/// The columns of a target that reads Parquet.
+/// The columns of a row, of all targets but OpenAI, whose rows are fixed.
 pub(super) fn schema(options: &DatasetOptions) -> SchemaRef {
     use DataType::{Boolean, Float64, Int32, Int64, Utf8};
     let message = match options.reasoning {
@@ -166,7 +196,8 @@ pub(super) fn schema(options: &DatasetOptions) -> SchemaRef {
             field("votes", Int32),
             field("p_chosen", Float64),
         ],
-        Method::Kto => vec![field("prompt", messages.clone()), field("completion", messages)],
+        Method::Kto if is_trl => vec![field("prompt", messages.clone()), field("completion", messages)],
+        Method::Kto => vec![field("messages", messages)],
         Method::Grpo => vec![
             field("prompt", messages),
             field("reference_answers", list(Utf8)),
@@ -175,7 +206,8 @@ pub(super) fn schema(options: &DatasetOptions) -> SchemaRef {
         ],
     };
     if options.method == Method::Kto {
-        columns.extend([field("label", Boolean), field("votes", Int32), field("p_true", Float64)]);
+        let label = if is_trl { "label" } else { "kto_tag" };
+        columns.extend([field(label, Boolean), field("votes", Int32), field("p_true", Float64)]);
     }
     let score = structure([("key", Utf8), ("chosen", Float64), ("rejected", Float64)]);
     columns.push(field(

@@ -1,6 +1,6 @@
 //! The rows of a training set, and how each target calls what is in them.
 
-use std::borrow::Cow;
+use std::convert::Infallible;
 use std::hash::Hasher;
 
 use serde::Serialize;
@@ -14,17 +14,29 @@ use super::votes::Verdict;
 
 /// A message as a chat has it.
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct Said<'a> {
+pub(super) struct ChatMessage<'a> {
     pub role: &'static str,
-    pub content: Cow<'a, str>,
+    pub content: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reasoning_content: Option<&'a str>,
+}
+
+impl<'a> ChatMessage<'a> {
+    /// Its texts.
+    pub(super) fn texts(&self) -> impl Iterator<Item = &'a str> {
+        [Some(self.content), self.reasoning_content].into_iter().flatten()
+    }
+
+    /// Bytes of its texts.
+    pub(super) fn bytes(&self) -> usize {
+        self.texts().map(str::len).sum()
+    }
 }
 
 /// A row.
 #[derive(Clone, Debug)]
 pub(super) struct Example<'a> {
-    pub prompt: Vec<Said<'a>>,
+    pub prompt: Vec<ChatMessage<'a>>,
     pub answer: Answer<'a>,
     pub source: Source<'a>,
 }
@@ -46,19 +58,19 @@ impl Size {
 }
 
 /// The characters of messages.
-pub(super) fn chars(said: &[Said<'_>]) -> u64 {
-    said.iter().map(|said| said.content.chars().count() as u64).sum()
+pub(super) fn chars(said: &[ChatMessage<'_>]) -> u64 {
+    said.iter().flat_map(ChatMessage::texts).map(|text| text.chars().count() as u64).sum()
 }
 
 /// What stands behind the prompt.
 #[derive(Clone, Debug)]
 pub(super) enum Answer<'a> {
     /// An answer to learn.
-    Good(Said<'a>),
+    Good(ChatMessage<'a>),
     /// Two, of which the first is better.
-    Pair { chosen: Vec<Said<'a>>, rejected: Vec<Said<'a>>, verdict: Verdict },
+    Pair { chosen: Vec<ChatMessage<'a>>, rejected: Vec<ChatMessage<'a>>, verdict: Verdict },
     /// One that is good or not.
-    Labelled { said: Said<'a>, verdict: Verdict },
+    Labelled { said: ChatMessage<'a>, verdict: Verdict },
     /// What answers are held against.
     Open { references: Vec<Reference<'a>>, rubric: Vec<Criterion<'a>> },
 }
@@ -77,7 +89,11 @@ pub(super) struct Reference<'a> {
 impl<'a> Reference<'a> {
     /// The answer that it is, unless it is something else, such as a source.
     fn answer(&self) -> Option<&'a str> {
-        let is_answer = self.category.is_none_or(|category| category.to_lowercase().contains("answer"));
+        let says_answer = |category: &str| {
+            let category = category.to_lowercase();
+            category.is_empty() || category.rsplit(|c: char| !c.is_alphanumeric()).next() == Some("answer")
+        };
+        let is_answer = self.category.is_none_or(says_answer);
         self.content.filter(|content| is_answer && !content.is_empty())
     }
 }
@@ -136,7 +152,7 @@ pub(super) struct Chat {
 
 impl Chat {
     /// A line as a message of a chat.
-    pub(super) fn said<'a>(self, line: &Line<'a>) -> Result<Said<'a>, Reason> {
+    pub(super) fn said<'a>(self, line: &Line<'a>) -> Result<ChatMessage<'a>, Reason> {
         let role = match line.message.role {
             // Reinforcement at OpenAI has another word for it.
             Some("system") if self.target == Target::OpenAi && self.method == Method::Grpo => "developer",
@@ -149,10 +165,10 @@ impl Chat {
             _ => return Err(Reason::Role),
         };
         let reasoning_content = line.message.reasoning.filter(|_| self.reasoning == Reasoning::Keep);
-        Ok(Said { role, content: line.text.clone(), reasoning_content })
+        Ok(ChatMessage { role, content: line.text, reasoning_content })
     }
 
-    pub(super) fn all<'a>(self, lines: &[Line<'a>]) -> Result<Vec<Said<'a>>, Reason> {
+    pub(super) fn all<'a>(self, lines: &[Line<'a>]) -> Result<Vec<ChatMessage<'a>>, Reason> {
         lines.iter().map(|line| self.said(line)).collect()
     }
 
@@ -180,10 +196,17 @@ impl Chat {
 }
 
 impl Example<'_> {
+    /// Bytes of its texts.
+    pub(super) fn bytes(&self) -> usize {
+        let of = |said: &[ChatMessage<'_>]| Ok::<_, Infallible>(said.iter().map(|said| said.bytes() as u64).sum());
+        let Ok(size) = self.size(of);
+        size.all as usize
+    }
+
     /// How long its texts are, in whatever they are counted.
     pub(super) fn size<E>(
         &self,
-        of: impl Fn(&[Said<'_>]) -> std::result::Result<u64, E>,
+        of: impl Fn(&[ChatMessage<'_>]) -> std::result::Result<u64, E>,
     ) -> std::result::Result<Size, E> {
         let prompt = of(&self.prompt)?;
         let answers = match &self.answer {
@@ -197,12 +220,12 @@ impl Example<'_> {
 }
 
 /// A hash over the messages of a prompt: equal for prompts that differ in upper and lower case and in white space alone.
-pub(super) fn prompt_hash(prompt: &[Said<'_>]) -> u128 {
+pub(super) fn prompt_hash(prompt: &[ChatMessage<'_>]) -> u128 {
     let mut hash = Xxh3::new();
     for said in prompt {
         hash.write(said.role.as_bytes());
         hash.write(&[0]);
-        normalised(&said.content, |piece| hash.write(piece.as_bytes()));
+        normalised(said.content, |piece| hash.write(piece.as_bytes()));
         hash.write(&[0]);
     }
     hash.digest128()

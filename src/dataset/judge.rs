@@ -94,8 +94,8 @@ impl<'o> Judge<'o> {
         }
     }
 
-    /// Whether an annotation is of use.
-    pub(super) fn is_wanted(&self, row: &Row<'_>) -> bool {
+    /// Whether an annotation is of use; notes by which keys there are any.
+    pub(super) fn note_if_wanted(&self, row: &Row<'_>) -> bool {
         let options = self.options;
         let is_by = |key: &str| options.by.iter().any(|by| by.key == key);
         let is_known = |key: &str| {
@@ -131,7 +131,8 @@ impl<'o> Judge<'o> {
     /// Keys that tell which answer a conversation was gone on with, the most telling first.
     fn history_keys(&self) -> impl Iterator<Item = &str> {
         let named = self.options.history_by.as_deref();
-        let others = self.options.by.iter().map(|by| by.key.as_str()).chain([WENT_ON]);
+        let chosen = self.options.by.iter().filter(|by| by.weight > 0.0);
+        let others = chosen.map(|by| by.key.as_str()).chain([WENT_ON]);
         named.into_iter().chain(others.filter(move |_| named.is_none()))
     }
 
@@ -185,7 +186,8 @@ impl<'o> Judge<'o> {
             met.scales.entry(By::RUBRIC.to_owned()).or_default().insert(scored.word().to_owned());
         }
         let means = scores.iter().map(|scores| some_mean(scores)).collect();
-        (Teller::Ratings(scores, false), means)
+        let ratings = scores.into_iter().map(|scores| scores.into_iter().enumerate().collect()).collect();
+        (Teller::Ratings(ratings, false), means)
     }
 
     fn of_key(&self, key: &str, candidates: &Candidates<'_, '_>) -> (Teller, Vec<Option<f64>>) {
@@ -203,12 +205,12 @@ impl<'o> Judge<'o> {
         let (mut ratings, mut means, mut is_unit) = (Vec::new(), Vec::new(), true);
         for said in candidates.of_each {
             let (mut own, mut raw) = (Vec::new(), Vec::new());
-            for judgement in said.iter().filter(is_of_key) {
+            for (place, judgement) in said.iter().filter(is_of_key).enumerate() {
                 match self.rating(key, judgement) {
                     Ok((value, rating)) => {
                         is_unit &= self.options.normalises || matches!(judgement.value, Some(Value::Boolean(_)));
                         raw.push(value);
-                        own.push(rating);
+                        own.push((place, rating));
                     }
                     Err(reason) => self.leave_out(reason),
                 }
@@ -292,13 +294,16 @@ impl Met {
         if options.normalises || is_compared_in_turns && options.by.len() < 2 {
             return Ok(());
         }
+        if self.scales.values().flatten().collect::<BTreeSet<_>>().len() < 2 {
+            return Ok(());
+        }
         let all = self.scales.iter().flat_map(|(key, scales)| scales.iter().map(move |scale| (scale, key)));
         let scales = all.map(|(scale, key)| format!("`{key}` is {scale}")).collect::<Vec<_>>();
-        if self.scales.values().flatten().collect::<BTreeSet<_>>().len() > 1 {
-            let expected = "--normalise, which brings ratings to 0 to 1, since their scales differ".to_owned();
-            return wrong("--by", expected, scales.join(", "));
-        }
-        Ok(())
+        let expected = match self.scales.contains_key(By::RUBRIC) {
+            true => "scores of rubrics of one kind, and no ratings beside them, since their scales differ",
+            false => "--normalise, which brings ratings to 0 to 1, since their scales differ",
+        };
+        wrong("--by", expected.to_owned(), scales.join(", "))
     }
 
     /// An error where a key is none that there are judgements by.

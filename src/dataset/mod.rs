@@ -31,7 +31,7 @@ use crate::lake::{Lake, State};
 use crate::part::PartEntry;
 use crate::progress::Progress;
 use crate::store::draft::{self, Draft};
-use crate::store::{Store, with_readers};
+use crate::store::{LocalStore, Store, with_readers};
 use crate::table::catalog::annotations::Row;
 use beside::Files;
 use encode::{Encoded, Encoder};
@@ -69,6 +69,7 @@ pub fn write_dataset(
 ) -> Result<DatasetReport> {
     options.check()?;
     let draft = Draft::beside(folder, &draft::Rules { lake: lake.store().folder(), ..PLACE })?;
+    check_rows(&LocalStore::at(draft.place()))?;
     let report = write_files(lake, state, options, draft.path(), progress)?;
     progress.check()?;
     draft.put_in_place()?;
@@ -89,6 +90,7 @@ pub fn write_dataset_into(
         return Err(Error::Usage { setting: PLACE.setting, expected, found });
     }
     PLACE.check(to)?;
+    check_rows(to)?;
     let folder = tempfile::tempdir().map_err(Error::file("create", "a folder for temporary files"))?;
     let report = write_files(lake, state, options, folder.path(), progress)?;
     let failed = || Error::file("read", folder.path());
@@ -107,7 +109,7 @@ pub fn write_dataset_into(
     }
     let mut others = to.list("")?.into_iter().map(|listed| listed.path).collect::<Vec<_>>();
     // Only what an earlier one brought: whatever else came there since is somebody's.
-    others.retain(|path| is_rows(path) && !names.contains(path));
+    others.retain(|path| (path == DATASET_INFO || is_rows(path)) && !names.contains(path));
     to.delete_each(&others)?;
     to.flush()?;
     Ok(report)
@@ -127,6 +129,19 @@ fn is_rows(name: &str) -> bool {
         })
     };
     of("train") || of("test")
+}
+
+/// An error where a file that is called as those with rows lies in an earlier training set, and is not of it.
+fn check_rows(place: &dyn Store) -> Result<()> {
+    let note = place.get(NOTE)?.and_then(|note| serde_json::from_slice::<serde_json::Value>(&note).ok());
+    let Some(files) = note.as_ref().and_then(|note| note.get("report")?.get("files")?.as_array()) else {
+        return Ok(());
+    };
+    let is_strange = |name: &String| is_rows(name) && !files.iter().any(|file| file.as_str() == Some(name));
+    match place.top()?.into_iter().find(is_strange) {
+        Some(found) => Err(Error::NotOurs { path: place.place().to_owned(), what: PLACE.what, found }),
+        None => Ok(()),
+    }
 }
 
 fn write_files(
@@ -205,12 +220,11 @@ impl Made {
         let models = options.models.iter().map(String::as_str).collect::<HashSet<_>>();
         let rules = Rules { options, judge: &judge, beside: &beside, lake_version, models: &models, tokens };
         let mut maker = Maker::new(rules, Encoder::new(options)?);
-        let is_wanted = |row: &Row<'_>| judge.is_wanted(row);
+        let is_wanted = |row: &Row<'_>| judge.note_if_wanted(row);
         let mut is_misplaced = |judgement: &Judgement<'_>| judge.misplaced(judgement);
         conversations.each_task(&is_wanted, &mut |task| maker.task(task), &mut is_misplaced)?;
         let (encoder, rows) = maker.into_rows();
         let (met, left_out) = judge.into_found();
-        met.check(options)?;
         Ok(Made { encoded: encoder.finish()?, rows, met, left_out })
     }
 }

@@ -124,10 +124,15 @@ pub struct Selection {
     /// Completed before this instant, in microseconds.
     pub completed_before: Option<i64>,
     /// Tasks, by their ids.
-    #[serde(skip)]
+    #[serde(serialize_with = "count_of")]
     pub task_ids: Option<HashSet<String>>,
     /// Whether tasks with a report of sensitive content are left out.
     pub excludes_reported: bool,
+}
+
+/// They may be many: a number tells that there were some.
+fn count_of<S: serde::Serializer>(ids: &Option<HashSet<String>>, serializer: S) -> Result<S::Ok, S::Error> {
+    ids.as_ref().map(HashSet::len).serialize(serializer)
 }
 
 /// A training set that is asked for.
@@ -173,7 +178,7 @@ pub struct DatasetOptions {
     pub min_tokens: Option<u64>,
     /// The most tokens of a row's texts.
     pub max_tokens: Option<u64>,
-    /// The share of rows that are kept for tests.
+    /// The share of what stands on one side that is kept for tests.
     pub split: f64,
     /// What stands on one side.
     pub split_by: SplitBy,
@@ -245,6 +250,9 @@ impl DatasetOptions {
         }
         if self.threshold.is_some() && !matches!(self.method, Method::Kto | Method::Sft) {
             return wrong("--threshold", "it with --for kto or sft, whose rows are answers", "another kind");
+        }
+        if self.threshold.is_some() && self.by.is_empty() {
+            return wrong("--by", "a key of ratings, which --threshold is held against", "none");
         }
         if self.rewrite_by.is_some() && self.method != Method::Sft {
             return wrong("--rewrite-by", "it with --for sft: pairs compare what models said", "another kind");

@@ -1,7 +1,5 @@
 //! A conversation as it was gone on with.
 
-use std::borrow::Cow;
-
 use super::report::Reason;
 use crate::judged::{Message, Thread, Turn};
 
@@ -9,12 +7,12 @@ use crate::judged::{Message, Thread, Turn};
 #[derive(Clone, Debug)]
 pub(super) struct Line<'t> {
     pub message: &'t Message<'t>,
-    pub text: Cow<'t, str>,
+    pub text: &'t str,
 }
 
 impl<'t> Line<'t> {
     pub(super) fn of(message: &'t Message<'t>) -> Line<'t> {
-        Line { message, text: Cow::Borrowed(message.text.unwrap_or_default()) }
+        Line { message, text: message.text.unwrap_or_default() }
     }
 }
 

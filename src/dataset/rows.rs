@@ -1,6 +1,5 @@
 //! From the conversations of a part to rows.
 
-use std::borrow::Cow;
 use std::collections::HashSet;
 use std::convert::Infallible;
 
@@ -8,7 +7,7 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use super::beside::{Beside, TaskFacts};
 use super::encode::Encoder;
-use super::example::{Answer, Chat, Criterion, Example, Said, Score, Source, chars, prompt_hash};
+use super::example::{Answer, Chat, ChatMessage, Criterion, Example, Score, Source, chars, prompt_hash};
 use super::judge::{Candidates, Judge, Judged, is_criterion};
 use super::options::{DatasetOptions, Method, Turns};
 use super::path::{Line, Path, Step, check_line, check_prompt};
@@ -63,7 +62,15 @@ pub(super) struct Home<'t> {
 }
 
 /// What a row is made of.
-pub(super) type Pieces<'t> = (Vec<Said<'t>>, Answer<'t>, Source<'t>);
+pub(super) type Pieces<'t> = (Vec<ChatMessage<'t>>, Answer<'t>, Source<'t>);
+
+/// A row that is ready.
+struct Row<'t> {
+    example: Example<'t>,
+    prompt: u128,
+    chars: u64,
+    tokens: u64,
+}
 
 /// Rows, or why there is none.
 type Rows<'t> = Vec<Result<Pieces<'t>, Reason>>;
@@ -118,7 +125,7 @@ impl<'m> Maker<'m> {
         let is_open = rules.options.method == Method::Grpo && rules.options.turns == Turns::All;
         let steps = path.steps.iter().filter(|step| is_open || is_wanted(step)).copied().collect::<Vec<_>>();
         if rules.options.method == Method::Sft {
-            return self.push_all(rules.conversations(&path, &steps, home), home);
+            return self.conversations(&path, &steps, home);
         }
         for step in &steps {
             let rows = match rules.options.method {
@@ -126,48 +133,48 @@ impl<'m> Maker<'m> {
                 Method::Kto => rules.labelled(&path, step, home),
                 Method::Dpo | Method::Reward | Method::Sft => rules.pairs(&path, step, home),
             };
-            self.push_all(rows, home)?;
+            rows.into_iter().try_for_each(|row| self.push(row, home))?;
         }
         Ok(())
     }
 
-    fn push_all(&mut self, rows: Rows<'_>, home: Home<'_>) -> Result<()> {
-        rows.into_iter().try_for_each(|row| self.push(row, home))
+    /// A row a conversation; and one more for each turn with a better answer than the one that was gone on with. The last turns that can't
+    /// be learnt are left out, and those before them stay.
+    fn conversations(&mut self, path: &Path<'_>, steps: &[Step<'_>], home: Home<'_>) -> Result<()> {
+        let mut taken = Vec::<Row<'_>>::new();
+        for step in steps.iter().rev() {
+            let judged = self.rules.judged(step.turn, home);
+            let good = self.rules.good(step, &judged);
+            // A row of a later turn holds it.
+            if !taken.is_empty() && good.is_ok() && good.ok() == step.went_on {
+                continue;
+            }
+            let pieces = good.and_then(|answer| self.rules.conversation(path, step, (&judged, answer), home));
+            match self.rules.checked(pieces)? {
+                Ok(row) => taken.push(row),
+                Err(reason) => self.rules.judge.leave_out(reason),
+            }
+        }
+        taken.into_iter().rev().try_for_each(|row| self.take(row, home))
     }
 
     /// Takes a row, or tells why there is none.
     fn push(&mut self, row: Result<Pieces<'_>, Reason>, home: Home<'_>) -> Result<()> {
-        let example = match row.and_then(|pieces| self.rules.checked(pieces)) {
-            Ok(example) => example,
+        match self.rules.checked(row)? {
+            Ok(row) => self.take(row, home),
             Err(reason) => {
                 self.rules.judge.leave_out(reason);
-                return Ok(());
+                Ok(())
             }
-        };
-        let Ok(chars) = example.size(|said| Ok::<_, Infallible>(chars(said)));
-        let tokens = self.rules.tokens.map(|tokens| example.size(|said| tokens.count(said))).transpose()?;
-        let tokens = tokens.unwrap_or_default();
-        let options = self.rules.options;
-        let is_fit = chars.is_within(options.min_chars, options.max_chars)
-            && tokens.is_within(options.min_tokens, options.max_tokens);
-        if !is_fit {
-            self.rules.judge.leave_out(Reason::Length);
-            return Ok(());
         }
-        let prompt = prompt_hash(&example.prompt);
-        let source = Source { prompt_hash: format!("{prompt:032x}"), ..example.source };
-        let example = Example { source, ..example };
+    }
+
+    fn take(&mut self, row: Row<'_>, home: Home<'_>) -> Result<()> {
+        let Row { example, prompt, chars, tokens } = row;
         let Source { task_id, thread_index, turn_index, .. } = example.source;
         let turn = xxh3_128(format!("{task_id}\0{thread_index}\0{turn_index:?}").as_bytes());
         self.encoder.push(&example)?;
-        self.rows.push(Known {
-            prompt,
-            turn,
-            side: home.side,
-            chars: chars.all,
-            tokens: tokens.all,
-            task: home.number,
-        });
+        self.rows.push(Known { prompt, turn, side: home.side, chars, tokens, task: home.number });
         Ok(())
     }
 }
@@ -176,7 +183,7 @@ impl<'m> Rules<'m> {
     /// A message with the text that it has in a conversation.
     fn line<'t>(self, message: &'t Message<'t>) -> Line<'t> {
         match self.judge.rewritten(message) {
-            Some(text) => Line { message, text: Cow::Borrowed(text) },
+            Some(text) => Line { message, text },
             None => Line::of(message),
         }
     }
@@ -194,27 +201,6 @@ impl<'m> Rules<'m> {
             of_each: &of_each,
             rubric_scores: (&rubric_scores, scored),
         })
-    }
-
-    /// A row a conversation; and one more for each turn with a better answer than the one that was gone on with.
-    fn conversations<'t>(self, path: &Path<'t>, steps: &[Step<'t>], home: Home<'t>) -> Rows<'t>
-    where
-        'm: 't,
-    {
-        let good = steps.iter().map(|step| {
-            let judged = self.judged(step.turn, home);
-            let good = self.good(step, &judged);
-            (step, judged, good)
-        });
-        let good = good.collect::<Vec<_>>();
-        let last = good.iter().rposition(|(_, _, good)| good.is_ok());
-        let row = |(index, (step, judged, good)): (usize, &(&Step<'t>, Judged, Result<usize, Reason>))| match good {
-            // Further turns hold it.
-            Ok(answer) if last != Some(index) && step.went_on == Some(*answer) => None,
-            Ok(answer) => Some(self.conversation(path, step, (judged, *answer), home)),
-            Err(reason) => Some(Err(*reason)),
-        };
-        good.iter().enumerate().filter_map(row).collect()
     }
 
     /// The answer of a turn to learn.
@@ -366,12 +352,12 @@ impl<'m> Rules<'m> {
         Chat { target: self.options.target, method: self.options.method, reasoning: self.options.reasoning }
     }
 
-    pub(super) fn prompt<'t>(self, lines: &[Line<'t>]) -> Result<Vec<Said<'t>>, Reason> {
+    pub(super) fn prompt<'t>(self, lines: &[Line<'t>]) -> Result<Vec<ChatMessage<'t>>, Reason> {
         check_prompt(lines)?;
         self.chat().all(lines)
     }
 
-    pub(super) fn said<'t>(self, line: &Line<'t>) -> Result<Said<'t>, Reason> {
+    pub(super) fn said<'t>(self, line: &Line<'t>) -> Result<ChatMessage<'t>, Reason> {
         check_line(line)?;
         self.chat().said(line)
     }
@@ -432,11 +418,26 @@ impl<'m> Rules<'m> {
         (!words.is_empty()).then(|| words.join("\n\n"))
     }
 
-    /// A row that the target can take.
-    fn checked<'t>(self, (prompt, answer, source): Pieces<'t>) -> Result<Example<'t>, Reason> {
+    /// A row that is as was asked for, and that the target can take.
+    fn checked<'t>(self, pieces: Result<Pieces<'t>, Reason>) -> Result<Result<Row<'t>, Reason>> {
+        let (prompt, answer, source) = match pieces {
+            Ok(pieces) => pieces,
+            Err(reason) => return Ok(Err(reason)),
+        };
         let example = Example { prompt, answer, source };
-        self.chat().check(&example)?;
-        Ok(example)
+        if let Err(reason) = self.chat().check(&example) {
+            return Ok(Err(reason));
+        }
+        let Ok(chars) = example.size(|said| Ok::<_, Infallible>(chars(said)));
+        let tokens = self.tokens.map(|tokens| example.size(|said| tokens.count(said))).transpose()?.unwrap_or_default();
+        let is_fit = chars.is_within(self.options.min_chars, self.options.max_chars)
+            && tokens.is_within(self.options.min_tokens, self.options.max_tokens);
+        if !is_fit {
+            return Ok(Err(Reason::Length));
+        }
+        let prompt = prompt_hash(&example.prompt);
+        let source = Source { prompt_hash: format!("{prompt:032x}"), ..example.source };
+        Ok(Ok(Row { example: Example { source, ..example }, prompt, chars: chars.all, tokens: tokens.all }))
     }
 }
 

@@ -68,7 +68,8 @@ fn evaluations<'a>(answer: &Message<'a>, own: Option<&Vec<Evaluation<'a>>>) -> V
 fn annotated<'a>(answer: &Message<'a>) -> Option<Evaluation<'a>> {
     let mut evaluation = Evaluation::default();
     for (judgement, score) in answer.said.iter().filter_map(|judgement| Some((judgement, rating_of(judgement)?))) {
-        evaluation.take(judgement.criteria, score);
+        // One that does not say which criterion it is of is told by what it is called.
+        evaluation.take(judgement.criteria.or(judgement.key).or(judgement.title), score);
     }
     (!evaluation.scores.is_empty()).then_some(evaluation)
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::example::Said;
+use super::example::ChatMessage;
 use crate::error::{Error, Result};
 
 /// Counts tokens.
@@ -22,7 +22,11 @@ impl Tokens {
             Error::Usage { setting: "--tokenizer", expected: expected.to_owned(), found }
         };
         std::fs::metadata(path).map_err(Error::file("read", path))?;
-        tokenizers::Tokenizer::from_file(path).map(Tokens).map_err(failed)
+        let mut tokenizer = tokenizers::Tokenizer::from_file(path).map_err(failed)?;
+        // Texts are counted whole, and nothing beside them.
+        tokenizer.with_truncation(None).map_err(failed)?;
+        tokenizer.with_padding(None);
+        Ok(Tokens(tokenizer))
     }
 
     #[cfg(not(feature = "tokenizer"))]
@@ -33,10 +37,10 @@ impl Tokens {
 
     /// The tokens of messages, without those that a chat template puts between them.
     #[cfg(feature = "tokenizer")]
-    pub(super) fn count(&self, said: &[Said<'_>]) -> Result<u64> {
+    pub(super) fn count(&self, said: &[ChatMessage<'_>]) -> Result<u64> {
         let mut count = 0;
-        for message in said {
-            let encoded = self.0.encode_fast(&*message.content, false);
+        for text in said.iter().flat_map(ChatMessage::texts) {
+            let encoded = self.0.encode_fast(text, false);
             let failed = |error: tokenizers::Error| Error::Bug { place: "the tokenizer", found: error.to_string() };
             count += encoded.map_err(failed)?.len() as u64;
         }
@@ -44,7 +48,7 @@ impl Tokens {
     }
 
     #[cfg(not(feature = "tokenizer"))]
-    pub(super) fn count(&self, _: &[Said<'_>]) -> Result<u64> {
+    pub(super) fn count(&self, _: &[ChatMessage<'_>]) -> Result<u64> {
         match self.0 {}
     }
 }
@@ -53,7 +57,7 @@ impl Tokens {
 mod tests {
     use super::*;
 
-    const WORDS: &str = r#"{"version":"1.0","truncation":null,"padding":null,"added_tokens":[],"normalizer":null,
+    const WORDS: &str = r#"{"version":"1.0","truncation":{"direction":"Right","max_length":2,"strategy":"LongestFirst","stride":0},"padding":null,"added_tokens":[],"normalizer":null,
         "pre_tokenizer":{"type":"Whitespace"},"post_processor":null,"decoder":null,
         "model":{"type":"WordLevel","vocab":{"?":0,"one":1,"two":2},"unk_token":"?"}}"#;
 
@@ -65,7 +69,7 @@ mod tests {
         std::fs::write(&path, "{}").unwrap();
         assert!(Tokens::open(&path).is_err());
         std::fs::write(&path, WORDS).unwrap();
-        let said = |content: &'static str| Said { role: "user", content: content.into(), reasoning_content: None };
+        let said = |content: &'static str| ChatMessage { role: "user", content, reasoning_content: None };
         let tokens = Tokens::open(&path).unwrap();
         assert_eq!(tokens.count(&[said("one two, three"), said(""), said("two")]).unwrap(), 5);
     }

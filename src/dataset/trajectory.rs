@@ -196,7 +196,7 @@ fn compared<'c, 't>(chosen: &'c Candidate<'t>, rejected: &'c Candidate<'t>) -> R
         return Err(Reason::UnclearHistory);
     };
     let is_same = |one: &[Line<'t>], other: &[Line<'t>]| {
-        let words = |line: &Line<'t>| (line.message.role, line.text.clone());
+        let words = |line: &Line<'t>| (line.message.role, line.text);
         one.iter().map(words).eq(other.iter().map(words))
     };
     check_line_each(good)?;

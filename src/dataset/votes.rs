@@ -8,13 +8,16 @@ use super::options::Aggregate;
 use super::report::Reason;
 use crate::judged::Better;
 
+/// Ratings of a candidate, each with its place among all that were asked for: some have no value.
+pub(super) type Ratings = Vec<(usize, f64)>;
+
 /// What one key says of all candidates.
 #[derive(Clone, Debug)]
 pub(super) enum Teller {
     /// Of each judgement the rank of each candidate, 0 for the best; `None` for those that it does not name.
     Ranks(Vec<Vec<Option<usize>>>),
     /// Of each candidate its ratings; and whether these lie between 0 and 1.
-    Ratings(Vec<Vec<f64>>, bool),
+    Ratings(Vec<Ratings>, bool),
 }
 
 /// What all keys say, each with its weight; what a key with a negative one says is turned round.
@@ -53,10 +56,12 @@ impl Votes {
             Teller::Ranks(judgements) => Ok(judgements.iter().filter_map(|ranks| ahead(ranks, one, other)).collect()),
             Teller::Ratings(ratings, _) => match (ratings.get(one), ratings.get(other)) {
                 (Some(own), Some(theirs)) if own.is_empty() != theirs.is_empty() => Err(Reason::Unjudged),
-                (Some(own), Some(theirs)) if own.len() == theirs.len() => {
-                    Ok(own.iter().zip(theirs).map(|(own, theirs)| sign * (own - theirs)).collect())
+                (Some(own), Some(theirs))
+                    if own.iter().map(|(place, _)| place).eq(theirs.iter().map(|(place, _)| place)) =>
+                {
+                    Ok(own.iter().zip(theirs).map(|((_, own), (_, theirs))| sign * (own - theirs)).collect())
                 }
-                (Some(own), Some(theirs)) => Ok(vec![sign * (mean(own) - mean(theirs))]),
+                (Some(own), Some(theirs)) => Ok(vec![sign * (mean(&values(own)) - mean(&values(theirs)))]),
                 _ => Ok(Vec::new()),
             },
         };
@@ -130,7 +135,9 @@ impl Votes {
                 Teller::Ranks(judgements) => {
                     (judgements.iter().map(|ranks| chosen(ranks, of, is_lower)).collect(), true)
                 }
-                Teller::Ratings(ratings, is_unit) => (ratings.get(of).cloned().unwrap_or_default(), *is_unit),
+                Teller::Ratings(ratings, is_unit) => {
+                    (ratings.get(of).map(|own| values(own)).unwrap_or_default(), *is_unit)
+                }
             };
             let turned = |score: f64| if is_unit { 1.0 - score } else { -score };
             if *weight < 0.0 { scores.into_iter().map(turned).collect() } else { scores }
@@ -191,6 +198,10 @@ fn ahead(ranks: &[Option<usize>], one: usize, other: usize) -> Option<f64> {
     }
 }
 
+fn values(ratings: &[(usize, f64)]) -> Vec<f64> {
+    ratings.iter().map(|(_, value)| *value).collect()
+}
+
 pub(super) fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len() as f64
 }
@@ -205,6 +216,9 @@ fn counts(balances: &[f64]) -> [usize; 3] {
 fn decide(balances: &[f64], aggregate: Aggregate, has_margin: bool) -> Result<Vec<Verdict>, Reason> {
     let [won, lost, tied] = counts(balances);
     let all = balances.len();
+    if all == 0 {
+        return Err(Reason::Unjudged);
+    }
     if tied == all {
         return Err(Reason::Tie);
     }
@@ -246,7 +260,7 @@ mod tests {
     use super::*;
 
     fn ratings(of: &[&[f64]]) -> Votes {
-        let ratings = of.iter().map(|ratings| ratings.to_vec()).collect();
+        let ratings = of.iter().map(|ratings| ratings.iter().copied().enumerate().collect()).collect();
         Votes {
             tellers: vec![(1.0, Teller::Ratings(ratings, false))],
             candidates: of.len(),
@@ -272,6 +286,19 @@ mod tests {
         let all = by(Aggregate::All).unwrap();
         let all = all.iter().map(|verdict| (verdict.is_first, verdict.margin, verdict.votes)).collect::<Vec<_>>();
         assert_eq!(all, [(true, Some(2.0), 1), (false, Some(1.0), 1)]);
+    }
+
+    #[test]
+    fn ratings_stand_beside_each_other_by_their_places() {
+        let of = |one: Ratings, other: Ratings| {
+            let tellers = vec![(1.0, Teller::Ratings(vec![one, other], false))];
+            Votes { tellers, candidates: 2, better: None }.compare(0, 1, Aggregate::Mean).unwrap()[0]
+        };
+        // The second one has no value in the same place.
+        let both = of(vec![(0, 5.0), (2, 4.0)], vec![(0, 3.0), (2, 3.0)]);
+        assert_eq!((both.votes, both.margin), (2, Some(1.5)));
+        let apart = of(vec![(0, 5.0)], vec![(1, 3.0)]);
+        assert_eq!((apart.votes, apart.margin), (1, Some(2.0)));
     }
 
     #[test]
@@ -306,7 +333,7 @@ mod tests {
     #[test]
     fn keys_are_added_up_by_weight_and_one_that_is_silent_leaves_a_pair_open() {
         let mut votes = ratings(&[&[5.0], &[3.0]]);
-        votes.tellers.push((3.0, Teller::Ratings(vec![vec![1.0, 3.0], vec![3.0, 3.0]], false)));
+        votes.tellers.push((3.0, Teller::Ratings(vec![vec![(0, 1.0), (1, 3.0)], vec![(0, 3.0), (1, 3.0)]], false)));
         // (1 · 2 + 3 · -1) / 4, since the second key has two judgements of each.
         let verdict = votes.compare(0, 1, Aggregate::Majority).unwrap()[0];
         assert_eq!((verdict.is_first, verdict.margin), (false, Some(0.25)));

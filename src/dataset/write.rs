@@ -43,8 +43,9 @@ impl<'s> Split<'s> {
 
     pub(super) fn write(&mut self, rows: &Encoded) -> Result<()> {
         match rows {
-            Encoded::Batch(batch) if batch.num_rows() == 0 => Ok(()),
-            Encoded::Batch(batch) => self.write_batch(batch),
+            Encoded::Batches(batches) => {
+                batches.iter().filter(|batch| batch.num_rows() > 0).try_for_each(|batch| self.write_batch(batch))
+            }
             Encoded::Lines(lines) => {
                 self.append(rows_file(self.name), lines.text())?;
                 self.append(format!("{}.sources.jsonl", self.name), lines.sources())?;

@@ -308,7 +308,7 @@ impl<'a> Message<'a> {
     fn of(row: &messages::Row<'a>, said: &'a Said<'a>, texts: &Texts<'a>) -> Message<'a> {
         let place = (row.task_id, row.thread_index, Some(row.turn_index), Some(row.message_index));
         let text = row.text.filter(|text| !text.is_empty());
-        let others = texts.others.get(&place).filter(|_| text.is_none()).copied().unwrap_or_default();
+        let others = texts.others.get(&place).copied().unwrap_or_default();
         Message {
             index: row.message_index,
             role: row.role,

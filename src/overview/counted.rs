@@ -86,9 +86,10 @@ impl Clustered {
     }
 }
 
-/// Of turns in a thread, of characters in a message, of hours until a task is completed: where a class of them begins, and its name.
+/// Where a class begins, and its name: of turns in a thread.
 pub(super) const TURNS: [(i64, &str); 6] =
     [(0, "0"), (1, "1"), (2, "2"), (3, "3 to 5"), (6, "6 to 10"), (11, "above 10")];
+/// Of characters in a message.
 pub(super) const CHARS: [(i64, &str); 7] = [
     (0, "0"),
     (1, "1 to 99"),
@@ -98,8 +99,10 @@ pub(super) const CHARS: [(i64, &str); 7] = [
     (2_000, "2,000 to 4,999"),
     (5_000, "5,000 and more"),
 ];
-pub(super) const SECONDS: [(i64, &str); 7] = [
-    (i64::MIN, "under 1 hour"),
+/// Of seconds from a task's creation to its completion.
+pub(super) const SECONDS: [(i64, &str); 8] = [
+    (i64::MIN, "before its creation"),
+    (0, "under 1 hour"),
     (3_600, "1 to 4 hours"),
     (14_400, "4 to 24 hours"),
     (86_400, "1 to 3 days"),
@@ -317,6 +320,6 @@ mod tests {
             [0, 1, 99, 100, 4_999, 5_000].map(name),
             ["0", "1 to 99", "1 to 99", "100 to 499", "2,000 to 4,999", "5,000 and more"]
         );
-        assert_eq!(SECONDS[class(&SECONDS, -5)].1, "under 1 hour");
+        assert_eq!(SECONDS[class(&SECONDS, -5)].1, "before its creation");
     }
 }

@@ -8,8 +8,8 @@ use chrono::{Datelike, NaiveDate};
 use super::counted::{CHARS, Counted, Lengths, SECONDS, TURNS, Totals};
 use super::section::{Cell, Origin, Picture, Section};
 
-/// Days up to which each stands for itself.
-const MOST_DAYS: usize = 62;
+/// Days from the first to the last up to which each stands for itself.
+const MOST_DAYS: i64 = 62;
 
 /// Characters of a token, as it is mostly reckoned for English.
 pub(super) const CHARS_A_TOKEN: f64 = 4.0;
@@ -63,7 +63,8 @@ fn batches(counted: &Counted) -> Section {
 }
 
 fn days(days: &BTreeMap<NaiveDate, u64>) -> Section {
-    let is_by_day = days.len() <= MOST_DAYS;
+    let span = days.keys().next().zip(days.keys().next_back()).map_or(0, |(first, last)| (*last - *first).num_days());
+    let is_by_day = span <= MOST_DAYS;
     let mut counts = BTreeMap::<NaiveDate, u64>::new();
     for (day, count) in days {
         let begin = if is_by_day { Some(*day) } else { day.with_day(1) };
@@ -76,7 +77,7 @@ fn days(days: &BTreeMap<NaiveDate, u64>) -> Section {
          completed_at IS NOT NULL GROUP BY ALL ORDER BY {unit} DESC"
     );
     Section::new("throughput", format!("Tasks completed by {unit}"), &[unit, "tasks"], rows, sql(query))
-        .note(format!("By the {unit} in UTC; the newest first in the table."))
+        .note(format!("By the {unit} in UTC, those without tasks left out; the newest first in the table."))
         .picture(Picture::Columns { label: 0, value: 1 })
 }
 
@@ -127,7 +128,7 @@ fn statuses(counted: &Counted) -> Section {
     let query = "SELECT status, count(*) AS tasks, count(*) / sum(count(*)) OVER () AS share
 FROM tasks GROUP BY status ORDER BY tasks DESC, status NULLS LAST";
     Section::new("statuses", "Statuses", &["status", "tasks", "share"], by_count(&counted.statuses), sql(query))
-        .note(format!("{} tasks have a report of sensitive content.", super::page::grouped(counted.reported)))
+        .note(format!("{} tasks have a report of sensitive content.", crate::report::grouped(counted.reported)))
         .picture(Picture::Bars { label: 0, value: 1 })
 }
 

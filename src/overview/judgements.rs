@@ -50,34 +50,54 @@ const INTERVALS: &str = "Bounds are those of 95 % confidence; what was judged in
 type ByModel<'c> = Vec<(&'c String, &'c Clustered)>;
 
 /// A section a key.
-pub(super) fn ratings(counted: &Counted) -> Vec<Section> {
+pub(super) fn ratings(counted: &Counted, report: &AnnotationReport) -> Vec<Section> {
     let mut keys = BTreeMap::<&String, ByModel<'_>>::new();
     counted.ratings.iter().for_each(|((key, model), numbers)| keys.entry(key).or_default().push((model, numbers)));
     let mut keys = keys.into_iter().collect::<Vec<_>>();
     let count = |of: &[(&String, &Clustered)]| of.iter().map(|(_, numbers)| numbers.count).sum::<u64>();
     keys.sort_by_key(|(_, of)| std::cmp::Reverse(count(of)));
+    let all = keys.len();
+    let others = |number: usize| match all.saturating_sub(MOST_KEYS) {
+        more if more > 0 && number + 1 == MOST_KEYS => {
+            format!(" This is the last rating that is shown; {more} rarer ones are told by `taskloom annotations`.")
+        }
+        _ => String::new(),
+    };
     let section = |(number, (key, of)): (usize, &(&String, ByModel<'_>))| {
         let query = format!(
             "WITH numbers AS (\n    SELECT {SENDER} AS model, task_id, value_number AS number\n    FROM annotations JOIN messages USING \
              (task_id, thread_index, turn_index, message_index)\n    WHERE scope = 'message' AND role = 'assistant' AND key = {} AND \
              value_score IS NULL AND value_number IS NOT NULL\n        AND not_applicable IS NOT TRUE AND cannot_assess IS NOT TRUE AND \
-             model IS NOT NULL\n),\n{}",
+             {SENDER} IS NOT NULL\n),\n{}",
             quoted(key),
             means_sql("ratings")
         );
         let columns = ["model", "mean", "low", "high", "ratings", "tasks"];
         Section::new(format!("rating-{number}"), format!("Rating: {key}"), &columns, means(of), Origin::Sql(query))
-            .note(format!("{INTERVALS} Whether more is better, the number can't tell."))
+            .note(format!(
+                "{INTERVALS} Whether more is better, the number can't tell.{}{}",
+                scales(report, key),
+                others(number)
+            ))
             .picture(RANGES)
     };
     keys.iter().take(MOST_KEYS).enumerate().map(section).collect()
+}
+
+/// What must be said of a key whose tasks differ in what could be answered.
+fn scales(report: &AnnotationReport, key: &str) -> &'static str {
+    let own = report.keys.iter().find(|own| own.level == "message" && own.key.as_deref() == Some(key));
+    match own.and_then(|own| own.distinct_scales) {
+        Some(0 | 1) => "",
+        _ => " Tasks differ in what could be answered: `taskloom annotations` tells how, and such means say little.",
+    }
 }
 
 pub(super) fn rubrics(counted: &Counted) -> Option<Section> {
     let of = counted.rubrics.iter().collect::<Vec<_>>();
     let query = format!(
         "WITH numbers AS (\n    SELECT {SENDER} AS model, task_id, total_score AS number\n    FROM rubric_evaluations JOIN messages USING \
-         (task_id, thread_index, turn_index, message_index)\n    WHERE total_score IS NOT NULL AND model IS NOT NULL\n),\n{}",
+         (task_id, thread_index, turn_index, message_index)\n    WHERE total_score IS NOT NULL AND {SENDER} IS NOT NULL\n),\n{}",
         means_sql("evaluations")
     );
     let columns = ["model", "mean", "low", "high", "evaluations", "tasks"];
@@ -87,7 +107,7 @@ pub(super) fn rubrics(counted: &Counted) -> Option<Section> {
     (!of.is_empty()).then_some(section)
 }
 
-/// The key whose choices compare most answers.
+/// The key of the most choices.
 pub(super) fn choice(report: &AnnotationReport) -> Option<&KeyReport> {
     report.keys.iter().find(|key| key.level == "turn" && key.key.is_some() && key.uses.contains(&Use::Choice))
 }
@@ -96,7 +116,7 @@ pub(super) fn win_rates(rates: &WinRates) -> [Section; 2] {
     let key = quoted(&rates.key);
     let pairs = format!(
         "WITH answers AS (\n    SELECT *, {SENDER} AS sender FROM messages WHERE role = 'assistant'\n), compared AS (\n    SELECT \
-         one.sender AS model, other.sender AS other, CAST(value_text IN (one.sender, one.source_id) AS INT) AS won\n    FROM annotations JOIN \
+         one.sender AS model, other.sender AS other, CAST(coalesce(value_text IN (one.sender, one.source_id), false) AS INT) AS won\n    FROM annotations JOIN \
          answers AS one USING (task_id, thread_index, turn_index)\n    JOIN answers AS other USING (task_id, thread_index, turn_index)\n    \
          WHERE scope = 'turn' AND annotations.key = {key} AND not_applicable IS NOT TRUE AND cannot_assess IS NOT TRUE\n        AND \
          one.message_index <> other.message_index AND one.sender <> other.sender\n        AND value_text IN (one.sender, one.source_id, \
@@ -118,11 +138,12 @@ pub(super) fn win_rates(rates: &WinRates) -> [Section; 2] {
     );
     let columns = ["model", "score", "low", "high", "win_rate", "comparisons"];
     let told = |bias: &crate::winrate::Bias| {
-        bias.win_rate.map_or_else(|| "-".to_owned(), |rate| format!("{:.0} %", 100.0 * rate))
+        let compared = crate::report::grouped(bias.comparisons);
+        bias.win_rate.map_or_else(|| "none".to_owned(), |rate| format!("{:.0} % of {compared}", 100.0 * rate))
     };
     let note = format!(
         "Scores are strengths by the model of Bradley and Terry, as logarithms of odds, with the bounds of 95 % confidence: `taskloom winrate \
-         --by` tells how. The answer that stands first won {}, the longer one {}.",
+         --by` tells how. The answer that stands first won {}, the longer one {}. The query counts plain choices alone, by the names of senders.",
         told(&rates.position),
         told(&rates.length)
     );
@@ -144,7 +165,7 @@ pub(super) fn win_rates(rates: &WinRates) -> [Section; 2] {
     });
     let query = format!(
         "{pairs}\nSELECT model AS one, other, avg(won) AS win_rate, count(*) AS comparisons\nFROM compared GROUP BY ALL ORDER BY \
-         comparisons DESC"
+         comparisons DESC, one, other"
     );
     let columns = ["one", "other", "win_rate", "low", "high", "comparisons"];
     let matches = Section::new(
@@ -154,7 +175,8 @@ pub(super) fn win_rates(rates: &WinRates) -> [Section; 2] {
         rows.collect(),
         Origin::Sql(query),
     )
-    .note("The share that the one won over the other, with the bounds of 95 % confidence.");
+    .note("The share that the one won over the other, with the bounds of 95 % confidence. The query has each two both ways, and counts plain \
+                 choices alone.");
     [players, matches]
 }
 
@@ -186,7 +208,7 @@ pub(super) fn agreement(report: &AnnotationReport) -> Option<Section> {
     SELECT * EXCLUDE (value, judgements), sum(judgements) AS judgements, sum(judgements * (judgements - 1)) AS equal FROM counts GROUP BY ALL
 )
 SELECT key, scope AS level, count(*) AS units, avg(equal / (judgements * (judgements - 1))) AS agreement
-FROM units WHERE judgements > 1 GROUP BY ALL ORDER BY units DESC";
+FROM units WHERE judgements > 1 GROUP BY ALL ORDER BY units DESC, key, level";
     let columns = ["key", "level", "units", "agreement", "alpha"];
     let section = Section::new("agreement", "Agreement of repeated judgements", &columns, rows, Origin::Sql(query.to_owned()))
         .note(

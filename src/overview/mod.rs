@@ -16,11 +16,11 @@ use crate::inspect::drift_of_state;
 use crate::lake::{Lake, State};
 use crate::part::PartEntry;
 use crate::progress::Progress;
+use crate::report::grouped;
 use crate::store::with_readers;
 use crate::time::write_instant;
 use crate::winrate::{WinRateOptions, win_rates};
 use counted::Counted;
-use page::grouped;
 
 pub use section::{Cell, Origin, Picture, Section};
 
@@ -47,12 +47,12 @@ pub fn overview(lake: &Lake, state: &State, progress: &Progress) -> Result<Overv
 
     let said = annotations_of(lake, state, None, progress)?;
     let mut sections = holdings::sections(&counted);
-    sections.extend(judgements::ratings(&counted));
+    sections.extend(judgements::ratings(&counted, &said));
     if let Some(key) = judgements::choice(&said).and_then(|choice| choice.key.clone()) {
         match win_rates(lake, state, &WinRateOptions { key, ..WinRateOptions::default() }, progress) {
             Ok(rates) if !rates.matches.is_empty() => sections.extend(judgements::win_rates(&rates)),
             // Numbers beside choices need to be told which are good: that is for `winrate`.
-            Ok(_) | Err(Error::Usage { .. }) => {}
+            Ok(_) | Err(Error::Usage { setting: "--better", .. }) => {}
             Err(error) => return Err(error),
         }
     }
@@ -60,8 +60,9 @@ pub fn overview(lake: &Lake, state: &State, progress: &Progress) -> Result<Overv
     sections.extend(judgements::agreement(&said));
     progress.check()?;
     sections.extend(drift(drift_of_state(lake, state)?));
-    sections.extend(runs(&lake.standing()?.reports));
+    sections.extend(runs(&lake.standing()?.reports, state.version));
     let name = lake.place().file_name().map_or_else(|| "a lake".to_owned(), |name| name.to_string_lossy().into_owned());
+    let name = section::shown(&name);
     Ok(Overview { name, facts: facts(state, &counted), sections })
 }
 
@@ -123,7 +124,7 @@ fn drift(drift: Drift) -> Option<Section> {
 /// Runs that are told.
 const MOST_RUNS: usize = 30;
 
-fn runs(reports: &[serde_json::Value]) -> Option<Section> {
+fn runs(reports: &[serde_json::Value], version: u64) -> Option<Section> {
     let row = |report: &serde_json::Value| {
         let text = |name: &str| report.get(name).and_then(serde_json::Value::as_str).map(str::to_owned);
         let count = |name: &str| report.get(name).and_then(serde_json::Value::as_u64).map_or(Cell::Empty, Cell::Count);
@@ -139,7 +140,10 @@ fn runs(reports: &[serde_json::Value]) -> Option<Section> {
             Cell::some(seconds, 1),
         ]
     };
-    let rows = reports.iter().take(MOST_RUNS).map(row).collect::<Vec<_>>();
+    // The newest stand first. Those that failed have no version: they are of the time of their neighbours.
+    let version_of = |report: &serde_json::Value| report.get("version").and_then(serde_json::Value::as_u64);
+    let later = reports.iter().rposition(|report| version_of(report).is_some_and(|of| of > version));
+    let rows = reports.iter().skip(later.map_or(0, |last| last + 1)).take(MOST_RUNS).map(row).collect::<Vec<_>>();
     let columns = ["ended_at", "operation", "outcome", "version", "tasks_read", "rejected", "seconds"];
     let origin = Origin::Command("taskloom status LAKE --json".to_owned());
     let section = Section::new("runs", "The newest runs, with their rejects", &columns, rows, origin);

@@ -3,7 +3,8 @@
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::Overview;
-use super::section::{Cell, Origin, Picture, Section};
+use super::section::{Cell, Origin, Picture, Section, shown};
+use crate::report::grouped;
 
 const STYLE: &str = include_str!("page.css");
 
@@ -110,33 +111,19 @@ fn show_cell(cell: &Cell, is_head: bool) -> Markup {
 /// A cell in words.
 fn told(cell: &Cell) -> String {
     match cell {
-        Cell::Text(text) => text.clone(),
+        Cell::Text(text) => shown(text),
         Cell::Count(count) => grouped(*count),
+        Cell::Number(number, _) | Cell::Share(number) if !number.is_finite() => "-".to_owned(),
         Cell::Number(number, 0) => grouped(number.max(0.0).round() as u64),
-        // No minus before nothing.
-        Cell::Number(number, decimals) => {
-            let text = format!("{number:.decimals$}");
-            text.strip_prefix('-')
-                .filter(|text| text.chars().all(|c| ['0', '.'].contains(&c)))
-                .unwrap_or(&text)
-                .to_owned()
+        // What so few decimals would not show.
+        Cell::Number(number, decimals) if *number != 0.0 && number.abs() < 0.1_f64.powi(*decimals as i32) => {
+            format!("{number:.1e}")
         }
+        Cell::Number(number, _) if number.abs() >= 1e9 => format!("{number:.3e}"),
+        Cell::Number(number, decimals) => format!("{number:.decimals$}"),
         Cell::Share(share) => format!("{:.1} %", 100.0 * share),
         Cell::Empty => "-".to_owned(),
     }
-}
-
-/// A number with its thousands apart.
-pub(super) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 /// A picture of a section's numbers. Those who can't see it have the table.
@@ -226,7 +213,11 @@ mod tests {
         for (cell, text) in [
             (Cell::Count(1_234_567), "1,234,567"),
             (Cell::Count(999), "999"),
-            (Cell::Number(-0.001, 2), "0.00"),
+            (Cell::Number(-0.001, 2), "-1.0e-3"),
+            (Cell::Number(0.0, 2), "0.00"),
+            (Cell::Number(f64::INFINITY, 2), "-"),
+            (Cell::Number(1e12, 2), "1.000e12"),
+            (Cell::Text("a\u{0}b".to_owned()), "a\u{fffd}b"),
             (Cell::Number(-1.5, 2), "-1.50"),
             (Cell::Number(1_234.6, 0), "1,235"),
             (Cell::Share(0.255), "25.5 %"),

@@ -85,7 +85,7 @@ pub struct Section {
     pub title: String,
     /// What must be known to read it.
     pub note: Option<String>,
-    /// The names of the columns, as the query calls them.
+    /// The names of the columns: where the query has them too, as it calls them.
     pub columns: Vec<&'static str>,
     /// The rows.
     pub rows: Vec<Vec<Cell>>,
@@ -110,7 +110,7 @@ impl Section {
     ) -> Section {
         let more = rows.len().saturating_sub(MOST_ROWS);
         let rows = rows.into_iter().take(MOST_ROWS).collect();
-        let (id, title) = (id.into(), title.into());
+        let (id, title) = (id.into(), shown(&title.into()));
         Section { id, title, note: None, columns: columns.to_vec(), rows, more, picture: Picture::None, origin }
     }
 
@@ -120,6 +120,18 @@ impl Section {
 
     pub(super) fn picture(self, picture: Picture) -> Section {
         Section { picture, ..self }
+    }
+}
+
+/// Characters of a text that are shown.
+const MOST_CHARS: usize = 120;
+
+/// A text of the data as it is shown: in one line, not too long, and without what is no character to see.
+pub(super) fn shown(text: &str) -> String {
+    let visible = |c: char| if c.is_control() { '\u{fffd}' } else { c };
+    match text.chars().nth(MOST_CHARS) {
+        None => text.chars().map(visible).collect(),
+        Some(_) => text.chars().map(visible).take(MOST_CHARS - 1).chain(['…']).collect(),
     }
 }
 

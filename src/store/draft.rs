@@ -13,6 +13,8 @@ use crate::error::{Error, Result};
 
 /// A folder on its way to its place.
 pub(crate) struct Draft {
+    /// What may stand in its place.
+    rules: Rules<'static>,
     /// The whole path of its place.
     folder: PathBuf,
     draft: TempDir,
@@ -79,7 +81,8 @@ impl Draft {
         let mut builder = tempfile::Builder::new();
         let builder = builder.prefix(&prefix).permissions(Permissions::from_mode(0o755));
         let draft = builder.tempdir_in(parent).map_err(Error::file("create", parent))?;
-        Ok(Draft { folder, draft })
+        let Rules { setting, what, mark, is_ours, .. } = *rules;
+        Ok(Draft { rules: Rules { setting, what, mark, is_ours, lake: None }, folder, draft })
     }
 
     /// Where it is made.
@@ -92,9 +95,11 @@ impl Draft {
         &self.folder
     }
 
-    /// Puts it in its place, and removes what stood there.
+    /// Puts it in its place, and removes what stood there, unless something else came there meanwhile.
     pub(crate) fn put_in_place(self) -> Result<()> {
-        let Draft { folder, draft } = self;
+        let Draft { rules, folder, draft } = self;
+        rules.check(&LocalStore::at(&folder))?;
+        File::open(draft.path()).and_then(|draft| draft.sync_all()).map_err(Error::file("sync", draft.path()))?;
         swap(draft.path(), &folder).map_err(Error::file("replace", &folder))?;
         // Where there was an earlier one, it stands in the draft's place now, and goes.
         let parent = folder.parent().unwrap_or(Path::new("/"));
@@ -115,8 +120,13 @@ fn swap(new: &Path, old: &Path) -> io::Result<()> {
             ErrorKind::InvalidInput | ErrorKind::Unsupported => {
                 let aside = new.with_extension("old");
                 fs::rename(old, &aside)?;
-                fs::rename(new, old)?;
-                fs::rename(&aside, new)
+                if let Err(error) = fs::rename(new, old) {
+                    fs::rename(&aside, old)?;
+                    return Err(error);
+                }
+                // It goes with the draft's place; where that can't be, nothing is lost but its space.
+                let _ = fs::rename(&aside, new);
+                Ok(())
             }
             _ => Err(error.into()),
         },

@@ -597,6 +597,15 @@ def test_selections_narrow_a_set_and_are_told(lake, tasks, tmp_path):
     assert report["tasks"] == len(wanted) and report["left_out"]["not_selected"] > 0
     rows, _, report = made(lake, tmp_path / "out", "--for", "sft", "--model", "alpha")
     assert {row["source"]["chosen_model"] for row in rows} == {"alpha"} and report["left_out"]["other_model"] > 0
+    # Where the last turn's answer is another model's, the conversation ends before it.
+    ends = {}
+    for task in tasks:
+        for index, thread in enumerate(task["threads"] if task["status"] == "completed" else []):
+            chosen = [next(said["value"] for said in turn["annotations"] if said["key"] == "selected_model_id") for turn in thread["turns"]]
+            if "alpha" in chosen:
+                ends[task["task_id"], index] = max(place for place, model in enumerate(chosen) if model == "alpha")
+    place = lambda row: (row["source"]["task_id"], row["source"]["thread_index"])  # noqa: E731
+    assert {place(row): row["source"]["turn_index"] for row in rows} == ends and len(rows) == len(ends)
     rows, _, report = made(lake, tmp_path / "out", "--for", "sft", "--max-chars", "60", "--min-chars", "40")
     assert all(40 <= sum(len(line["content"]) for line in row["messages"]) <= 60 for row in rows) and report["left_out"]["length"] > 0
     rows, _, _ = made(lake, tmp_path / "out", "--for", "sft", "--status", "canceled")
@@ -674,9 +683,11 @@ def test_a_set_is_replaced_whole_and_nothing_else_is(lake, tmp_path):
     # What fails leaves the earlier one.
     failed = refused("dataset", lake, "--for", "sft", "--out", out, "--model", "nobody")
     assert failed.returncode == 2 and "other model" in failed.stderr and "prompt" in pq.read_schema(out / "train-00000.parquet").names
-    (out / "notes.txt").write_text("keep", encoding="utf-8")
-    failed = refused("dataset", lake, "--for", "sft", "--out", out)
-    assert failed.returncode != 0 and "notes.txt" in failed.stderr and (out / "notes.txt").exists()
+    for own in ["notes.txt", "train-00001.parquet"]:
+        (out / own).write_text("keep", encoding="utf-8")
+        failed = refused("dataset", lake, "--for", "sft", "--out", out)
+        assert failed.returncode != 0 and own in failed.stderr and (out / own).exists()
+        (out / own).unlink()
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.txt").write_text("keep", encoding="utf-8")
     for folder, words in [(tmp_path / "mine", "no training set"), (lake / "set", "outside of the lake")]:

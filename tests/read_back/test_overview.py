@@ -62,6 +62,11 @@ def tasks():
         for thread in one["threads"]:
             for turn in thread["turns"]:
                 for message in turn["messages"]:
+                    # Some answers name a model alone, some a source, and some neither.
+                    if number % 9 == 0:
+                        message.pop("source_id", None)
+                    if number % 7 == 0:
+                        message.pop("model_parameters", None)
                     for evaluation in message.get("rubric_evaluations", []):
                         evaluation["total_score"] = draw.randrange(11)
     return made
@@ -136,7 +141,7 @@ def test_a_page_asks_for_nothing_whatever_stands_in_the_data(tmp_path, tasks):
     page = Page(text)
     assert not page.seen & {"script", "img", "link", "iframe", "object", "svg", "form", "base"}
     assert not {name for name in page.attributes if name.startswith("on") or name in {"src", "srcset", "action"}}
-    assert any(HOSTILE in row[0] for row in page.sections["projects"]["rows"])
+    assert any(HOSTILE[:60] in row[0] for row in page.sections["projects"]["rows"])
     assert all(reference.startswith("#") for reference in re.findall(r'href="([^"]*)"', text)) and "url(" not in text and "@import" not in text
 
 
