@@ -139,6 +139,9 @@ struct RowArgs {
     /// Reasoning steps: keep them as `reasoning_content`, or drop them
     #[arg(long, value_enum, value_name = "WHAT", default_value_t)]
     reasoning: Reasoning,
+    /// Carry images of a conversation's first prompt as a column `images`, where the lake has their bytes
+    #[arg(long)]
+    images: bool,
     /// Leave out rows whose prompt and longest answer have fewer characters
     #[arg(long, value_name = "N")]
     min_chars: Option<u64>,
@@ -211,6 +214,7 @@ fn options(args: &DatasetArgs) -> Result<DatasetOptions> {
         models: rows.models.clone(),
         turns: rows.turns,
         reasoning: rows.reasoning,
+        carries_images: rows.images,
         min_chars: rows.min_chars,
         max_chars: rows.max_chars,
         tokenizer: rows.tokenizer.clone(),

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use serde_json::json;
 
-use super::encode::schema;
+use super::layout::schema;
 use super::options::{DatasetOptions, Method, Target};
 use super::report::DatasetReport;
 use super::write::rows_file;

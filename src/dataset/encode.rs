@@ -1,21 +1,20 @@
 //! Rows as Arrow batches, or as lines of JSON.
 
-use std::sync::Arc;
-
 use arrow::array::{BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
-use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
 use arrow::json::ReaderBuilder;
 use arrow::json::reader::Decoder;
 
-use super::example::{Example, Shaped};
-use super::options::{DatasetOptions, Method, Reasoning, Target};
+use super::example::Example;
+use super::layout::{Shaped, schema};
+use super::options::{DatasetOptions, Method, Target};
 use crate::error::{Error, Result};
 
 /// Takes rows of a part.
 pub(super) struct Encoder {
     target: Target,
     method: Method,
+    carries_images: bool,
     kind: Kind,
 }
 
@@ -84,11 +83,11 @@ impl Encoder {
                 Kind::Arrow(Box::new(Batches { decoder, waiting: 0, done: Vec::new() }))
             }
         };
-        Ok(Encoder { target: options.target, method: options.method, kind })
+        Ok(Encoder { target: options.target, method: options.method, carries_images: options.carries_images, kind })
     }
 
     pub(super) fn push(&mut self, example: &Example<'_>) -> Result<()> {
-        let row = Shaped { example, method: self.method, target: self.target };
+        let row = Shaped { example, method: self.method, target: self.target, carries_images: self.carries_images };
         match &mut self.kind {
             Kind::Arrow(batches) => batches.push(&row),
             Kind::Lines(lines) => {
@@ -161,73 +160,4 @@ fn picked(text: &[u8], ends: &[usize], is_wanted: &[bool]) -> (Vec<u8>, Vec<usiz
         start = *end;
     }
     (picked, own_ends)
-}
-
-fn field(name: &str, kind: DataType) -> Field {
-    Field::new(name, kind, true)
-}
-
-fn list(of: DataType) -> DataType {
-    DataType::List(Arc::new(field("item", of)))
-}
-
-fn structure<const N: usize>(fields: [(&str, DataType); N]) -> DataType {
-    DataType::Struct(Fields::from_iter(fields.map(|(name, kind)| field(name, kind))))
-}
-
-/// The columns of a row, of all targets but OpenAI, whose rows are fixed.
-pub(super) fn schema(options: &DatasetOptions) -> SchemaRef {
-    use DataType::{Boolean, Float64, Int32, Int64, Utf8};
-    let message = match options.reasoning {
-        Reasoning::Keep => structure([("role", Utf8), ("content", Utf8), ("reasoning_content", Utf8)]),
-        Reasoning::Drop => structure([("role", Utf8), ("content", Utf8)]),
-    };
-    let messages = list(message.clone());
-    let is_trl = options.target == Target::Trl;
-    let answer = if is_trl { messages.clone() } else { message };
-    let prompt = if is_trl { "prompt" } else { "messages" };
-    let mut columns = match options.method {
-        Method::Sft => vec![field("messages", messages)],
-        Method::Dpo | Method::Reward => vec![
-            field(prompt, messages),
-            field("chosen", answer.clone()),
-            field("rejected", answer),
-            field("margin", Float64),
-            field("votes", Int32),
-            field("p_chosen", Float64),
-        ],
-        Method::Kto if is_trl => vec![field("prompt", messages.clone()), field("completion", messages)],
-        Method::Kto => vec![field("messages", messages)],
-        Method::Grpo => vec![
-            field("prompt", messages),
-            field("reference_answers", list(Utf8)),
-            field("references", list(structure([("content", Utf8), ("category", Utf8), ("url", Utf8)]))),
-            field("rubric", list(structure([("id", Utf8), ("criterion", Utf8), ("weight", Float64)]))),
-        ],
-    };
-    if options.method == Method::Kto {
-        let label = if is_trl { "label" } else { "kto_tag" };
-        columns.extend([field(label, Boolean), field("votes", Int32), field("p_true", Float64)]);
-    }
-    let score = structure([("key", Utf8), ("chosen", Float64), ("rejected", Float64)]);
-    columns.push(field(
-        "source",
-        structure([
-            ("task_id", Utf8),
-            ("project_id", Utf8),
-            ("batch_id", Utf8),
-            ("thread_index", Int32),
-            ("turn_index", Int32),
-            ("chosen_index", Int32),
-            ("rejected_index", Int32),
-            ("chosen_model", Utf8),
-            ("rejected_model", Utf8),
-            ("keys", list(Utf8)),
-            ("scores", list(score)),
-            ("justification", Utf8),
-            ("prompt_hash", Utf8),
-            ("lake_version", Int64),
-        ]),
-    ));
-    Arc::new(Schema::new(columns))
 }

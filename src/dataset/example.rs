@@ -1,16 +1,15 @@
-//! The rows of a training set, and how each target calls what is in them.
+//! The rows of a training set.
 
 use std::convert::Infallible;
 use std::hash::Hasher;
 
 use serde::Serialize;
-use serde::ser::{SerializeMap, Serializer};
+use serde::ser::Serializer;
 use xxhash_rust::xxh3::Xxh3;
 
-use super::options::{By, Method, Reasoning, Target};
-use super::path::Line;
-use super::report::Reason;
+use super::options::By;
 use super::votes::Verdict;
+use crate::judged::Image;
 
 /// A message as a chat has it.
 #[derive(Clone, Debug, Serialize)]
@@ -19,6 +18,9 @@ pub(super) struct ChatMessage<'a> {
     pub content: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reasoning_content: Option<&'a str>,
+    /// They stand in a column of their own.
+    #[serde(skip)]
+    pub images: &'a [Image<'a>],
 }
 
 impl<'a> ChatMessage<'a> {
@@ -88,7 +90,7 @@ pub(super) struct Reference<'a> {
 
 impl<'a> Reference<'a> {
     /// The answer that it is, unless it is something else, such as a source.
-    fn answer(&self) -> Option<&'a str> {
+    pub(super) fn answer(&self) -> Option<&'a str> {
         let says_answer = |category: &str| {
             let category = category.to_lowercase();
             category.is_empty() || category.rsplit(|c: char| !c.is_alphanumeric()).next() == Some("answer")
@@ -142,59 +144,6 @@ fn keys_of<S: Serializer>(by: &&[By], serializer: S) -> Result<S::Ok, S::Error> 
     serializer.collect_seq(by.iter().map(|by| &by.key))
 }
 
-/// How a target takes messages.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Chat {
-    pub target: Target,
-    pub method: Method,
-    pub reasoning: Reasoning,
-}
-
-impl Chat {
-    /// A line as a message of a chat.
-    pub(super) fn said<'a>(self, line: &Line<'a>) -> Result<ChatMessage<'a>, Reason> {
-        let role = match line.message.role {
-            // Reinforcement at OpenAI has another word for it.
-            Some("system") if self.target == Target::OpenAi && self.method == Method::Grpo => "developer",
-            Some("system") => "system",
-            Some("user") => "user",
-            Some("assistant") => "assistant",
-            // Chat templates call so what a function gave back.
-            Some("function" | "tool") if matches!(self.target, Target::Trl | Target::Axolotl) => "tool",
-            Some("function" | "tool") => return Err(Reason::Function),
-            _ => return Err(Reason::Role),
-        };
-        let reasoning_content = line.message.reasoning.filter(|_| self.reasoning == Reasoning::Keep);
-        Ok(ChatMessage { role, content: line.text, reasoning_content })
-    }
-
-    pub(super) fn all<'a>(self, lines: &[Line<'a>]) -> Result<Vec<ChatMessage<'a>>, Reason> {
-        lines.iter().map(|line| self.said(line)).collect()
-    }
-
-    /// What is wrong with a row for the target, if anything is.
-    pub(super) fn check(self, example: &Example<'_>) -> Result<(), Reason> {
-        if let Answer::Pair { chosen, rejected, .. } = &example.answer
-            && self.target != Target::Trl
-            && (chosen.len() != 1 || rejected.len() != 1)
-        {
-            return Err(Reason::Trajectory);
-        }
-        let roles = example.prompt.iter().map(|said| said.role).collect::<Vec<_>>();
-        let is_fit = match self.target {
-            Target::Trl | Target::Axolotl => true,
-            // A system message may stand first; behind it users and assistants take turns.
-            Target::LlamaFactory => {
-                let turns = roles.strip_prefix(&["system"]).unwrap_or(&roles);
-                let expected = ["user", "assistant"].iter().cycle();
-                turns.len() % 2 == 1 && turns.iter().zip(expected).all(|(role, expected)| role == expected)
-            }
-            Target::OpenAi => roles.last() == Some(&"user"),
-        };
-        if is_fit { Ok(()) } else { Err(Reason::Order) }
-    }
-}
-
 impl Example<'_> {
     /// Bytes of its texts.
     pub(super) fn bytes(&self) -> usize {
@@ -239,79 +188,5 @@ pub(super) fn normalised(text: &str, mut take: impl FnMut(&str)) {
             take(" ");
         }
         take(word);
-    }
-}
-
-/// A row under the names of a target.
-pub(super) struct Shaped<'e, 'a> {
-    pub example: &'e Example<'a>,
-    pub method: Method,
-    pub target: Target,
-}
-
-impl Serialize for Shaped<'_, '_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Example { prompt, answer, source } = self.example;
-        let mut row = serializer.serialize_map(None)?;
-        match (self.target, answer) {
-            (Target::Trl, Answer::Labelled { said, .. }) => {
-                row.serialize_entry("prompt", prompt)?;
-                row.serialize_entry("completion", &[said])?;
-            }
-            (_, Answer::Good(said)) | (Target::LlamaFactory, Answer::Labelled { said, .. }) => {
-                row.serialize_entry("messages", &prompt.iter().chain([said]).collect::<Vec<_>>())?;
-            }
-            (Target::Trl, _) => row.serialize_entry("prompt", prompt)?,
-            (Target::OpenAi, Answer::Pair { .. }) => {
-                let input = serde_json::json!({"messages": prompt, "tools": [], "parallel_tool_calls": true});
-                row.serialize_entry("input", &input)?;
-            }
-            _ => row.serialize_entry("messages", prompt)?,
-        }
-        match (self.target, answer) {
-            (Target::Trl, Answer::Pair { chosen, rejected, .. }) => {
-                row.serialize_entry("chosen", chosen)?;
-                row.serialize_entry("rejected", rejected)?;
-            }
-            (Target::OpenAi, Answer::Pair { chosen, rejected, .. }) => {
-                row.serialize_entry("preferred_output", chosen)?;
-                row.serialize_entry("non_preferred_output", rejected)?;
-            }
-            (_, Answer::Pair { chosen, rejected, .. }) => {
-                row.serialize_entry("chosen", &chosen.first())?;
-                row.serialize_entry("rejected", &rejected.first())?;
-            }
-            (Target::LlamaFactory, Answer::Labelled { verdict, .. }) => {
-                row.serialize_entry("kto_tag", &verdict.is_first)?;
-            }
-            (_, Answer::Labelled { verdict, .. }) => row.serialize_entry("label", &verdict.is_first)?,
-            (_, Answer::Open { references, rubric }) => {
-                let answers = references.iter().filter_map(Reference::answer).collect::<Vec<_>>();
-                row.serialize_entry("reference_answers", &answers)?;
-                row.serialize_entry("references", references)?;
-                row.serialize_entry("rubric", rubric)?;
-            }
-            (_, Answer::Good(_)) => {}
-        }
-        // A file for OpenAI holds nothing else.
-        if self.target != Target::OpenAi {
-            if let Answer::Pair { verdict, .. } | Answer::Labelled { verdict, .. } = answer {
-                row.serialize_entry("votes", &verdict.votes)?;
-            }
-            match answer {
-                Answer::Pair { verdict, .. } => {
-                    // A reward model takes the margin into its loss, where none is 0.
-                    let none = (self.method == Method::Reward).then_some(0.0);
-                    row.serialize_entry("margin", &verdict.margin.or(none))?;
-                    row.serialize_entry("p_chosen", &verdict.share)?;
-                }
-                Answer::Labelled { verdict, .. } => {
-                    row.serialize_entry("p_true", &verdict.first_share)?;
-                }
-                Answer::Good(_) | Answer::Open { .. } => {}
-            }
-            row.serialize_entry("source", source)?;
-        }
-        row.end()
     }
 }

@@ -7,6 +7,7 @@ mod card;
 mod encode;
 mod example;
 mod judge;
+mod layout;
 mod options;
 mod path;
 mod report;
@@ -156,7 +157,7 @@ fn write_files(
     let store = &**lake.store();
     let tokens = options.tokenizer.as_deref().map(Tokens::open).transpose()?;
     let look = |part: &&PartEntry| progress.part(|| Made::of(store, part, options, (state.version, tokens.as_ref())));
-    let schema = encode::schema(options);
+    let schema = layout::schema(options);
     let mut writer = Writer {
         options,
         splits: ["train", "test"].map(|name| Split::new(folder, name, schema.clone())),
@@ -210,8 +211,11 @@ impl Made {
         (lake_version, tokens): (u64, Option<&Tokens>),
     ) -> Result<Made> {
         let judge = Judge::new(options);
-        let conversations =
-            Conversations::open(store, part, Apart { chunks: true, reasoning: options.reasoning == Reasoning::Keep })?;
+        let conversations = Conversations::open(
+            store,
+            part,
+            Apart { chunks: true, reasoning: options.reasoning == Reasoning::Keep, images: options.carries_images },
+        )?;
         let files = Files::open(store, part)?;
         let beside = files.read();
         if !beside.evaluations.is_empty() {

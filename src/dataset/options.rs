@@ -168,6 +168,8 @@ pub struct DatasetOptions {
     pub turns: Turns,
     /// What is done with reasoning steps.
     pub reasoning: Reasoning,
+    /// Whether images of a conversation's first prompt are carried, where the lake has their bytes; else rows with any are left out.
+    pub carries_images: bool,
     /// The least characters of a row's texts.
     pub min_chars: Option<u64>,
     /// The most characters of a row's texts.
@@ -205,6 +207,7 @@ impl DatasetOptions {
             models: Vec::new(),
             turns: Turns::default(),
             reasoning: Reasoning::default(),
+            carries_images: false,
             min_chars: None,
             max_chars: None,
             tokenizer: None,
@@ -270,7 +273,7 @@ impl DatasetOptions {
 impl Target {
     fn check(self, options: &DatasetOptions) -> Result<()> {
         let known: &[Method] = match self {
-            Target::Trl => return Ok(()),
+            Target::Trl => &[Method::Sft, Method::Dpo, Method::Reward, Method::Kto, Method::Grpo],
             Target::Axolotl => &[Method::Sft, Method::Dpo],
             Target::LlamaFactory => &[Method::Sft, Method::Dpo, Method::Reward, Method::Kto],
             Target::OpenAi => &[Method::Sft, Method::Dpo, Method::Grpo],
@@ -279,6 +282,9 @@ impl Target {
         if !known.contains(&options.method) {
             let expected = format!("one for {}, since this one is for {}", options.method.word(), words(known));
             return wrong("--layout", &expected, self.word());
+        }
+        if options.carries_images && self != Target::Trl {
+            return wrong("--images", "it with --layout trl alone: others have no place for their bytes", self.word());
         }
         if options.reasoning == Reasoning::Keep && self != Target::Trl {
             return wrong("--reasoning", "keep with --layout trl alone: others have no place for it", "keep");

@@ -81,12 +81,15 @@ fn with_answers<'t>(thread: &'t Thread<'t>, from: usize) -> Vec<&'t Turn<'t>> {
     thread.turns.iter().skip(from).filter(|turn| !turn.answers.is_empty()).collect()
 }
 
-/// What is wrong with a conversation as a prompt, if anything is.
-pub(super) fn check_prompt(lines: &[Line<'_>]) -> Result<(), Reason> {
-    if !lines.iter().any(|line| line.message.role == Some("user")) {
-        return Err(Reason::NoPrompt);
-    }
-    lines.iter().try_for_each(check_line)
+/// What is wrong with a conversation as a prompt, if anything is. Images can be carried by the first message of a user alone: trainers put
+/// them before its text, wherever they stood.
+pub(super) fn check_prompt(lines: &[Line<'_>], has_images: bool) -> Result<(), Reason> {
+    let first = lines.iter().position(|line| line.message.role == Some("user")).ok_or(Reason::NoPrompt)?;
+    lines.iter().enumerate().try_for_each(|(place, line)| {
+        let message = line.message;
+        let is_carried = has_images && place == first && message.images.len() == message.attachments.max(0) as usize;
+        if is_carried { check_text(line) } else { check_line(line) }
+    })
 }
 
 /// What is wrong with a message, if anything is.
@@ -94,5 +97,9 @@ pub(super) fn check_line(line: &Line<'_>) -> Result<(), Reason> {
     if line.message.attachments > 0 {
         return Err(Reason::Attachment);
     }
+    check_text(line)
+}
+
+fn check_text(line: &Line<'_>) -> Result<(), Reason> {
     if line.text.trim().is_empty() { Err(Reason::NoText) } else { Ok(()) }
 }

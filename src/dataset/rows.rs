@@ -7,8 +7,9 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use super::beside::{Beside, TaskFacts};
 use super::encode::Encoder;
-use super::example::{Answer, Chat, ChatMessage, Criterion, Example, Score, Source, chars, prompt_hash};
+use super::example::{Answer, ChatMessage, Criterion, Example, Score, Source, chars, prompt_hash};
 use super::judge::{Candidates, Judge, Judged, is_criterion};
+use super::layout::Chat;
 use super::options::{DatasetOptions, Method, Turns};
 use super::path::{Line, Path, Step, check_line, check_prompt};
 use super::report::Reason;
@@ -353,7 +354,7 @@ impl<'m> Rules<'m> {
     }
 
     pub(super) fn prompt<'t>(self, lines: &[Line<'t>]) -> Result<Vec<ChatMessage<'t>>, Reason> {
-        check_prompt(lines)?;
+        check_prompt(lines, self.options.carries_images)?;
         self.chat().all(lines)
     }
 

@@ -69,7 +69,7 @@ mod tests {
         std::fs::write(&path, "{}").unwrap();
         assert!(Tokens::open(&path).is_err());
         std::fs::write(&path, WORDS).unwrap();
-        let said = |content: &'static str| ChatMessage { role: "user", content, reasoning_content: None };
+        let said = |content: &'static str| ChatMessage { role: "user", content, reasoning_content: None, images: &[] };
         let tokens = Tokens::open(&path).unwrap();
         assert_eq!(tokens.count(&[said("one two, three"), said(""), said("two")]).unwrap(), 5);
     }

@@ -10,6 +10,7 @@ mod place;
 mod rubric;
 mod task;
 
+pub(crate) use digest::BASE64;
 pub use fields::Workbench;
 pub use hash::content_hash;
 

@@ -103,7 +103,7 @@ pub(crate) fn each_comparison(
         Ok(())
     };
     let mut other = |judgement: &Judgement<'_>| elsewhere.push(misplaced(judgement));
-    Conversations::open(store, part, Apart { chunks: true, reasoning: false })?
+    Conversations::open(store, part, Apart { chunks: true, ..Apart::default() })?
         .each_task(&is_wanted, &mut each, &mut other)?;
     elsewhere.into_iter().for_each(|reason| sink.left_out(reason));
     Ok(())

@@ -3,14 +3,16 @@
 use std::cell::Cell;
 use std::collections::HashMap;
 
+use base64::Engine;
 use bumpalo::Bump;
 
 use crate::annotations::{Annotations, Value, open_rows};
 use crate::error::Result;
+use crate::flatten::BASE64;
 use crate::part::PartEntry;
 use crate::store::Store;
 use crate::table::catalog::annotations::Row;
-use crate::table::catalog::{annotations, chunks, messages, reasoning};
+use crate::table::catalog::{annotations, attachments, chunks, messages, reasoning};
 use crate::table::{Scope, Table, TableReader};
 
 /// What somebody said of a thread, a turn or a message.
@@ -96,6 +98,8 @@ pub(crate) struct Message<'a> {
     pub text: Option<&'a str>,
     /// Its reasoning steps, a line each, if they were asked for.
     pub reasoning: Option<&'a str>,
+    /// Those of its attachments that are images whose bytes are known, if they were asked for.
+    pub images: &'a [Image<'a>],
     /// Attachments, and what else of it is no text.
     pub attachments: i32,
     /// What was said of it.
@@ -111,6 +115,14 @@ impl<'a> Message<'a> {
     pub(crate) fn is_answer(&self) -> bool {
         self.role == Some(ASSISTANT)
     }
+}
+
+/// An image.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Image<'a> {
+    /// Its bytes, in base64 that can be decoded.
+    pub base64: &'a str,
+    pub name: Option<&'a str>,
 }
 
 /// Columns of messages that tell of them.
@@ -169,12 +181,13 @@ impl<R: TableReader> Rows<R> {
     }
 }
 
-/// Texts that stand in tables of their own, as far as they are wanted.
+/// What stands in tables of its own, as far as it is wanted.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Apart {
     /// Of messages that have no other.
     pub chunks: bool,
     pub reasoning: bool,
+    pub images: bool,
 }
 
 /// The messages of a part and what was said of them.
@@ -183,6 +196,7 @@ pub(crate) struct Conversations {
     messages: Rows<messages::Reader>,
     chunks: Rows<chunks::Reader>,
     reasoning: Rows<reasoning::Reader>,
+    attachments: Rows<attachments::Reader>,
     arena: Bump,
 }
 
@@ -194,6 +208,13 @@ impl Conversations {
             messages: Rows::open(store, part, &messages::TABLE, &COLUMNS)?,
             chunks: Rows::open_if(apart.chunks, store, part, &chunks::TABLE, &["text", "type"])?,
             reasoning: Rows::open_if(apart.reasoning, store, part, &reasoning::TABLE, &["content"])?,
+            attachments: Rows::open_if(
+                apart.images,
+                store,
+                part,
+                &attachments::TABLE,
+                &["mime_type", "name", "content"],
+            )?,
             arena: Bump::new(),
         })
     }
@@ -231,12 +252,13 @@ impl Conversations {
     }
 }
 
-/// Texts that stand apart from their messages.
+/// What stands apart from its messages.
 struct Texts<'a> {
     chunks: HashMap<Place<'a>, &'a str>,
     /// How many chunks of a message are no text.
     others: HashMap<Place<'a>, i32>,
     reasoning: HashMap<Place<'a>, &'a str>,
+    images: HashMap<Place<'a>, &'a [Image<'a>]>,
 }
 
 impl<'a> Texts<'a> {
@@ -254,7 +276,15 @@ impl<'a> Texts<'a> {
         let steps = part.reasoning.all(&part.arena);
         let steps =
             steps.map(|row| (place(row.task_id, row.thread_index, row.turn_index, row.message_index), row.content));
-        Texts { chunks, others, reasoning: joined(steps, "\n", &part.arena) }
+        let mut images = HashMap::<Place<'a>, Vec<Image<'a>>>::new();
+        for row in part.attachments.all(&part.arena) {
+            let is_image = row.mime_type.is_some_and(|kind| kind.starts_with("image/"));
+            let base64 = row.content.filter(|content| is_image && BASE64.decode(content).is_ok());
+            let place = place(row.task_id, row.thread_index, row.turn_index, row.message_index);
+            images.entry(place).or_default().extend(base64.map(|base64| Image { base64, name: row.name }));
+        }
+        let images = images.into_iter().map(|(place, own)| (place, &*part.arena.alloc_slice_copy(&own))).collect();
+        Texts { chunks, others, reasoning: joined(steps, "\n", &part.arena), images }
     }
 }
 
@@ -316,6 +346,7 @@ impl<'a> Message<'a> {
             model: row.model,
             text: text.or_else(|| texts.chunks.get(&place).copied()).or(row.text),
             reasoning: texts.reasoning.get(&place).copied(),
+            images: texts.images.get(&place).copied().unwrap_or_default(),
             attachments: row.attachment_count.unwrap_or_default() + others,
             said: said.of(place),
         }

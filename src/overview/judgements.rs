@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use super::counted::{Clustered, Counted, DEVIATIONS, FEW_TASKS};
 use super::section::{Cell, Origin, Picture, Section, quoted};
 use crate::annotations::{AnnotationReport, KeyReport, Use};
-use crate::winrate::WinRates;
+use crate::report::grouped;
+use crate::winrate::{Bias, WinRates};
 
 /// Keys of ratings that are told, the most frequent first.
 const MOST_KEYS: usize = 8;
@@ -112,33 +113,42 @@ pub(super) fn choice(report: &AnnotationReport) -> Option<&KeyReport> {
     report.keys.iter().find(|key| key.level == "turn" && key.key.is_some() && key.uses.contains(&Use::Choice))
 }
 
-pub(super) fn win_rates(rates: &WinRates) -> [Section; 2] {
-    let key = quoted(&rates.key);
-    let pairs = format!(
+/// Each two answers that a choice compares, both ways, as rows `model`, `other` and `won` of `compared`.
+fn compared_sql(key: &str) -> String {
+    let key = quoted(key);
+    format!(
         "WITH answers AS (\n    SELECT *, {SENDER} AS sender FROM messages WHERE role = 'assistant'\n), compared AS (\n    SELECT \
-         one.sender AS model, other.sender AS other, CAST(coalesce(value_text IN (one.sender, one.source_id), false) AS INT) AS won\n    FROM annotations JOIN \
-         answers AS one USING (task_id, thread_index, turn_index)\n    JOIN answers AS other USING (task_id, thread_index, turn_index)\n    \
-         WHERE scope = 'turn' AND annotations.key = {key} AND not_applicable IS NOT TRUE AND cannot_assess IS NOT TRUE\n        AND \
-         one.message_index <> other.message_index AND one.sender <> other.sender\n        AND value_text IN (one.sender, one.source_id, \
-         other.sender, other.source_id)\n)"
-    );
-    let players = rates.players.iter().map(|player| {
+         one.sender AS model, other.sender AS other,\n        CAST(coalesce(value_text IN (one.sender, one.source_id), false) AS INT) AS \
+         won\n    FROM annotations JOIN answers AS one USING (task_id, thread_index, turn_index)\n    JOIN answers AS other USING (task_id, \
+         thread_index, turn_index)\n    WHERE scope = 'turn' AND annotations.key = {key} AND not_applicable IS NOT TRUE AND cannot_assess \
+         IS NOT TRUE\n        AND one.message_index <> other.message_index AND one.sender <> other.sender\n        AND value_text IN \
+         (one.sender, one.source_id, other.sender, other.source_id)\n)"
+    )
+}
+
+pub(super) fn win_rates(rates: &WinRates) -> [Section; 2] {
+    let compared = compared_sql(&rates.key);
+    [players(rates, &compared), matches(rates, &compared)]
+}
+
+fn players(rates: &WinRates, compared: &str) -> Section {
+    let rows = rates.players.iter().map(|player| {
         let [low, high] = player.interval.map_or([None, None], |of| [Some(of.low), Some(of.high)]);
+        let [score, low, high] = [player.score, low, high].map(|number| Cell::some(number, 2));
         vec![
             Cell::Text(player.name.clone()),
-            Cell::some(player.score, 2),
-            Cell::some(low, 2),
-            Cell::some(high, 2),
+            score,
+            low,
+            high,
             Cell::Share(player.win_rate),
             Cell::Count(player.comparisons),
         ]
     });
     let query = format!(
-        "{pairs}\nSELECT model, avg(won) AS win_rate, count(*) AS comparisons\nFROM compared GROUP BY model ORDER BY win_rate DESC, model"
+        "{compared}\nSELECT model, avg(won) AS win_rate, count(*) AS comparisons\nFROM compared GROUP BY model ORDER BY win_rate DESC, model"
     );
-    let columns = ["model", "score", "low", "high", "win_rate", "comparisons"];
-    let told = |bias: &crate::winrate::Bias| {
-        let compared = crate::report::grouped(bias.comparisons);
+    let told = |bias: &Bias| {
+        let compared = grouped(bias.comparisons);
         bias.win_rate.map_or_else(|| "none".to_owned(), |rate| format!("{:.0} % of {compared}", 100.0 * rate))
     };
     let note = format!(
@@ -147,15 +157,12 @@ pub(super) fn win_rates(rates: &WinRates) -> [Section; 2] {
         told(&rates.position),
         told(&rates.length)
     );
-    let players = Section::new(
-        "models-compared",
-        format!("Models by {}", rates.key),
-        &columns,
-        players.collect(),
-        Origin::Sql(query),
-    )
-    .note(note)
-    .picture(RANGES);
+    let columns = ["model", "score", "low", "high", "win_rate", "comparisons"];
+    let title = format!("Models by {}", rates.key);
+    Section::new("models-compared", title, &columns, rows.collect(), Origin::Sql(query)).note(note).picture(RANGES)
+}
+
+fn matches(rates: &WinRates, compared: &str) -> Section {
     let mut matches = rates.matches.iter().collect::<Vec<_>>();
     matches.sort_by_key(|of| std::cmp::Reverse(of.comparisons));
     let rows = matches.iter().map(|of| {
@@ -164,20 +171,15 @@ pub(super) fn win_rates(rates: &WinRates) -> [Section; 2] {
         [&names[..], &[Cell::Share(of.win_rate)], &bounds, &[Cell::Count(of.comparisons)]].concat()
     });
     let query = format!(
-        "{pairs}\nSELECT model AS one, other, avg(won) AS win_rate, count(*) AS comparisons\nFROM compared GROUP BY ALL ORDER BY \
+        "{compared}\nSELECT model AS one, other, avg(won) AS win_rate, count(*) AS comparisons\nFROM compared GROUP BY ALL ORDER BY \
          comparisons DESC, one, other"
     );
     let columns = ["one", "other", "win_rate", "low", "high", "comparisons"];
-    let matches = Section::new(
-        "matches",
-        format!("Model against model by {}", rates.key),
-        &columns,
-        rows.collect(),
-        Origin::Sql(query),
+    let title = format!("Model against model by {}", rates.key);
+    Section::new("matches", title, &columns, rows.collect(), Origin::Sql(query)).note(
+        "The share that the one won over the other, with the bounds of 95 % confidence. The query has each two both ways, and counts plain \
+         choices alone.",
     )
-    .note("The share that the one won over the other, with the bounds of 95 % confidence. The query has each two both ways, and counts plain \
-                 choices alone.");
-    [players, matches]
 }
 
 pub(super) fn agreement(report: &AnnotationReport) -> Option<Section> {

@@ -100,6 +100,35 @@ def test_datasets_loads_every_layout(loaded, layout, method):
     assert sets["train"].num_rows > sets["test"].num_rows > 0
 
 
+# One red pixel.
+IMAGE = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP4z8AAAAMBAQDJ/pLvAAAAAElFTkSuQmCC"
+
+
+def test_images_are_images(tmp_path):
+    import datasets
+
+    def task(name, *attachments):
+        messages = [{"role": "user", "content": {"text": name, "attachments": list(attachments)}}, {"role": "assistant", "content": {"text": "red"}}]
+        return {"task_id": name, "status": "completed", "threads": [{"id": "t", "turns": [{"id": "u", "messages": messages}]}]}
+
+    image, address = {"mime_type": "image/png", "name": "red.png", "content": IMAGE}, {"mime_type": "image/png", "url": "https://example.com/a"}
+    text = {"mime_type": "text/plain", "content": "aGk="}
+    tasks = [task("one", image), task("two", image, image), task("none"), task("gone", address), task("text", text), task("partly", image, text)]
+    later = task("later", image)
+    later["threads"][0]["turns"].insert(0, {"id": "0", "messages": [{"role": "user", "content": {"text": "hi"}}, {"role": "assistant", "content": {"text": "ho"}}]})
+    lines = "".join(json.dumps(task) + "\n" for task in [*tasks, later])
+    (tmp_path / "tasks.ndjson").write_text(lines, encoding="utf-8")
+    taskloom("flatten", tmp_path / "tasks.ndjson", "--out", tmp_path / "lake", "--quiet")
+    taskloom("dataset", tmp_path / "lake", "--for", "sft", "--images", "--out", tmp_path / "set")
+    rows = datasets.load_dataset(str(tmp_path / "set"), cache_dir=str(tmp_path / "cache"))["train"]
+    found = {row["source"]["task_id"]: [image.convert("RGB").getpixel((0, 0)) for image in row["images"]] for row in rows}
+    # What stands in a later message would move before the first one, so its turn is left out.
+    assert found == {"one": [(255, 0, 0)], "two": [(255, 0, 0)] * 2, "none": [], "later": []}
+    assert [row["messages"][-1]["content"] for row in rows if row["source"]["task_id"] == "later"] == ["ho"]
+    note = json.loads((tmp_path / "set" / "taskloom.json").read_text(encoding="utf-8"))
+    assert note["report"]["left_out"] == {"attachment": 4}
+
+
 @pytest.fixture(scope="session")
 def tokenizer():
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
