@@ -115,3 +115,31 @@ def test_every_command_takes_the_address(endpoint, texts, tmp_path):
     # Nothing secret is in what it left.
     listed = subprocess.run([program(), "history", LAKE, "--json"], capture_output=True, text=True).stdout
     assert "geheim" not in listed
+
+
+def names_in(endpoint, prefix):
+    listed = urllib.request.urlopen(f"{endpoint}/lakes?list-type=2&prefix={prefix}", timeout=60).read().decode()
+    return {name.removeprefix(prefix) for name in re.findall("<Key>([^<]*)</Key>", listed)}
+
+
+def test_a_training_set_goes_into_a_bucket_and_replaces_an_earlier_one(endpoint, texts, tmp_path):
+    place = "s3://lakes/sets/prompts"
+    report = json.loads(taskloom("dataset", LAKE, "--for", "grpo", "--split", "0.4", "--out", place, "--json"))
+    assert report["train_rows"] + report["test_rows"] == len(texts) and report["test_rows"] > 0
+    assert names_in(endpoint, "sets/prompts/") == {"README.md", "taskloom.json", "train-00000.parquet", "test-00000.parquet"}
+    connection = in_duckdb(endpoint)
+    rows = connection.execute(f"SELECT source.task_id, prompt[1].content FROM read_parquet('{place}/*.parquet')").fetchall()
+    assert dict(rows) == texts
+    taskloom("dataset", LAKE, "--for", "grpo", "--layout", "openai", "--out", place)
+    assert names_in(endpoint, "sets/prompts/") == {"README.md", "taskloom.json", "train.jsonl", "train.sources.jsonl"}
+    note = connection.execute(f"SELECT is_whole, report.train_rows FROM read_json('{place}/taskloom.json')").fetchone()
+    assert note == (True, len(texts))
+    # What is somebody's stays, and a lake is no place for it.
+    urllib.request.urlopen(urllib.request.Request(f"{endpoint}/lakes/sets/prompts/own.txt", b"keep", method="PUT"), timeout=60)
+    for out, word in [(place, "own.txt"), (f"{LAKE}/set", "beside the lake")]:
+        command = [program(), "dataset", LAKE, "--for", "grpo", "--out", out]
+        failed = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert failed.returncode != 0 and word in failed.stderr, failed.stderr
+    assert "own.txt" in names_in(endpoint, "sets/prompts/")
+    taskloom("overview", LAKE, "--out", tmp_path / "overview.html")
+    assert "Overview of lake" in (tmp_path / "overview.html").read_text(encoding="utf-8")
