@@ -47,6 +47,8 @@ pub(super) fn run(args: &AnnotationsArgs, voice: Voice) -> Result<u8> {
 const WIDTH: usize = 80;
 /// Those of a key, of a type, and of a value.
 const KEY_WIDTH: usize = 24;
+const LEAST_KEY_WIDTH: usize = 19;
+const LEAST_TYPE_WIDTH: usize = 8;
 const TYPE_WIDTH: usize = 15;
 const VALUE_WIDTH: usize = 32;
 /// Values, sets of possible values, and months that are told.
@@ -58,10 +60,20 @@ fn told(report: &AnnotationReport) -> String {
     if keys.is_empty() {
         return text;
     }
-    let rows = keys.iter().map(row).collect::<Vec<_>>();
+    let mut rows = keys.iter().map(row).collect::<Vec<_>>();
     let head = ["key", "level", "type", "count", "share", "used for"].map(str::to_owned);
     let width = |at: usize| rows.iter().chain([&head]).map(|row| row[at].chars().count()).max().unwrap_or_default();
-    let widths = [0, 1, 2, 3, 4].map(width);
+    let [key, others @ ..] = [0, 1, 2, 3, 4, 5].map(width);
+    let [level, kind, count, share, uses] = others;
+    // Of a line, keys get what the others leave, and types what keys need.
+    let left = WIDTH.saturating_sub(level + count + share + uses + 10);
+    let kind = kind.min(left.saturating_sub(key.min(LEAST_KEY_WIDTH)).max(LEAST_TYPE_WIDTH));
+    let key = key.min(left.saturating_sub(kind).max(LEAST_KEY_WIDTH));
+    for row in &mut rows {
+        row[0] = cut(&row[0], key);
+        row[2] = cut(&row[2], kind);
+    }
+    let widths = [key, level, kind, count, share];
     text.push('\n');
     line(&head, widths, &mut text);
     for (row, key) in rows.iter().zip(keys) {

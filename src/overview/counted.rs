@@ -244,22 +244,40 @@ impl Counted {
         }
     }
 
+    /// Takes in what was counted of other parts. Every field is named, so that none is forgotten.
     pub(super) fn merge(&mut self, other: Counted) {
-        self.all.add(other.all);
-        other.projects.into_iter().for_each(|(of, totals)| self.projects.entry(of).or_default().add(totals));
-        other.batches.into_iter().for_each(|(of, totals)| self.batches.entry(of).or_default().add(totals));
-        other.roles.into_iter().for_each(|(of, lengths)| self.roles.entry(of).or_default().add(lengths));
-        other.models.into_iter().for_each(|(of, lengths)| self.models.entry(of).or_default().add(lengths));
-        other.ratings.into_iter().for_each(|(of, numbers)| self.ratings.entry(of).or_default().merge(numbers));
-        other.rubrics.into_iter().for_each(|(of, numbers)| self.rubrics.entry(of).or_default().merge(numbers));
-        add(&mut self.days, other.days);
-        add(&mut self.statuses, other.statuses);
-        add(&mut self.errors, other.errors);
-        add(&mut self.waits, other.waits);
-        add(&mut self.turns, other.turns);
-        add(&mut self.lengths, other.lengths);
-        self.reported += other.reported;
-        self.newest = self.newest.max(other.newest);
+        let Counted {
+            all,
+            projects,
+            batches,
+            days,
+            statuses,
+            errors,
+            reported,
+            newest,
+            waits,
+            turns,
+            lengths,
+            roles,
+            models,
+            ratings,
+            rubrics,
+        } = other;
+        self.all.add(all);
+        projects.into_iter().for_each(|(of, totals)| self.projects.entry(of).or_default().add(totals));
+        batches.into_iter().for_each(|(of, totals)| self.batches.entry(of).or_default().add(totals));
+        roles.into_iter().for_each(|(of, lengths)| self.roles.entry(of).or_default().add(lengths));
+        models.into_iter().for_each(|(of, lengths)| self.models.entry(of).or_default().add(lengths));
+        ratings.into_iter().for_each(|(of, numbers)| self.ratings.entry(of).or_default().merge(numbers));
+        rubrics.into_iter().for_each(|(of, numbers)| self.rubrics.entry(of).or_default().merge(numbers));
+        add(&mut self.days, days);
+        add(&mut self.statuses, statuses);
+        add(&mut self.errors, errors);
+        add(&mut self.waits, waits);
+        add(&mut self.turns, turns);
+        add(&mut self.lengths, lengths);
+        self.reported += reported;
+        self.newest = self.newest.max(newest);
     }
 }
 
