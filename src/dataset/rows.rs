@@ -1,45 +1,21 @@
-//! From the conversations of a part to rows.
+//! From conversations to rows.
 
 use std::collections::HashSet;
 use std::convert::Infallible;
 
-use xxhash_rust::xxh3::xxh3_128;
-
 use super::beside::{Beside, TaskFacts};
-use super::encode::Encoder;
 use super::example::{Answer, ChatMessage, Criterion, Example, Score, Source, chars, prompt_hash};
 use super::judge::{Candidates, Judge, Judged, is_criterion};
 use super::layout::Chat;
-use super::options::{DatasetOptions, Method, Turns};
+use super::options::DatasetOptions;
 use super::path::{Line, Path, Step, check_line, check_prompt};
 use super::report::Reason;
 use super::rubric;
-use super::side::{Side, sides};
+use super::side::Side;
 use super::tokens::Tokens;
 use super::votes::Verdict;
 use crate::error::Result;
-use crate::judged::{self, Judgement, Message, Task, Thread, Turn};
-
-/// What the writer has to know of a row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Known {
-    pub prompt: u128,
-    /// The turn that it is of.
-    pub turn: u128,
-    pub side: Side,
-    pub chars: u64,
-    pub tokens: u64,
-    /// Which task of the part it is of.
-    pub task: usize,
-}
-
-/// Takes the rows of a part.
-pub(super) struct Maker<'m> {
-    rules: Rules<'m>,
-    encoder: Encoder,
-    rows: Vec<Known>,
-    tasks: usize,
-}
+use crate::judged::{self, Judgement, Message, Turn};
 
 /// What rows are made by.
 #[derive(Clone, Copy)]
@@ -66,123 +42,19 @@ pub(super) struct Home<'t> {
 pub(super) type Pieces<'t> = (Vec<ChatMessage<'t>>, Answer<'t>, Source<'t>);
 
 /// A row that is ready.
-struct Row<'t> {
-    example: Example<'t>,
-    prompt: u128,
-    chars: u64,
-    tokens: u64,
+pub(super) struct Row<'t> {
+    pub example: Example<'t>,
+    pub prompt: u128,
+    pub chars: u64,
+    pub tokens: u64,
 }
 
 /// Rows, or why there is none.
-type Rows<'t> = Vec<Result<Pieces<'t>, Reason>>;
-
-impl<'m> Maker<'m> {
-    pub(super) fn new(rules: Rules<'m>, encoder: Encoder) -> Maker<'m> {
-        Maker { rules, encoder, rows: Vec::new(), tasks: 0 }
-    }
-
-    pub(super) fn into_rows(self) -> (Encoder, Vec<Known>) {
-        (self.encoder, self.rows)
-    }
-
-    pub(super) fn task(&mut self, task: &Task<'_>) -> Result<()> {
-        let rules = self.rules;
-        let Some(facts) = rules.beside.tasks.get(task.id) else { return Ok(()) };
-        if let Err(reason) = selected(facts, rules.options) {
-            rules.judge.leave_out(reason);
-            return Ok(());
-        }
-        let number = self.tasks;
-        self.tasks += 1;
-        let (sides, has_metadata) = sides(task, facts, rules.options);
-        rules.judge.met.borrow_mut().has_metadata |= has_metadata;
-        for (thread, side) in task.threads.iter().zip(&sides) {
-            let home = Home { task: facts, thread: thread.index, side: *side, number };
-            if *side == Side::Neither {
-                rules.judge.leave_out(Reason::BothSides);
-                continue;
-            }
-            self.thread(thread, home)?;
-        }
-        if matches!(rules.options.method, Method::Dpo | Method::Reward) {
-            return super::trajectory::each(rules, task, facts, &sides, &mut |side, thread, row| {
-                self.push(row, Home { task: facts, thread, side, number })
-            });
-        }
-        let said = task.threads.iter().flat_map(|thread| thread.said);
-        said.for_each(|judgement| rules.judge.misplaced(judgement));
-        Ok(())
-    }
-
-    fn thread(&mut self, thread: &Thread<'_>, home: Home<'_>) -> Result<()> {
-        let rules = self.rules;
-        let path =
-            Path::of(thread, |turn| rules.judge.went_on(turn.said, &turn.answers), |message| rules.line(message));
-        let unclear = path.unclear.iter().filter(|turn| rules.judge.is_asked(turn));
-        unclear.for_each(|_| rules.judge.leave_out(Reason::UnclearHistory));
-        let is_wanted = |step: &&Step<'_>| {
-            !step.turn.answers.is_empty() && (rules.options.turns == Turns::All || path.last() == Some(step.turn.index))
-        };
-        let is_open = rules.options.method == Method::Grpo && rules.options.turns == Turns::All;
-        let steps = path.steps.iter().filter(|step| is_open || is_wanted(step)).copied().collect::<Vec<_>>();
-        if rules.options.method == Method::Sft {
-            return self.conversations(&path, &steps, home);
-        }
-        for step in &steps {
-            let rows = match rules.options.method {
-                Method::Grpo => vec![rules.open(&path, step, home)],
-                Method::Kto => rules.labelled(&path, step, home),
-                Method::Dpo | Method::Reward | Method::Sft => rules.pairs(&path, step, home),
-            };
-            rows.into_iter().try_for_each(|row| self.push(row, home))?;
-        }
-        Ok(())
-    }
-
-    /// A row a conversation; and one more for each turn with a better answer than the one that was gone on with. The last turns that can't
-    /// be learnt are left out, and those before them stay.
-    fn conversations(&mut self, path: &Path<'_>, steps: &[Step<'_>], home: Home<'_>) -> Result<()> {
-        let mut taken = Vec::<Row<'_>>::new();
-        for step in steps.iter().rev() {
-            let judged = self.rules.judged(step.turn, home);
-            let good = self.rules.good(step, &judged);
-            // A row of a later turn holds it.
-            if !taken.is_empty() && good.is_ok() && good.ok() == step.went_on {
-                continue;
-            }
-            let pieces = good.and_then(|answer| self.rules.conversation(path, step, (&judged, answer), home));
-            match self.rules.checked(pieces)? {
-                Ok(row) => taken.push(row),
-                Err(reason) => self.rules.judge.leave_out(reason),
-            }
-        }
-        taken.into_iter().rev().try_for_each(|row| self.take(row, home))
-    }
-
-    /// Takes a row, or tells why there is none.
-    fn push(&mut self, row: Result<Pieces<'_>, Reason>, home: Home<'_>) -> Result<()> {
-        match self.rules.checked(row)? {
-            Ok(row) => self.take(row, home),
-            Err(reason) => {
-                self.rules.judge.leave_out(reason);
-                Ok(())
-            }
-        }
-    }
-
-    fn take(&mut self, row: Row<'_>, home: Home<'_>) -> Result<()> {
-        let Row { example, prompt, chars, tokens } = row;
-        let Source { task_id, thread_index, turn_index, .. } = example.source;
-        let turn = xxh3_128(format!("{task_id}\0{thread_index}\0{turn_index:?}").as_bytes());
-        self.encoder.push(&example)?;
-        self.rows.push(Known { prompt, turn, side: home.side, chars, tokens, task: home.number });
-        Ok(())
-    }
-}
+pub(super) type Rows<'t> = Vec<Result<Pieces<'t>, Reason>>;
 
 impl<'m> Rules<'m> {
     /// A message with the text that it has in a conversation.
-    fn line<'t>(self, message: &'t Message<'t>) -> Line<'t> {
+    pub(super) fn line<'t>(self, message: &'t Message<'t>) -> Line<'t> {
         match self.judge.rewritten(message) {
             Some(text) => Line { message, text },
             None => Line::of(message),
@@ -190,7 +62,7 @@ impl<'m> Rules<'m> {
     }
 
     /// What is said of a turn's answers.
-    fn judged(self, turn: &Turn<'_>, home: Home<'_>) -> Judged {
+    pub(super) fn judged(self, turn: &Turn<'_>, home: Home<'_>) -> Judged {
         let of_each = turn.answers.iter().map(|answer| answer.said.iter().collect()).collect::<Vec<Vec<_>>>();
         let (rubric_scores, scored) = match self.judge.has_rubrics() {
             true => rubric::scores(home.thread, turn, self.beside),
@@ -205,7 +77,7 @@ impl<'m> Rules<'m> {
     }
 
     /// The answer of a turn to learn.
-    fn good(self, step: &Step<'_>, judged: &Judged) -> Result<usize, Reason> {
+    pub(super) fn good(self, step: &Step<'_>, judged: &Judged) -> Result<usize, Reason> {
         let aggregate = self.options.aggregate;
         let answer = match (step.turn.answers.len(), self.options.by.is_empty()) {
             (1, true) => 0,
@@ -220,7 +92,7 @@ impl<'m> Rules<'m> {
         if verdicts.iter().all(|verdict| verdict.is_first) { Ok(answer) } else { Err(Reason::BelowThreshold) }
     }
 
-    fn conversation<'t>(
+    pub(super) fn conversation<'t>(
         self,
         path: &Path<'t>,
         step: &Step<'t>,
@@ -238,7 +110,7 @@ impl<'m> Rules<'m> {
     }
 
     /// A row for each two answers of which one is better.
-    fn pairs<'t>(self, path: &Path<'t>, step: &Step<'t>, home: Home<'t>) -> Rows<'t>
+    pub(super) fn pairs<'t>(self, path: &Path<'t>, step: &Step<'t>, home: Home<'t>) -> Rows<'t>
     where
         'm: 't,
     {
@@ -291,7 +163,7 @@ impl<'m> Rules<'m> {
     }
 
     /// A row an answer that is good or not.
-    fn labelled<'t>(self, path: &Path<'t>, step: &Step<'t>, home: Home<'t>) -> Rows<'t>
+    pub(super) fn labelled<'t>(self, path: &Path<'t>, step: &Step<'t>, home: Home<'t>) -> Rows<'t>
     where
         'm: 't,
     {
@@ -318,7 +190,7 @@ impl<'m> Rules<'m> {
     }
 
     /// A prompt without an answer.
-    fn open<'t>(self, path: &Path<'t>, step: &Step<'t>, home: Home<'t>) -> Result<Pieces<'t>, Reason>
+    pub(super) fn open<'t>(self, path: &Path<'t>, step: &Step<'t>, home: Home<'t>) -> Result<Pieces<'t>, Reason>
     where
         'm: 't,
     {
@@ -420,7 +292,7 @@ impl<'m> Rules<'m> {
     }
 
     /// A row that is as was asked for, and that the target can take.
-    fn checked<'t>(self, pieces: Result<Pieces<'t>, Reason>) -> Result<Result<Row<'t>, Reason>> {
+    pub(super) fn checked<'t>(self, pieces: Result<Pieces<'t>, Reason>) -> Result<Result<Row<'t>, Reason>> {
         let (prompt, answer, source) = match pieces {
             Ok(pieces) => pieces,
             Err(reason) => return Ok(Err(reason)),
@@ -440,26 +312,4 @@ impl<'m> Rules<'m> {
         let source = Source { prompt_hash: format!("{prompt:032x}"), ..example.source };
         Ok(Ok(Row { example: Example { source, ..example }, prompt, chars: chars.all, tokens: tokens.all }))
     }
-}
-
-fn selected(task: &TaskFacts<'_>, options: &DatasetOptions) -> Result<(), Reason> {
-    let selection = &options.selection;
-    let is_among = |wanted: &[String], found: Option<&str>| {
-        wanted.is_empty() || found.is_some_and(|found| wanted.iter().any(|wanted| wanted == found))
-    };
-    let has_status = match selection.statuses.is_empty() {
-        true => task.status.is_none_or(|status| status == "completed"),
-        false => is_among(&selection.statuses, task.status),
-    };
-    let is_in_time = selection.completed_from.is_none_or(|from| task.completed_at.is_some_and(|at| at >= from))
-        && selection.completed_before.is_none_or(|end| task.completed_at.is_some_and(|at| at < end));
-    let is_named = selection.task_ids.as_ref().is_none_or(|ids| ids.contains(task.id));
-    let is_of = is_among(&selection.projects, task.project_id) && is_among(&selection.batches, task.batch_id);
-    if !(has_status && is_in_time && is_named && is_of) {
-        return Err(Reason::NotSelected);
-    }
-    if selection.excludes_reported && task.is_reported {
-        return Err(Reason::Reported);
-    }
-    Ok(())
 }

@@ -35,11 +35,20 @@ pub(crate) struct Rules<'r> {
 }
 
 impl Rules<'_> {
-    /// An error unless a place is empty, or holds an earlier one.
+    /// An error unless a place is empty, or holds an earlier one. What else lies beside that is left where it is.
     pub(crate) fn check(&self, place: &dyn Store) -> Result<()> {
+        self.check_for(place, |_| true)
+    }
+
+    /// The same of a place that is replaced whole: whatever lies there must be of an earlier one.
+    fn check_whole(&self, place: &dyn Store) -> Result<()> {
+        self.check_for(place, self.is_ours)
+    }
+
+    fn check_for(&self, place: &dyn Store, may_stay: impl Fn(&str) -> bool) -> Result<()> {
         let there = place.top()?;
         let is_marked = there.iter().any(|name| name == self.mark);
-        match there.into_iter().find(|name| !is_marked || !(self.is_ours)(name)) {
+        match there.into_iter().find(|name| !is_marked || !may_stay(name)) {
             Some(found) => Err(Error::NotOurs { path: place.place().to_owned(), what: self.what, found }),
             None => Ok(()),
         }
@@ -55,7 +64,7 @@ impl Rules<'_> {
         if folder.is_file() {
             return Err(Error::NoFolder { path: folder });
         }
-        self.check(&LocalStore::at(&folder))?;
+        self.check_whole(&LocalStore::at(&folder))?;
         Ok(folder)
     }
 }
@@ -98,7 +107,7 @@ impl Draft {
     /// Puts it in its place, and removes what stood there, unless something else came there meanwhile.
     pub(crate) fn put_in_place(self) -> Result<()> {
         let Draft { rules, folder, draft } = self;
-        rules.check(&LocalStore::at(&folder))?;
+        rules.check_whole(&LocalStore::at(&folder))?;
         File::open(draft.path()).and_then(|draft| draft.sync_all()).map_err(Error::file("sync", draft.path()))?;
         swap(draft.path(), &folder).map_err(Error::file("replace", &folder))?;
         // Where there was an earlier one, it stands in the draft's place now, and goes.
