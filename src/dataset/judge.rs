@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::options::{Aggregate, By, DatasetOptions, Method, SplitBy};
 use super::report::{LeftOut, Reason};
-use super::rubric::{RATING, Scored};
+use super::rubric::Scored;
 use super::votes::{Teller, Votes, mean};
 use crate::annotations::Value;
 use crate::error::{Error, Result};
-use crate::judged::{self, Judgement, Message, Turn, ranks};
+use crate::judged::{self, Judgement, Message, RUBRIC_RATING, Turn, ranks};
 use crate::table::catalog::annotations::Row;
 
 /// The key under which Scale's samples name the answer that a conversation is gone on with.
@@ -20,8 +20,6 @@ pub(super) const WENT_ON: &str = "selected_model_id";
 pub(super) struct Met {
     /// Keys that there are judgements by.
     keys: BTreeSet<String>,
-    /// Those that said something of what can be rows.
-    used: BTreeSet<String>,
     /// Whether a task has the value in its metadata that splits go by.
     pub has_metadata: bool,
     /// Keys with ratings, of which somebody must tell which are good.
@@ -115,11 +113,9 @@ impl<'o> Judge<'o> {
         self.options.method == Method::Grpo || self.options.by.iter().any(|by| by.key == By::RUBRIC)
     }
 
-    /// Whether a turn would have rows if its history were known.
+    /// Whether annotations judge a turn or its answers by the keys; where rows need none, always.
     pub(super) fn is_asked(&self, turn: &Turn<'_>) -> bool {
-        let is_by = |judgement: &Judgement<'_>| {
-            self.options.by.iter().any(|by| by.key == By::RUBRIC || judgement.key == Some(by.key.as_str()))
-        };
+        let is_by = |judgement: &Judgement<'_>| self.options.by.iter().any(|by| judgement.key == Some(by.key.as_str()));
         match self.options.method {
             Method::Sft | Method::Grpo => true,
             Method::Dpo | Method::Reward | Method::Kto => {
@@ -181,7 +177,6 @@ impl<'o> Judge<'o> {
         let scores = scores.to_vec();
         if let Some(scored) = scored {
             let mut met = self.met.borrow_mut();
-            met.used.insert(By::RUBRIC.to_owned());
             met.numbers.insert(By::RUBRIC.to_owned());
             met.scales.entry(By::RUBRIC.to_owned()).or_default().insert(scored.word().to_owned());
         }
@@ -195,10 +190,7 @@ impl<'o> Judge<'o> {
         let is_of_key = |judgement: &&&Judgement<'_>| judgement.key == Some(key);
         for judgement in candidates.said.iter().filter(is_of_key) {
             match ranks(judgement, candidates.messages, &self.options.ties) {
-                Ok(ranks) => {
-                    self.met.borrow_mut().used.insert(key.to_owned());
-                    judgements.push(ranks);
-                }
+                Ok(ranks) => judgements.push(ranks),
                 Err(reason) => self.leave_out(Reason::Judgement(reason)),
             }
         }
@@ -261,7 +253,6 @@ impl<'o> Judge<'o> {
 
 impl Met {
     fn rate(&mut self, key: &str, scale: Option<String>) {
-        self.used.insert(key.to_owned());
         self.rated.insert(key.to_owned());
         if let Some(scale) = scale {
             self.scales.entry(key.to_owned()).or_default().insert(scale);
@@ -270,7 +261,6 @@ impl Met {
 
     pub(super) fn merge(&mut self, other: Met) {
         self.keys.extend(other.keys);
-        self.used.extend(other.used);
         self.has_metadata |= other.has_metadata;
         self.rated.extend(other.rated);
         self.numbers.extend(other.numbers);
@@ -331,17 +321,6 @@ impl Met {
             _ => Ok(()),
         }
     }
-
-    /// An error where a key says nothing of what rows are made of.
-    pub(super) fn check_use(&self, options: &DatasetOptions) -> Result<()> {
-        let Some(by) = options.by.iter().find(|by| !self.used.contains(&by.key)) else { return Ok(()) };
-        let expected = match options.method {
-            Method::Dpo | Method::Reward => "a key that compares or rates answers, or threads",
-            Method::Sft | Method::Kto | Method::Grpo => "a key that compares or rates answers of a turn",
-        };
-        let found = format!("`{}`, which does not", by.key);
-        Err(Error::Usage { setting: "--by", expected: expected.to_owned(), found })
-    }
 }
 
 fn some_mean(values: &[f64]) -> Option<f64> {
@@ -349,7 +328,9 @@ fn some_mean(values: &[f64]) -> Option<f64> {
 }
 
 fn is_of_rubric(row: &Row<'_>) -> bool {
-    row.value_score.is_some() || row.value_weight.is_some() || [Some(CRITERION), Some(RATING)].contains(&row.r#type)
+    row.value_score.is_some()
+        || row.value_weight.is_some()
+        || [Some(CRITERION), Some(RUBRIC_RATING)].contains(&row.r#type)
 }
 
 /// Whether an annotation is a criterion of a rubric.

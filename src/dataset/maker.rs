@@ -76,7 +76,7 @@ impl<'m> Maker<'m> {
         let rules = self.rules;
         let path =
             Path::of(thread, |turn| rules.judge.went_on(turn.said, &turn.answers), |message| rules.line(message));
-        let unclear = path.unclear.iter().filter(|turn| rules.judge.is_asked(turn));
+        let unclear = path.unclear.iter().filter(|turn| rules.is_asked(thread.index, turn));
         unclear.for_each(|_| rules.judge.leave_out(Reason::UnclearHistory));
         let is_wanted = |step: &&Step<'_>| {
             !step.turn.answers.is_empty() && (rules.options.turns == Turns::All || path.last() == Some(step.turn.index))

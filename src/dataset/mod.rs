@@ -88,11 +88,7 @@ pub fn write_dataset_into(
     progress: &Progress,
 ) -> Result<DatasetReport> {
     options.check()?;
-    if to.place().starts_with(lake.place()) || lake.place().starts_with(to.place()) {
-        let (expected, found) = ("a place beside the lake".to_owned(), to.place().display().to_string());
-        return Err(Error::Usage { setting: PLACE.setting, expected, found });
-    }
-    PLACE.check(to)?;
+    PLACE.check(to, lake.place())?;
     check_rows(to)?;
     let folder = tempfile::tempdir().map_err(Error::file("create", "a folder for temporary files"))?;
     let report = write_files(lake, state, options, folder.path(), progress)?;
@@ -291,7 +287,6 @@ impl Writer<'_> {
             let reasons = reasons.collect::<Vec<_>>().join(", ");
             return Err(Error::NoRows { reasons });
         }
-        met.check_use(options)?;
         for split in splits {
             let (files, bytes) = split.end()?;
             report.files.extend(files);

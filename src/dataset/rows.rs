@@ -61,6 +61,16 @@ impl<'m> Rules<'m> {
         }
     }
 
+    /// Whether a turn would have rows if its history were known.
+    pub(super) fn is_asked(self, thread: i32, turn: &Turn<'_>) -> bool {
+        let is_scored = |answer: &Message<'_>| {
+            let place = (turn.task_id, thread, Some(turn.index), Some(answer.index));
+            self.beside.evaluations.contains_key(&place)
+                || answer.said.iter().any(|judgement| judgement.score.is_some())
+        };
+        self.judge.is_asked(turn) || self.judge.has_rubrics() && turn.answers.iter().any(is_scored)
+    }
+
     /// What is said of a turn's answers.
     pub(super) fn judged(self, turn: &Turn<'_>, home: Home<'_>) -> Judged {
         let of_each = turn.answers.iter().map(|answer| answer.said.iter().collect()).collect::<Vec<Vec<_>>>();

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::beside::{Beside, Evaluation};
 use super::judge::is_criterion;
-use crate::judged::{Judgement, Message, Turn};
+use crate::judged::{Message, Turn};
 
 /// How an evaluation's scores became one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,17 +67,9 @@ fn evaluations<'a>(answer: &Message<'a>, own: Option<&Vec<Evaluation<'a>>>) -> V
 /// The evaluation of an answer whose scores stand as annotations.
 fn annotated<'a>(answer: &Message<'a>) -> Option<Evaluation<'a>> {
     let mut evaluation = Evaluation::default();
-    for (judgement, score) in answer.said.iter().filter_map(|judgement| Some((judgement, rating_of(judgement)?))) {
+    for (judgement, score) in answer.said.iter().filter_map(|judgement| Some((judgement, judgement.score?))) {
         // One that does not say which criterion it is of is told by what it is called.
         evaluation.take(judgement.criteria.or(judgement.key).or(judgement.title), score);
     }
     (!evaluation.scores.is_empty()).then_some(evaluation)
 }
-
-/// The score of a judgement by a criterion.
-fn rating_of(judgement: &Judgement<'_>) -> Option<f64> {
-    judgement.score.filter(|_| judgement.criteria.is_some() || judgement.r#type == Some(RATING))
-}
-
-/// The type of an annotation that is a score by a criterion.
-pub(super) const RATING: &str = "rubric_rating";

@@ -29,7 +29,7 @@ pub(crate) struct Judgement<'a> {
     pub possible_values: Option<&'a str>,
     /// The weight, of a criterion of a rubric.
     pub weight: Option<f64>,
-    /// The number that it gives, if it gives one.
+    /// The score, of a judgement by a criterion of a rubric.
     pub score: Option<f64>,
     /// `None` where it does not apply, or can't be told.
     pub value: Option<Value<'a>>,
@@ -46,15 +46,15 @@ impl<'a> Judgement<'a> {
             justification: row.justification,
             possible_values: row.possible_values,
             weight: row.value_weight,
-            // Without details of annotations a score comes as it is.
-            score: row
-                .value_score
-                .or(row.value_number)
-                .filter(|_| row.not_applicable != Some(true) && row.cannot_assess != Some(true)),
+            score: Value::of(row)
+                .and(row.value_score.or(row.value_number.filter(|_| row.r#type == Some(RUBRIC_RATING)))),
             value: Value::of(row),
         }
     }
 }
+
+/// The type of a judgement by a criterion of a rubric.
+pub(crate) const RUBRIC_RATING: &str = "rubric_rating";
 
 /// The threads of a task that hold a message.
 #[derive(Debug)]

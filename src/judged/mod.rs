@@ -4,6 +4,8 @@ mod comparison;
 mod conversation;
 
 pub(crate) use comparison::{Reason, Sink, Wanted, each_comparison, misplaced, ranks};
-pub(crate) use conversation::{Apart, Conversations, Image, Judgement, Message, Place, Rows, Task, Thread, Turn};
+pub(crate) use conversation::{
+    Apart, Conversations, Image, Judgement, Message, Place, RUBRIC_RATING, Rows, Task, Thread, Turn,
+};
 
 pub use comparison::Better;

@@ -60,11 +60,7 @@ impl Lake {
 
     /// The same in a store, file by file, but for those that are there. What tells of which version it is comes last; until then it says that it is not whole.
     pub fn checkout_into(&self, state: &State, to: &dyn Store, progress: &Progress) -> Result<CheckedOut> {
-        if to.place().starts_with(self.place()) || self.place().starts_with(to.place()) {
-            let (expected, found) = ("a place beside the lake".to_owned(), to.place().display().to_string());
-            return Err(Error::Usage { setting: "DIR", expected, found });
-        }
-        RULES.check(to)?;
+        RULES.check(to, self.place())?;
         to.replace(NOTE, b"{\"is_whole\": false}")?;
         // A data file never changes, and no other one is ever called as it is.
         let there = to.list("")?.into_iter().map(|listed| (listed.path, listed.bytes)).collect::<HashMap<_, _>>();

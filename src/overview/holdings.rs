@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use chrono::{Datelike, NaiveDate};
 
 use super::counted::{CHARS, Counted, Lengths, SECONDS, TURNS, Totals};
-use super::section::{Cell, Origin, Picture, Section};
+use super::section::{Cell, Origin, Picture, SENDER, Section};
 
 /// Days from the first to the last up to which each stands for itself.
 const MOST_DAYS: i64 = 62;
@@ -189,9 +189,11 @@ fn lengths(counted: &Counted, role: &str) -> Section {
 }
 
 fn models(counted: &Counted) -> Section {
-    let query = "SELECT coalesce(nullif(model, ''), nullif(source_id, '')) AS model, count(*) AS answers,
-    avg(length(coalesce(text, ''))) AS mean_characters, avg(length(coalesce(text, ''))) / 4 AS mean_tokens
-FROM messages WHERE role = 'assistant' GROUP BY ALL ORDER BY answers DESC, model NULLS LAST";
+    let query = format!(
+        "SELECT {SENDER} AS model, count(*) AS answers, avg(length(coalesce(text, ''))) AS mean_characters,\n    \
+         avg(length(coalesce(text, ''))) / {CHARS_A_TOKEN} AS mean_tokens\nFROM messages WHERE role = 'assistant' GROUP BY ALL ORDER BY \
+         answers DESC, model NULLS LAST"
+    );
     let columns = ["model", "answers", "mean_characters", "mean_tokens"];
     Section::new("models", "Answers by model", &columns, named(&counted.models), sql(query))
         .note("By the model, or by the source where a message names none.")

@@ -3,16 +3,13 @@
 use std::collections::BTreeMap;
 
 use super::counted::{Clustered, Counted, DEVIATIONS, FEW_TASKS};
-use super::section::{Cell, Origin, Picture, Section, quoted};
+use super::section::{Cell, Origin, Picture, SENDER, Section, quoted};
 use crate::annotations::{AnnotationReport, KeyReport, Use};
 use crate::report::grouped;
 use crate::winrate::{Bias, WinRates};
 
 /// Keys of ratings that are told, the most frequent first.
 const MOST_KEYS: usize = 8;
-
-/// What SQL calls whoever sent an answer.
-const SENDER: &str = "coalesce(nullif(model, ''), nullif(source_id, ''))";
 
 /// The mean of numbers with its interval, from rows `model`, `task_id` and `number` of a query that stands before.
 fn means_sql(count: &str) -> String {

@@ -135,6 +135,9 @@ pub(super) fn shown(text: &str) -> String {
     }
 }
 
+/// What SQL calls whoever sent an answer.
+pub(super) const SENDER: &str = "coalesce(nullif(model, ''), nullif(source_id, ''))";
+
 /// A text as SQL writes it.
 pub(super) fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))

@@ -35,8 +35,13 @@ pub(crate) struct Rules<'r> {
 }
 
 impl Rules<'_> {
-    /// An error unless a place is empty, or holds an earlier one. What else lies beside that is left where it is.
-    pub(crate) fn check(&self, place: &dyn Store) -> Result<()> {
+    /// An error unless a place that is not the lake's is empty, or holds an earlier one. What else lies beside that is left where it is.
+    pub(crate) fn check(&self, place: &dyn Store, lake: &Path) -> Result<()> {
+        let own = place.place();
+        if own.starts_with(lake) || lake.starts_with(own) {
+            let (expected, found) = ("a place beside the lake".to_owned(), own.display().to_string());
+            return Err(Error::Usage { setting: self.setting, expected, found });
+        }
         self.check_for(place, |_| true)
     }
 

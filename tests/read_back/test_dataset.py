@@ -502,7 +502,7 @@ def test_a_key_must_judge_what_rows_are_made_of(tmp_path):
     lake = flattened(tmp_path, [{"task_id": "t", "status": "completed", "threads": threads}])
     for method in ["sft", "kto"]:
         failed = refused("dataset", lake, "--for", method, "--by", "overall", "--better", "higher", "--out", tmp_path / "out")
-        assert failed.returncode == 2 and "overall" in failed.stderr or "other level (2)" in failed.stderr, failed.stderr
+        assert failed.returncode == 2 and "other level (2)" in failed.stderr, failed.stderr
     # As many yes as no say nothing.
     rows, _, report = made(lake, tmp_path / "out", "--for", "kto", "--by", "good", "--better", "higher", "--aggregate", "mean")
     assert [row["completion"][0]["content"] for row in rows] == ["b"] and report["left_out"] == {"tie": 1}
@@ -525,7 +525,12 @@ def test_scores_by_rubrics_are_compared_where_they_are_of_the_same_criteria(tmp_
         return {"task_id": name, "status": "completed", "threads": [{"id": "t", "turns": [turn]}]}
 
     not_applicable = {"not_applicable": True}
+    # A rating that names a criterion too is no score of a rubric.
+    other = task("other", [], [])
+    for line, value in zip(other["threads"][0]["turns"][0]["messages"][1:], [1, 2], strict=True):
+        line["annotations"] = [annotation("quality", "integer", value, metadata={"criteria": "quality"})]
     lake = flattened(tmp_path, [
+        other,
         task("whole", [("c0", 1, {}), ("c1", 0, {})], [("c0", 0, {}), ("c1", 1, {})]),
         task("twice", [("c0", 1, {}), ("c0", 0, {}), ("c1", 1, {})], [("c0", 0, {}), ("c1", 1, {})]),
         task("partly", [("c0", 1, {})], [("c0", 1, {}), ("c1", 0, {})]),
@@ -534,7 +539,11 @@ def test_scores_by_rubrics_are_compared_where_they_are_of_the_same_criteria(tmp_
     rows, _, report = made(lake, tmp_path / "out", "--for", "dpo", "--by", "@rubric")
     found = {row["source"]["task_id"]: (row["chosen"][0]["content"], pytest.approx(row["margin"])) for row in rows}
     assert found == {"whole": ("b", 0.5), "twice": ("a", 0.125), "aside": ("a", 0.1)}
-    assert report["left_out"] == {"unjudged": 1}
+    assert report["left_out"] == {"unjudged": 2}
+    rows, _, _ = made(lake, tmp_path / "quality", "--for", "dpo", "--by", "quality", "--better", "higher")
+    assert [row["source"]["task_id"] for row in rows] == ["other"]
+    failed = refused("dataset", lake, "--for", "dpo", "--by", "@rubric", "--by", "quality", "--better", "higher", "--out", tmp_path / "both")
+    assert failed.returncode == 2 and "no row" in failed.stderr, failed.stderr
 
 
 def test_scales_that_differ_are_refused_or_normalised(tmp_path):
