@@ -152,6 +152,14 @@ impl Store for Faulty {
         self.act("list", folder, || self.files.paths(folder))
     }
 
+    fn paths_behind(&self, folder: &str, path: &str) -> Result<Vec<String>> {
+        self.act("list", folder, || self.files.paths_behind(folder, path))
+    }
+
+    fn has_any(&self, folder: &str) -> Result<bool> {
+        self.act("list", folder, || self.files.has_any(folder))
+    }
+
     fn top(&self) -> Result<Vec<String>> {
         self.act("top", "", || self.files.top())
     }

@@ -195,6 +195,14 @@ impl Store for LocalStore {
         Ok(paths)
     }
 
+    fn paths_behind(&self, folder: &str, path: &str) -> Result<Vec<String>> {
+        // Of a folder with years of names, only those that are wanted are kept.
+        let behind = |entry: &walkdir::DirEntry| Ok(Some(self.path_of(entry)).filter(|other| other.as_str() > path));
+        let mut paths = self.walk(folder, behind)?.into_iter().flatten().collect::<Vec<_>>();
+        paths.sort_unstable();
+        Ok(paths)
+    }
+
     fn top(&self) -> Result<Vec<String>> {
         let failed = || Error::file("list", &self.root);
         let Some(entries) = or_absent(fs::read_dir(&self.root)).map_err(failed())? else { return Ok(Vec::new()) };

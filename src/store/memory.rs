@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
+use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
@@ -92,6 +93,21 @@ impl Store for MemoryStore {
             modified: *modified,
         });
         Ok(listed.collect())
+    }
+
+    fn paths_behind(&self, folder: &str, path: &str) -> Result<Vec<String>> {
+        let before = if folder.is_empty() { String::new() } else { format!("{folder}/") };
+        let files = self.files();
+        let from = Bound::Excluded(path.max(before.as_str()));
+        let behind = files.by_path.range::<str, _>((from, Bound::Unbounded)).map(|(path, _)| path);
+        Ok(behind.take_while(|path| path.starts_with(&before)).cloned().collect())
+    }
+
+    fn has_any(&self, folder: &str) -> Result<bool> {
+        let before = if folder.is_empty() { String::new() } else { format!("{folder}/") };
+        let files = self.files();
+        let first = files.by_path.range(before.clone()..).next();
+        Ok(first.is_some_and(|(path, _)| path.starts_with(&before)))
     }
 
     fn top(&self) -> Result<Vec<String>> {
