@@ -257,6 +257,14 @@ pub enum Error {
         /// The lake.
         path: PathBuf,
     },
+    /// A run that others lead has ended.
+    #[error("the run {run} is not under way in {path} any more: what was written for it is gone")]
+    RunOver {
+        /// The run.
+        run: String,
+        /// The lake.
+        path: PathBuf,
+    },
     /// Whether the run is committed can't be told.
     #[error(
         "whether version {version} was committed can't be told: its files were left in place, and the next run finds out"

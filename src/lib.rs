@@ -85,6 +85,8 @@ mod pipeline;
 // And back.
 mod restore;
 
+mod scan;
+
 mod upkeep;
 
 #[cfg(feature = "api")]
@@ -135,17 +137,19 @@ pub use feed::{Since, TaskChange, changes_since};
 pub use inspect::drift_of;
 pub use judged::Better;
 pub use lake::{
-    Author, CheckedOut, Erased, Fault, Finding, Lake, Recovered, Scope, Standing, VacuumOptions, Vacuumed, Version,
+    Author, CheckedOut, Erased, Fault, Finding, Lake, Recovered, Scope, Standing, State, VacuumOptions, Vacuumed,
+    Version,
 };
 #[cfg(feature = "cli")]
 pub use overview::{Cell, Origin, Overview, Picture, Section, overview};
 pub use partition::{DateBy, DateGrain, Extent, Layout, Wanted};
-pub use pipeline::{Outcome, Received, check, run};
+pub use pipeline::{Lead, Outcome, Received, Shard, Ticket, check, run, write_shard};
 pub use progress::{Counts, Progress, Stage};
 pub use report::{DriftReport, FetchReport, LeftOut, Report, TableReport};
-pub use restore::restore;
-pub use source::{Input, Source, resolve};
-pub use store::{LocalStore, MemoryStore, Store};
+pub use restore::{restore, restore_state};
+pub use scan::{Scan, ScanOptions, ScanReader, scan, scan_rows, scan_schema_of};
+pub use source::{Input, Lines, Source, Stored, resolve, resolve_with};
+pub use store::{LocalStore, MemoryStore, Store, StoreOptions};
 pub use upkeep::{
     CompactOptions, Compacted, ForgetOptions, Forgetting, MANY_PARTS, RolledBack, UpgradeOptions, Upgraded, compact,
     forget, outdated_parts, rollback, surplus_parts, upgrade,
@@ -156,9 +160,9 @@ pub use winrate::{Bias, Interval, Match, Player, WinRateOptions, WinRates, to_pa
 /// Tasks from the Scale API: what is asked of it, and how it is reached.
 #[cfg(feature = "api")]
 pub mod api {
-    pub use crate::source::api::query::{EXPANDABLE, OPTS};
-    pub use crate::source::api::{ApiConfig, Key, Moving, Patience, Plan, Query, Selector, earliest};
-    pub use crate::sync::{Backfill, Due, Every, Schedule};
+    pub use crate::source::api::query::{EXPANDABLE, OPTS, Parameter};
+    pub use crate::source::api::{ApiConfig, Key, Moving, Patience, Plan, Query, Selector, address, earliest};
+    pub use crate::sync::{Backfill, Due, Every, Ran, Schedule, Sync, Upkeep, UpkeepOptions};
 
     use std::collections::BTreeMap;
 
@@ -174,7 +178,7 @@ pub mod api {
 
 /// What the tables hold, and code that reads them in the engines' own words.
 pub mod schema {
-    pub use crate::dialect::{Engine, Format, Reading, Via, reading_code, schema as write};
+    pub use crate::dialect::{Engine, Format, Reading, Via, reading_code, schema as write, spark_columns};
     pub use crate::table::{Column, Dataset, SCHEMA_VERSION, Shape, TABLES, Table};
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering::Relaxed;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::drift::{Drift, Finding};
 use crate::error::{Error, Result};
@@ -161,7 +161,7 @@ impl FetchReport {
 }
 
 /// What the schema does not know. As JSON it is what `taskloom drift --json` prints.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct DriftReport {
     /// Each with its count.
     pub findings: Vec<Finding>,
@@ -179,6 +179,12 @@ impl DriftReport {
     /// The report as JSON.
     pub fn to_json(&self) -> Result<String> {
         serde_json::to_string_pretty(self).map_err(|source| Error::Json { action: "write the report", source })
+    }
+}
+
+impl From<DriftReport> for Drift {
+    fn from(report: DriftReport) -> Drift {
+        Drift::of(report.findings, report.others)
     }
 }
 

@@ -10,7 +10,7 @@ use url::Url;
 
 use super::usage;
 use crate::error::{Error, Result};
-use crate::source::api::{ApiConfig, Key, Moving, Patience, Plan, Query, is_loopback};
+use crate::source::api::{ApiConfig, Key, Moving, Patience, Plan, Query, address};
 
 /// How the API is reached.
 #[derive(Debug, Args)]
@@ -51,7 +51,7 @@ pub(super) struct ApiArgs {
 impl ApiArgs {
     /// The API's address, and a plan's share of it: tasks on a page, and requests at a time.
     pub(super) fn address(&self) -> Result<Url> {
-        address(&self.api_url, self.allow_http)
+        address("--api-url", &self.api_url, self.allow_http)
     }
 
     /// What is asked, made for these numbers of tasks a page and of requests at a time.
@@ -62,20 +62,11 @@ impl ApiArgs {
     /// The way to the API, for this plan, as careful as can be.
     pub(super) fn config(&self, plan: Plan, url: Url) -> Result<ApiConfig> {
         Ok(ApiConfig {
-            key: key(self.api_key_file.as_deref())?,
-            plan,
-            concurrency: usize::from(self.concurrency),
             patience: Patience { retries: self.retries, retry_for: self.retry_for, ..Patience::default() },
             max_requests_per_second: self.max_requests_per_second,
             connect_timeout: self.connect_timeout,
             read_timeout: self.read_timeout,
-            is_compressed: !is_loopback(&url),
-            is_restart: false,
-            keeps_raw: false,
-            allows_count_mismatch: false,
-            allows_absent_tasks: false,
-            job: None,
-            url,
+            ..ApiConfig::new(url, key(self.api_key_file.as_deref())?, plan)
         })
     }
 }
@@ -83,46 +74,6 @@ impl ApiArgs {
 fn rate(text: &str) -> std::result::Result<f64, String> {
     let rate = text.parse().ok().filter(|rate: &f64| rate.is_finite() && *rate > 0.0);
     rate.ok_or_else(|| format!("expected a number above 0, such as 20 or 0.5, found `{text}`"))
-}
-
-/// The API's address, to which the key may go: unencrypted only on this machine, unless that is allowed.
-fn address(text: &str, allows_http: bool) -> Result<Url> {
-    let refused = |expected: &str, found: &str| Err(usage("--api-url", expected, found));
-    let text = text.trim();
-    let Ok(mut url) = text.parse::<Url>() else {
-        let found = text.split(['?', '#']).next().unwrap_or_default().rsplit('@').next().unwrap_or_default();
-        return refused(&format!("an address with its scheme, such as https://{}", host_like(found)), found);
-    };
-    // What stands before the host may be a secret.
-    let shown = format!("{}://{}", url.scheme(), url.host_str().unwrap_or_default());
-    if !url.username().is_empty() || url.password().is_some() {
-        return refused("an address without a name or a password; the key comes from SCALE_API_KEY", &shown);
-    }
-    match url.scheme() {
-        "https" => {}
-        "http" if is_loopback(&url) || allows_http => {}
-        "http" => return refused("https://, since the key would go unencrypted; --allow-http sends it", &shown),
-        // `localhost:8080` is an address of the scheme `localhost`.
-        _ if url.cannot_be_a_base() => {
-            return refused(&format!("an address with its scheme, such as http://{text}"), text);
-        }
-        _ => return refused("an address that begins with https://", &shown),
-    }
-    let path = url.path().trim_end_matches('/').to_owned();
-    if let Some(before) = path.find("/v2").filter(|at| matches!(path.as_bytes().get(at + 3), None | Some(b'/'))) {
-        url.set_path(path.get(..before).unwrap_or_default());
-        return refused(
-            &format!("the API's address without /v2, {}", url.as_str().trim_end_matches('/')),
-            &(shown + &path),
-        );
-    }
-    Ok(url)
-}
-
-/// What of a text without a scheme may be a host; Scale's own where there is nothing.
-fn host_like(text: &str) -> &str {
-    let host = text.trim_start_matches('/').split('/').next().unwrap_or_default();
-    if host.is_empty() { "api.scale.com" } else { host }
 }
 
 fn key(file: Option<&Path>) -> Result<Key> {
@@ -155,38 +106,6 @@ pub(super) fn text_of(path: &Path) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_key_goes_unencrypted_to_this_machine_alone() {
-        let check = |text: &str, allows_http| address(text, allows_http).is_ok();
-        for text in ["https://api.scale.com", "http://127.0.0.1:80", "http://localhost:80/", "http://[::1]:80"] {
-            assert!(check(text, false), "{text}");
-        }
-        for text in ["http://api.scale.com", "http://127.0.0.1.example.com", "http://localhost.example.com"] {
-            assert!(!check(text, false) && check(text, true), "{text}");
-        }
-        assert!(!check("https://live_key@api.scale.com", true) && !check("ftp://api.scale.com", true));
-    }
-
-    #[test]
-    fn an_address_that_is_nearly_right_gets_a_hint() {
-        for (text, hint) in [
-            ("api.scale.com", "such as https://api.scale.com,"),
-            ("api.scale.com/v2", "such as https://api.scale.com,"),
-            ("", "such as https://api.scale.com,"),
-            ("localhost:8080", "such as http://localhost:8080,"),
-            ("127.0.0.1:8080", "such as https://127.0.0.1:8080,"),
-            ("https://api.scale.com/v2", "without /v2, https://api.scale.com,"),
-            ("https://api.scale.com/v2/tasks?a=b", "without /v2, https://api.scale.com"),
-            ("http://127.0.0.1:1/proxy/v2/", "without /v2, http://127.0.0.1:1/proxy,"),
-        ] {
-            let refused = address(text, false).unwrap_err().to_string();
-            assert!(refused.contains(hint), "{text}: {refused}");
-        }
-        assert!(address("https://host/v2x", false).is_ok());
-        let secret = address("live_secret@api.scale.com", false).unwrap_err().to_string();
-        assert!(!secret.contains("live_secret"), "{secret}");
-    }
 
     #[test]
     fn a_byte_order_mark_is_no_text() {

@@ -20,6 +20,7 @@ use crate::source::{self, Source};
 Examples:
   taskloom flatten tasks.ndjson --out lake
   taskloom flatten exports/ 'more/*.json.gz' --out lake
+  taskloom flatten 's3://our-bucket/tasks/*.json.gz' --out lake
   zstdcat tasks.ndjson.zst | taskloom flatten - --out lake --threads 4
   taskloom flatten exports/ --out lake --overwrite --max-rejects 0.5% --json
 
@@ -27,7 +28,7 @@ Exit status: 0 done, 1 failed, 2 wrong usage, 3 done but tasks were rejected,
 4 another run was faster, 130 and 143 stopped by Ctrl-C or SIGTERM with
 nothing visible.")]
 pub(super) struct FlattenArgs {
-    /// Files, folders, patterns, or - for standard input
+    /// Files, folders, patterns, each also as an address in a bucket, or - for standard input
     #[arg(required = true, value_name = "INPUT")]
     inputs: Vec<OsString>,
     #[command(flatten)]
@@ -35,6 +36,6 @@ pub(super) struct FlattenArgs {
 }
 
 pub(super) fn run(args: FlattenArgs, voice: Voice) -> Result<u8> {
-    let source = Source::Files(source::resolve(&args.inputs)?);
+    let source = Source::Files(source::resolve_with(&args.inputs, &args.lake.store_options())?);
     args.lake.make(source, None, false, voice)
 }

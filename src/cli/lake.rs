@@ -118,7 +118,6 @@ impl LakeArgs {
     }
 
     /// How stores are talked to.
-    #[cfg(feature = "api")]
     pub(super) fn store_options(&self) -> StoreOptions {
         self.store.options()
     }

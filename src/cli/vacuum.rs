@@ -4,7 +4,6 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use bytesize::ByteSize;
-use chrono::{DateTime, TimeDelta, Utc};
 use clap::Args;
 
 use super::lake;
@@ -40,17 +39,11 @@ pub(super) struct VacuumArgs {
 
 pub(super) fn run(args: &VacuumArgs) -> Result<u8> {
     let lake = args.place.open()?;
-    let options = VacuumOptions { kept_since: since(args.retain), is_dry_run: args.dry_run };
+    let options = VacuumOptions { is_dry_run: args.dry_run, ..VacuumOptions::retaining(args.retain) };
     let vacuumed = lake.vacuum(&options, &lake::author())?;
     let text = if args.json { super::as_json(&vacuumed)? } else { told(&vacuumed) };
     super::print(&text)?;
     Ok(0)
-}
-
-/// So long ago. Who asks for more than there was keeps all.
-pub(super) fn since(retain: Duration) -> DateTime<Utc> {
-    let since = TimeDelta::from_std(retain).ok().and_then(|retain| Utc::now().checked_sub_signed(retain));
-    since.unwrap_or(DateTime::<Utc>::MIN_UTC)
 }
 
 fn told(vacuumed: &Vacuumed) -> String {

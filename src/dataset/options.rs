@@ -3,13 +3,13 @@
 use std::collections::HashSet;
 use std::path::PathBuf;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::judged::Better;
 
 /// What is trained.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "lowercase")]
 pub enum Method {
@@ -26,7 +26,7 @@ pub enum Method {
 }
 
 /// Whose columns.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "lowercase")]
 pub enum Target {
@@ -44,7 +44,7 @@ pub enum Target {
 }
 
 /// How repeated judgements become one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "lowercase")]
 pub enum Aggregate {
@@ -60,7 +60,7 @@ pub enum Aggregate {
 }
 
 /// Which turns of a conversation.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "lowercase")]
 pub enum Turns {
@@ -72,7 +72,7 @@ pub enum Turns {
 }
 
 /// What is done with reasoning steps.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "lowercase")]
 pub enum Reasoning {
@@ -84,7 +84,7 @@ pub enum Reasoning {
 }
 
 /// What stands on one side of the split.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SplitBy {
     /// Conversations with the same first message of a user.
@@ -97,7 +97,7 @@ pub enum SplitBy {
 }
 
 /// A key whose judgements count.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct By {
     /// The key of annotations, or [`By::RUBRIC`].
     pub key: String,
@@ -111,7 +111,7 @@ impl By {
 }
 
 /// Which tasks.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Selection {
     /// Projects, by their ids; all where there are none.
     pub projects: Vec<String>,
@@ -124,7 +124,7 @@ pub struct Selection {
     /// Completed before this instant, in microseconds.
     pub completed_before: Option<i64>,
     /// Tasks, by their ids.
-    #[serde(serialize_with = "count_of")]
+    #[serde(serialize_with = "count_of", default)]
     pub task_ids: Option<HashSet<String>>,
     /// Whether tasks with a report of sensitive content are left out.
     pub excludes_reported: bool,
@@ -136,7 +136,7 @@ fn count_of<S: serde::Serializer>(ids: &Option<HashSet<String>>, serializer: S) 
 }
 
 /// A training set that is asked for.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct DatasetOptions {
     /// What is trained.
     pub method: Method,

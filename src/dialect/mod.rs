@@ -13,9 +13,11 @@ mod spark;
 mod text;
 mod warehouse;
 
+use std::collections::BTreeMap;
+
 use crate::error::{Error, Result};
 use crate::partition;
-use crate::table::{SCHEMA_VERSION, Scope, Shape, Table, catalog};
+use crate::table::{SCHEMA_VERSION, Scope, Shape, Table, catalog, lake_tables};
 
 #[cfg(feature = "cli")]
 pub use text::overview;
@@ -119,6 +121,11 @@ pub enum Format {
     Spark,
     /// `pl.Schema` in Python.
     Polars,
+}
+
+/// The columns of every table of a lake with those of its partitions, as Spark's `schema` takes them, by table.
+pub fn spark_columns() -> BTreeMap<&'static str, String> {
+    lake_tables().map(|table| (table.name, spark::declared(table))).collect()
 }
 
 /// The schemas of tables.

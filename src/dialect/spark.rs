@@ -22,6 +22,11 @@ fn fields(table: &'static Table) -> Vec<String> {
     columns(table, kind, PATH).into_iter().map(|(name, kind)| format!("{name} {kind}")).collect()
 }
 
+/// The columns of a table with those of its partitions, as one declaration.
+pub(super) fn declared(table: &'static Table) -> String {
+    fields(table).join(", ")
+}
+
 pub(super) fn schema(table: &'static Table) -> String {
     format!("-- {}\n{}\n", table.name, wrap(&fields(table), ""))
 }

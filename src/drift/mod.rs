@@ -9,7 +9,8 @@ mod place;
 use std::collections::{BTreeSet, HashMap};
 
 use arrow::array::{Array, AsArray, RecordBatch, StringArray};
-use serde::Serialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use crate::table::catalog::annotations;
@@ -18,7 +19,7 @@ use known::{Known, known_of, value_column_of};
 use place::Places;
 
 /// What is unknown about a finding.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum What {
     /// A field that no column is made from.
@@ -30,11 +31,15 @@ pub enum What {
     UnknownWord,
 }
 
+/// The name of a table of the catalog.
+type TableName = &'static str;
+
 /// One thing that the catalog does not know.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
     /// The table of the rows.
-    pub table: &'static str,
+    #[serde(deserialize_with = "table_of")]
+    pub table: TableName,
     /// The field in the object that a row is, such as `content.text`.
     pub path: String,
     /// What is unknown about it.
@@ -42,7 +47,7 @@ pub struct Finding {
     /// What was found: the word, or the kind of the JSON value.
     pub found: String,
     /// What the column holds, or what the annotation's type stands for; of a known field.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", default)]
     pub expected: Option<String>,
     /// Rows where it was found.
     pub count: u64,
@@ -52,10 +57,16 @@ pub struct Finding {
     pub example_path: String,
 }
 
+fn table_of<'d, D: Deserializer<'d>>(from: D) -> Result<&'static str, D::Error> {
+    let name = String::deserialize(from)?;
+    let table = Table::named(&name).map(|table| table.name);
+    table.ok_or_else(|| D::Error::custom(format!("expected the name of a table, found `{name}`")))
+}
+
 /// Findings with their counts.
 #[derive(Clone, Debug, Default)]
 pub struct Drift {
-    findings: HashMap<(&'static str, String, What, String), Finding>,
+    findings: HashMap<Id, Finding>,
     others: u64,
 }
 
@@ -64,6 +75,13 @@ struct Spot<'a> {
     table: &'static Table,
     places: &'a Places<'a>,
     row: usize,
+}
+
+/// What tells a finding from others.
+type Id = (&'static str, String, What, String);
+
+fn key(table: &'static str, path: String, what: What, found: &str, expected: Option<&str>) -> Id {
+    (table, path, what, format!("{found}\n{}", expected.unwrap_or_default()))
 }
 
 /// Findings that are kept apart; what comes beyond is only counted. An object whose keys are ids would be endless.
@@ -157,7 +175,7 @@ impl Drift {
 
     fn add(&mut self, spot: &Spot<'_>, path: String, what: What, found: String, expected: Option<String>) {
         let table = spot.table.name;
-        let key = (table, path, what, format!("{found}\n{}", expected.as_deref().unwrap_or_default()));
+        let key = key(table, path, what, &found, expected.as_deref());
         if let Some(finding) = self.findings.get_mut(&key) {
             finding.count += 1;
         } else if self.findings.len() >= MOST_FINDINGS {
@@ -168,6 +186,15 @@ impl Drift {
             let finding = Finding { table, path, what, found, expected, count: 1, example_id, example_path };
             self.findings.insert(key, finding);
         }
+    }
+
+    /// From what another one came to.
+    pub fn of(findings: Vec<Finding>, others: u64) -> Drift {
+        let keyed = |finding: Finding| {
+            let Finding { table, path, what, found, expected, .. } = &finding;
+            (key(table, path.clone(), *what, found, expected.as_deref()), finding)
+        };
+        Drift { findings: findings.into_iter().map(keyed).collect(), others }
     }
 
     /// Adds what was found in later rows.

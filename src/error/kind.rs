@@ -72,7 +72,7 @@ impl Error {
             Error::Api { .. } | Error::Circle { .. } | Error::Client { .. } => ErrorKind::Refused,
             Error::GaveUp { .. } | Error::Unknown { .. } => ErrorKind::Unavailable,
             Error::LakeBusy { .. } | Error::SpoolBusy { .. } | Error::Listen { .. } => ErrorKind::Busy,
-            Error::Conflict { .. } | Error::TakenForDead { .. } => ErrorKind::Conflict,
+            Error::Conflict { .. } | Error::TakenForDead { .. } | Error::RunOver { .. } => ErrorKind::Conflict,
             Error::Interrupted { .. } => ErrorKind::Interrupted,
             Error::Bug { .. } | Error::Reader | Error::Batch { .. } | Error::Json { .. } | Error::Threads { .. } => {
                 ErrorKind::Bug

@@ -10,5 +10,5 @@ mod rewrite;
 pub use encode::{Encoding, encode, schema_version_of};
 pub use join::joined;
 pub use objects::Objects;
-pub use read::{footer_of, open, open_columns};
+pub use read::{footer_of, open, open_batches, open_columns};
 pub use rewrite::{identities, without};

@@ -26,8 +26,13 @@ pub fn open(store: &dyn Store, path: &str) -> Result<ParquetRecordBatchReader> {
 
 /// Opens a file for reading some of its columns batch by batch. Columns that it doesn't have are left out.
 pub fn open_columns(store: &dyn Store, path: &str, columns: &[&str]) -> Result<ParquetRecordBatchReader> {
+    open_batches(store, path, columns, BATCH_ROWS)
+}
+
+/// The same, in batches of at most so many rows.
+pub fn open_batches(store: &dyn Store, path: &str, columns: &[&str], rows: usize) -> Result<ParquetRecordBatchReader> {
     let builder = project(builder(store, path)?, columns);
-    builder.with_batch_size(BATCH_ROWS).build().map_err(failed(store, path))
+    builder.with_batch_size(rows).build().map_err(failed(store, path))
 }
 
 fn project(builder: ParquetRecordBatchReaderBuilder<Blob>, columns: &[&str]) -> ParquetRecordBatchReaderBuilder<Blob> {

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::conversation::{Apart, Conversations, Judgement, Message, Task, Turn};
 use crate::annotations::Value;
@@ -13,7 +13,7 @@ use crate::table::catalog::annotations;
 use crate::table::catalog::annotations::Row;
 
 /// Which values of a rating are good.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "lowercase")]
 pub enum Better {

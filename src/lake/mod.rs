@@ -197,6 +197,11 @@ impl Lake {
         Running::begin(self, on.version, &author.clone().without(on.forgotten().as_ref()))
     }
 
+    /// Whether a run of this name has begun and not come to its end, as far as is known.
+    pub fn is_under_way(&self, run: &str) -> Result<bool> {
+        running::is_open(self, run)
+    }
+
     fn record_path(version: u64) -> String {
         format!("{COMMITS}/{version:020}.json")
     }

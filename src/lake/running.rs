@@ -164,6 +164,17 @@ impl Running {
         sweep(lake, std::mem::take(&mut self.dead))
     }
 
+    /// Removes the files that bear this run's name, whoever wrote them, but for these, which are data.
+    pub(super) fn sweep_own(&self, lake: &Lake, data: &HashSet<String>) -> Result<()> {
+        let (store, prefix) = (&**lake.store(), self.prefix());
+        let mut left = store.paths("")?;
+        left.retain(|path| {
+            let (_, name) = path.rsplit_once('/').unwrap_or(("", path));
+            name.starts_with(&prefix) && !data.contains(name)
+        });
+        store.delete_each(&left)
+    }
+
     /// Removes the entry: the run writes no more, and whatever of its files is no data is gone.
     pub fn end(self, lake: &Lake) -> Result<()> {
         lake.store().delete(&path_of(&self.name))
@@ -322,6 +333,11 @@ fn sweep(lake: &Lake, dead: Vec<Dead>) -> Result<u64> {
         store.delete(&path_of(&dead.name))?;
     }
     Ok(dead.len() as u64)
+}
+
+/// Whether a run has not come to its end, as far as its entry tells.
+pub(super) fn is_open(lake: &Lake, run: &str) -> Result<bool> {
+    Ok(lake.store().get(&path_of(run))?.is_some())
 }
 
 pub(super) fn path_of(run: &str) -> String {

@@ -1,6 +1,7 @@
 //! A change of a lake from its beginning to its end: whatever is to become a version goes through here.
 
 use std::cell::RefCell;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::commit::{Change, CommitOutcome};
@@ -16,11 +17,13 @@ use crate::time::read_instant;
 
 /// A writer's stay in a lake.
 #[derive(Debug)]
-pub struct Transaction<'l> {
-    lake: &'l Lake,
+pub struct Transaction {
+    lake: Lake,
     parent: Arc<State>,
     running: Running,
     ledger: Ledger,
+    /// The parts of its name that became data, of one for which others write too.
+    shared: Option<HashSet<String>>,
 }
 
 /// How a transaction ended that did not fail.
@@ -41,8 +44,16 @@ impl Lake {
         &self,
         author: &Author,
         check: impl FnOnce(&State) -> Result<()>,
-        act: impl FnOnce(&mut Transaction<'_>) -> Result<T>,
+        act: impl FnOnce(&mut Transaction) -> Result<T>,
     ) -> Result<T> {
+        let mut transaction = self.begin_transaction(author, check)?;
+        let ended = act(&mut transaction);
+        transaction.end(ended.as_ref().err());
+        ended
+    }
+
+    /// Begins on the newest version, if `check` has nothing against that one. Whoever does so ends it, by [`Transaction::end`].
+    pub fn begin_transaction(&self, author: &Author, check: impl FnOnce(&State) -> Result<()>) -> Result<Transaction> {
         let finished_versions = self.finish_publishing()?;
         if finished_versions > 0 {
             tracing::info!(finished_versions, "finished what an earlier run left");
@@ -51,26 +62,45 @@ impl Lake {
         check(&parent)?;
         self.finish_erasing(&parent)?;
         let running = self.begin(&parent, author)?;
-        let mut transaction = Transaction { lake: self, parent, running, ledger: Ledger::default() };
-        let ended = act(&mut transaction);
-        let is_over = !matches!(&ended, Err(Error::Unknown { .. } | Error::Committed { .. }));
-        if is_over && transaction.ledger.take_back(&**self.store()).is_ok() {
-            // An entry that can't be removed, or has to stay because a file can't, is looked after by the next run.
-            let _ = transaction.running.end(self);
-        }
-        ended
+        Ok(Transaction { lake: self.clone(), parent, running, ledger: Ledger::default(), shared: None })
     }
 }
 
-impl<'l> Transaction<'l> {
+impl Transaction {
+    /// Removes whatever was written and did not become data, unless nobody can tell, by the error that it ended with, whether it did.
+    pub fn end(self, error: Option<&Error>) {
+        let Transaction { lake, running, ledger, shared, .. } = self;
+        if matches!(error, Some(Error::Unknown { .. } | Error::Committed { .. })) {
+            return;
+        }
+        let taken_back = ledger.take_back(&**lake.store()).and_then(|()| match &shared {
+            Some(data) => running.sweep_own(&lake, data),
+            None => Ok(()),
+        });
+        if taken_back.is_ok() {
+            // An entry that can't be removed, or has to stay because a file can't, is looked after by the next run.
+            let _ = running.end(&lake);
+        }
+    }
+
+    /// From now on others write for it too, files whose names begin with its prefix: what of them does not become data goes at its end.
+    pub fn share(&mut self) {
+        self.shared = Some(HashSet::new());
+    }
+
+    /// What the names of its files begin with.
+    pub fn prefix(&self) -> String {
+        self.running.prefix()
+    }
+
     /// The version that it began on.
     pub fn parent(&self) -> &Arc<State> {
         &self.parent
     }
 
     /// The lake.
-    pub fn lake(&self) -> &'l Lake {
-        self.lake
+    pub fn lake(&self) -> &Lake {
+        &self.lake
     }
 
     /// The run's name.
@@ -115,7 +145,7 @@ impl<'l> Transaction<'l> {
                 Err(Error::NoFile { .. }) if self.is_overtaken(&parent)? => parent.version + 1,
                 Err(error) => return Err(error),
             };
-            if self.running.is_ended(self.lake)? {
+            if self.running.is_ended(&self.lake)? {
                 return Err(Error::TakenForDead { path: self.lake.place().to_owned() });
             }
             if attempt >= retries {
@@ -162,8 +192,12 @@ impl<'l> Transaction<'l> {
         let outcome = self.lake.commit(parent, &mut self.running, change, &note, || progress.check())?;
         if let CommitOutcome::Committed(_) = outcome {
             let notes = notes.into_inner();
-            let data = added.into_iter().chain(&notes).flat_map(|part| part.files.keys().map(|table| part.path(table)));
-            self.ledger.keep(&data.collect());
+            let data = || added.iter().copied().chain(&notes);
+            let paths = data().flat_map(|part| part.files.keys().map(|table| part.path(table)));
+            self.ledger.keep(&paths.collect());
+            if let Some(shared) = &mut self.shared {
+                shared.extend(data().map(|part| part.part.clone()));
+            }
         }
         Ok(outcome)
     }
@@ -174,6 +208,6 @@ impl<'l> Transaction<'l> {
     }
 
     fn is_overtaken(&self, parent: &State) -> Result<bool> {
-        Ok(self.lake.state()?.version > parent.version || self.running.is_ended(self.lake)?)
+        Ok(self.lake.state()?.version > parent.version || self.running.is_ended(&self.lake)?)
     }
 }

@@ -1,8 +1,9 @@
 //! Files that no version needs any more, removed. Only here are files removed that once were data.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 
 use super::commit::Change;
@@ -20,6 +21,15 @@ pub struct VacuumOptions {
     pub kept_since: DateTime<Utc>,
     /// Tell what would go, and change nothing.
     pub is_dry_run: bool,
+}
+
+impl VacuumOptions {
+    /// Keeps every version that was the newest at any time within so long.
+    pub fn retaining(retain: Duration) -> VacuumOptions {
+        let since = TimeDelta::from_std(retain).ok().and_then(|retain| Utc::now().checked_sub_signed(retain));
+        // Who asks for more than there was keeps all.
+        VacuumOptions { kept_since: since.unwrap_or(DateTime::<Utc>::MIN_UTC), is_dry_run: false }
+    }
 }
 
 /// What a vacuum removed, or would remove.

@@ -36,10 +36,10 @@ pub(super) struct Brought<'r> {
     pub rejected: Option<&'r HashSet<u128>>,
 }
 
-impl Run<'_, '_> {
+impl Run<'_> {
     /// Commits what the run's parts make of the lake.
     pub(super) fn put(&mut self, brought: Brought<'_>, report: &mut Report, writer: &PartWriter) -> Result<Ended> {
-        let (config, progress, lake) = (self.config, self.progress, self.transaction.lake());
+        let (config, progress, lake) = (self.config, self.progress, &self.transaction.lake().clone());
         let began_on = Arc::clone(self.transaction.parent());
         // Who replaces all would only throw away what another committed.
         let retries = if config.is_overwrite { 0 } else { config.conflict_retries };

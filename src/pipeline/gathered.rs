@@ -7,7 +7,7 @@ use crate::drift::Drift;
 use crate::error::{Error, Result};
 use crate::part::{PartEntry, Written};
 use crate::report::DriftReport;
-use crate::shuffle::Index;
+use crate::shuffle::{Index, Position};
 use crate::table::Dataset;
 
 /// Written parts by their numbers.
@@ -30,13 +30,28 @@ impl Gathered {
     /// Takes in the next part.
     pub(super) fn add(&mut self, part: Written) -> Result<()> {
         let Written { number, entry, identities, drift, .. } = part;
+        self.note(drift);
+        if number as usize != self.parts.len() {
+            return Err(bug(format!("part {number} behind {} parts", self.parts.len())));
+        }
+        self.add_entry(entry, identities)
+    }
+
+    /// Takes in what was found in parts.
+    pub(super) fn note(&mut self, drift: Drift) {
         self.drift.merge(drift);
+    }
+
+    /// Takes in the next part, of which these objects may lie in others too.
+    pub(super) fn add_entry(
+        &mut self,
+        entry: PartEntry,
+        identities: impl IntoIterator<Item = (u128, Position)>,
+    ) -> Result<()> {
+        let number = u32::try_from(self.parts.len()).map_err(|_| bug(format!("{} parts", self.parts.len())))?;
         for (identity, position) in identities {
             let added = self.index.add(entry.key.dataset, identity, position, number);
             added.map_err(Error::file("spill to", &self.scratch))?;
-        }
-        if number as usize != self.parts.len() {
-            return Err(bug(format!("part {number} behind {} parts", self.parts.len())));
         }
         self.parts.push(Some(entry));
         Ok(())

@@ -7,6 +7,7 @@ mod group;
 mod rejects;
 mod scratch;
 mod sequence;
+mod shard;
 mod workers;
 
 use std::path::PathBuf;
@@ -31,6 +32,7 @@ use commit::Brought;
 use coordinator::{Coordinator, Produced, Tools};
 use scratch::Scratch;
 pub use scratch::{Received, drop_received};
+pub use shard::{Lead, Shard, Ticket, write_shard};
 pub use workers::Workers;
 
 /// How a run ended.
@@ -58,37 +60,57 @@ impl Outcome {
 }
 
 /// A run that has its lake.
-struct Run<'r, 'l> {
+struct Run<'r> {
     config: &'r RunConfig,
-    transaction: &'r mut Transaction<'l>,
+    transaction: &'r mut Transaction,
     progress: &'r Arc<Progress>,
 }
 
 /// Reads the source and commits its tables as one version. Asked to stop before its commit, it leaves nothing behind.
 pub fn run(config: RunConfig, progress: &Arc<Progress>) -> Result<Outcome> {
-    let started = Instant::now();
-    progress.expect(config.source.size());
-    let lake = &config.lake;
-    lake.check_place()?;
-    let (mut name, mut forgotten) = (String::new(), None);
-    let check = |parent: &State| check_parent(&config, parent);
-    let ended = lake.transact(&config.author, check, |transaction| {
-        (name, forgotten) = (transaction.name().to_owned(), transaction.parent().forgotten());
-        tracing::info!(run = name, lake = %lake.place().display(), threads = config.threads, "starting");
-        Run { config: &config, transaction, progress }.execute()
-    });
-    if let Err(error) = &ended {
-        note_failure(&config, &name, error, forgotten.as_ref());
+    Begun::begin(config, progress)?.end(|run| run.execute())
+}
+
+/// A run that has begun and has to come to an end.
+#[derive(Debug)]
+struct Begun {
+    config: RunConfig,
+    transaction: Transaction,
+    progress: Arc<Progress>,
+    started: Instant,
+}
+
+impl Begun {
+    fn begin(config: RunConfig, progress: &Arc<Progress>) -> Result<Begun> {
+        let started = Instant::now();
+        progress.expect(config.source.size());
+        let lake = &config.lake;
+        lake.check_place()?;
+        let transaction = lake.begin_transaction(&config.author, |parent| check_parent(&config, parent))?;
+        tracing::info!(run = transaction.name(), lake = %lake.place().display(), threads = config.threads, "starting");
+        Ok(Begun { config, transaction, progress: Arc::clone(progress), started })
     }
-    let mut ended = ended?;
-    let (Outcome::Committed(report) | Outcome::NothingNew(report)) = &mut ended else { return Ok(ended) };
-    report.store_requests = lake.store().requests();
-    report.seconds = started.elapsed().as_secs_f64();
-    report.ended_at = now();
-    let written = write_report(lake, &name, &report.to_json()?, forgotten.as_ref());
-    written.map_err(|cause| Error::committed(report.version, cause))?;
-    tracing::info!(run = name, version = report.version, seconds = report.seconds, outcome = ?report.outcome, "done");
-    Ok(ended)
+
+    /// Does what the run is there for, and tells how it went.
+    fn end(self, act: impl FnOnce(Run<'_>) -> Result<Outcome>) -> Result<Outcome> {
+        let Begun { config, mut transaction, progress, started } = self;
+        let (name, forgotten) = (transaction.name().to_owned(), transaction.parent().forgotten());
+        let ended = act(Run { config: &config, transaction: &mut transaction, progress: &progress });
+        transaction.end(ended.as_ref().err());
+        if let Err(error) = &ended {
+            note_failure(&config, &name, error, forgotten.as_ref());
+        }
+        let (lake, mut ended) = (&config.lake, ended?);
+        let (Outcome::Committed(report) | Outcome::NothingNew(report)) = &mut ended else { return Ok(ended) };
+        report.store_requests = lake.store().requests();
+        report.seconds = started.elapsed().as_secs_f64();
+        report.ended_at = now();
+        let written = write_report(lake, &name, &report.to_json()?, forgotten.as_ref());
+        written.map_err(|cause| Error::committed(report.version, cause))?;
+        let Report { version, seconds, outcome, .. } = &**report;
+        tracing::info!(run = name, version, seconds, ?outcome, "done");
+        Ok(ended)
+    }
 }
 
 /// Tells those who look after the lake of a failure that needs a person. Nobody is told where there is no lake yet, or it can't be written.
@@ -162,26 +184,33 @@ fn in_words(words: &[String]) -> String {
     if words.is_empty() { "none".to_owned() } else { format!("`{}`", words.join("`, `")) }
 }
 
-impl Run<'_, '_> {
-    /// How tasks become partitions: a lake that holds none can still have another layout.
+/// How tasks become partitions: a lake that holds none can still have another layout.
+fn layout(config: &RunConfig, transaction: &Transaction) -> Layout {
+    let parent = transaction.parent();
+    config.layout.on(if parent.parts.is_empty() { Layout::default() } else { parent.layout })
+}
+
+/// Who merges goes on behind whatever another commits; who replaces all would only throw it away.
+fn check_alone(config: &RunConfig, transaction: &Transaction) -> Result<()> {
+    let Some(earlier) = transaction.behind().filter(|_| config.is_overwrite) else { return Ok(()) };
+    let path = transaction.lake().place().to_owned();
+    Err(Error::LakeBusy { path, holder: Some(earlier.to_owned()) })
+}
+
+impl Run<'_> {
     fn layout(&self) -> Layout {
-        let parent = self.transaction.parent();
-        self.config.layout.on(if parent.parts.is_empty() { Layout::default() } else { parent.layout })
+        layout(self.config, self.transaction)
+    }
+
+    fn writer(&self, workers: &Workers) -> PartWriter {
+        let encoding = Encoding { compression_level: self.config.compression_level };
+        self.transaction.writer(encoding, workers.pool())
     }
 
     fn execute(self) -> Result<Outcome> {
-        // Who merges goes on behind whatever another commits; who replaces all would only throw it away.
-        if let Some(earlier) = self.transaction.behind().filter(|_| self.config.is_overwrite) {
-            let path = self.transaction.lake().place().to_owned();
-            return Err(Error::LakeBusy { path, holder: Some(earlier.to_owned()) });
-        }
-        let workers = Workers::start(self.config.threads)?;
-        let encoding = Encoding { compression_level: self.config.compression_level };
-        let writer = self.transaction.writer(encoding, workers.pool());
-        self.write(&workers, writer)
-    }
-
-    fn write(self, workers: &Workers, writer: PartWriter) -> Result<Outcome> {
+        check_alone(self.config, self.transaction)?;
+        let workers = &Workers::start(self.config.threads)?;
+        let writer = self.writer(workers);
         let (config, lake) = (self.config, self.transaction.lake());
         let scratch = Scratch::of(config.work_dir.as_deref(), lake.place())?;
         let opening = Opening {
@@ -203,7 +232,7 @@ impl Run<'_, '_> {
 
     fn commit(mut self, produced: Produced, writer: &PartWriter) -> Result<Outcome> {
         let Produced { parts, mut report, rejects, left_out_memberships: left_out, tail } = produced;
-        let (lake, name) = (self.transaction.lake(), self.transaction.name().to_owned());
+        let (lake, name) = (self.transaction.lake().clone(), self.transaction.name().to_owned());
         let store = &**lake.store();
         report.run = name.clone();
         report.operation = self.config.operation();
@@ -248,7 +277,7 @@ impl Run<'_, '_> {
     }
 }
 
-impl Run<'_, '_> {
+impl Run<'_> {
     /// What of a scheduled job's parts is to be committed, and since when its tasks are to be asked for again, if any are held back.
     fn hold_back(
         &self,

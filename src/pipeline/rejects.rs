@@ -5,6 +5,8 @@ use std::fs::File;
 use std::io::{self, BufWriter, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
+use parquet::file::reader::ChunkReader;
+
 use crate::error::{Error, Result};
 use crate::parse::Reject;
 use crate::shuffle::identity;
@@ -63,6 +65,19 @@ impl Rejects {
         append(&mut self.parts, rejects, &self.names, &self.scratch)
     }
 
+    /// Takes in the reject file of a shard: any task may be among them.
+    pub(super) fn of_shard(&mut self, store: &dyn Store, path: &str, count: u64) -> Result<()> {
+        let missing = || Error::NoFile { path: store.place().join(path) };
+        let file = store.open(path)?.ok_or_else(missing)?;
+        let failed = || Error::file("write rejects to", &self.scratch);
+        let mut file = file.get_read(0).map_err(|source| failed()(source.into()))?;
+        let spool = spool(&mut self.blocks, &self.scratch).map_err(failed())?;
+        io::copy(&mut file, spool).map_err(failed())?;
+        self.count += count;
+        self.is_anonymous = true;
+        Ok(())
+    }
+
     /// Writes the reject file of the run; `None` where there are no rejects.
     pub(super) fn publish(self, store: &dyn Store, path: &str) -> Result<Option<PathBuf>> {
         if self.count == 0 {
@@ -79,15 +94,19 @@ impl Rejects {
     }
 }
 
+fn spool<'s>(to: &'s mut Option<BufWriter<File>>, scratch: &Path) -> io::Result<&'s mut BufWriter<File>> {
+    Ok(match to {
+        Some(spool) => spool,
+        None => to.insert(BufWriter::new(tempfile::tempfile_in(scratch)?)),
+    })
+}
+
 fn append(to: &mut Option<BufWriter<File>>, rejects: &[Reject], names: &[String], scratch: &Path) -> Result<()> {
     let failed = || Error::file("write rejects to", scratch);
     if rejects.is_empty() {
         return Ok(());
     }
-    let spool = match to {
-        Some(spool) => spool,
-        None => to.insert(BufWriter::new(tempfile::tempfile_in(scratch).map_err(failed())?)),
-    };
+    let spool = spool(to, scratch).map_err(failed())?;
     for reject in rejects {
         let input = reject.origin.input;
         let name = names.get(input as usize).ok_or_else(|| Error::Bug {

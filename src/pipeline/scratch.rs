@@ -26,12 +26,7 @@ const MODE: u32 = 0o700;
 impl Scratch {
     /// Makes the folder for the lake at `lake`.
     pub(super) fn of(work_dir: Option<&Path>, lake: &Path) -> Result<Scratch> {
-        let Some(work_dir) = work_dir else {
-            let folder = std::env::temp_dir();
-            let made = tempfile::Builder::new().prefix("taskloom-").tempdir_in(&folder);
-            let temporary = made.map_err(Error::file("create a folder in", folder))?;
-            return Ok(Scratch { path: temporary.path().to_owned(), temporary: Some(temporary) });
-        };
+        let Some(work_dir) = work_dir else { return Scratch::temporary(None) };
         check_path(work_dir)?;
         let path = work_dir.join(name_of(lake)?);
         let made = fs::DirBuilder::new().recursive(true).mode(MODE).create(&path);
@@ -39,6 +34,15 @@ impl Scratch {
         let made = made.and_then(|()| fs::set_permissions(&path, fs::Permissions::from_mode(MODE)));
         made.map_err(Error::file("create", &path))?;
         Ok(Scratch { path, temporary: None })
+    }
+
+    /// Makes a folder that nobody else uses, and that goes with the run.
+    pub(super) fn temporary(work_dir: Option<&Path>) -> Result<Scratch> {
+        let folder = work_dir.map_or_else(std::env::temp_dir, Path::to_owned);
+        fs::create_dir_all(&folder).map_err(Error::file("create", &folder))?;
+        let made = tempfile::Builder::new().prefix("taskloom-").tempdir_in(&folder);
+        let temporary = made.map_err(Error::file("create a folder in", folder))?;
+        Ok(Scratch { path: temporary.path().to_owned(), temporary: Some(temporary) })
     }
 
     pub(super) fn path(&self) -> &Path {

@@ -49,7 +49,7 @@ impl Workers {
     }
 
     /// Does a job and waits for it. A panic is an error here too.
-    pub(super) fn run<T: Send>(&self, job: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    pub fn run<T: Send>(&self, job: impl FnOnce() -> Result<T> + Send) -> Result<T> {
         self.pool.install(|| caught(job))
     }
 }

@@ -184,7 +184,7 @@ impl Open {
     fn new(input: &Input, progress: &Arc<Progress>) -> Result<Open> {
         let name = input.name();
         tracing::info!(input = name, "reading");
-        let Text { stream, mark_bytes: byte } = input.open(progress)?;
+        let Text { stream, mark_bytes: byte, framing } = input.open(progress)?;
         Ok(Open {
             name,
             stream,
@@ -192,7 +192,7 @@ impl Open {
             is_all: false,
             byte,
             line: 1,
-            framing: None,
+            framing,
             cutter: ValueCutter::default(),
             found: Vec::new(),
             searched: 0,

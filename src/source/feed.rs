@@ -11,7 +11,7 @@ use crossbeam_channel::{Receiver, bounded};
 use super::api::{self, ApiConfig};
 use super::blocks::{Block, Blocks, Spares};
 use super::input::Input;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::forgotten::Forgotten;
 use crate::progress::Progress;
 use crate::report::FetchReport;
@@ -22,6 +22,8 @@ use crate::store::Store;
 pub enum Source {
     /// From files, in order.
     Files(Vec<Input>),
+    /// Read elsewhere, by those who write shards of the run; what it is, in words.
+    Shards(String),
     /// From the API.
     #[cfg(feature = "api")]
     Api(Box<ApiConfig>),
@@ -47,6 +49,7 @@ impl Source {
     pub fn names(&self) -> Vec<String> {
         match self {
             Source::Files(inputs) => inputs.iter().map(Input::name).collect(),
+            Source::Shards(words) => vec![words.clone()],
             #[cfg(feature = "api")]
             Source::Api(api) => vec![api.url.origin().ascii_serialization()],
         }
@@ -55,7 +58,7 @@ impl Source {
     /// What a run that reads it is called.
     pub fn operation(&self) -> &'static str {
         match self {
-            Source::Files(_) => "flatten",
+            Source::Files(_) | Source::Shards(_) => "flatten",
             #[cfg(feature = "api")]
             Source::Api(_) => "export",
         }
@@ -77,7 +80,7 @@ impl Source {
     /// The API's options that tasks are asked for with; `None` for files.
     pub fn opts(&self) -> Option<Vec<String>> {
         match self {
-            Source::Files(_) => None,
+            Source::Files(_) | Source::Shards(_) => None,
             #[cfg(feature = "api")]
             Source::Api(api) => Some(api.plan.query.opts.clone()),
         }
@@ -87,6 +90,7 @@ impl Source {
     pub fn size(&self) -> Option<u64> {
         match self {
             Source::Files(inputs) => inputs.iter().map(Input::size).sum(),
+            Source::Shards(_) => None,
             #[cfg(feature = "api")]
             Source::Api(_) => None,
         }
@@ -99,6 +103,9 @@ impl Source {
                 #[cfg(feature = "api")]
                 api::warn_of_unfinished(opening);
                 Ok(Feed::of_files(inputs, opening.is_alone, progress))
+            }
+            Source::Shards(words) => {
+                Err(Error::Bug { place: "source", found: format!("{words}, which is read elsewhere, to be read here") })
             }
             #[cfg(feature = "api")]
             Source::Api(config) => api::open(config, opening, progress),

@@ -11,16 +11,24 @@ use std::path::{Component, Path, PathBuf};
 use glob::Pattern;
 use walkdir::WalkDir;
 
+use super::handed::files_at;
 use super::input::Input;
 use crate::error::{Error, Result};
-use crate::store::address::check_path;
+use crate::store::StoreOptions;
+use crate::store::address::{check_path, is_address};
 
 /// Extensions that a folder is searched for, each also with `.gz`, `.zst` or `.zstd` behind it.
 const KNOWN_EXTENSIONS: [&str; 3] = ["ndjson", "jsonl", "json"];
 const COMPRESSED_EXTENSIONS: [&str; 3] = ["gz", "zst", "zstd"];
 
-/// Finds the inputs behind the given words, in the order given; folders and patterns give their files sorted by path.
+/// Finds the inputs behind the given words, in the order given; folders and patterns give their files sorted by path. Addresses such as
+/// `s3://bucket/tasks/*.json.gz` are of files in a store.
 pub fn resolve(words: &[impl AsRef<OsStr>]) -> Result<Vec<Input>> {
+    resolve_with(words, &StoreOptions::default())
+}
+
+/// The same, with options for the stores of addresses.
+pub fn resolve_with(words: &[impl AsRef<OsStr>], options: &StoreOptions) -> Result<Vec<Input>> {
     let mut inputs = Vec::new();
     for word in words.iter().map(AsRef::as_ref) {
         let path = Path::new(word);
@@ -30,6 +38,8 @@ pub fn resolve(words: &[impl AsRef<OsStr>]) -> Result<Vec<Input>> {
             inputs.extend(files_below(path)?.into_iter().map(Input::File));
         } else if path.symlink_metadata().is_ok() {
             inputs.push(Input::File(path.to_owned()));
+        } else if is_address(path) {
+            inputs.extend(files_at(&path.to_string_lossy(), options)?);
         } else {
             check_path(path)?;
             inputs.extend(files_like(path)?.into_iter().map(Input::File));
@@ -84,7 +94,7 @@ fn unreadable(input: &Path, cause: impl Into<io::Error>) -> Error {
     Error::Input { input: input.display().to_string(), source: cause.into() }
 }
 
-fn has_known_extension(path: &Path) -> bool {
+pub(super) fn has_known_extension(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
     let mut extensions = name.rsplit('.');
     let last = extensions.next().unwrap_or_default();
@@ -216,7 +226,7 @@ mod tests {
         let inputs = resolve(&[folder.join(word)]).unwrap();
         let name = |input: Input| match input {
             Input::File(path) => path.strip_prefix(folder).unwrap().to_string_lossy().into_owned(),
-            Input::Stdin => "-".to_owned(),
+            other => other.name(),
         };
         inputs.into_iter().map(name).collect()
     }

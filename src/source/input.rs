@@ -7,6 +7,8 @@ use std::sync::Arc;
 use flate2::bufread::GzDecoder;
 
 use super::foreign;
+use super::framing::Framing;
+use super::handed::{Lines, Stored};
 use crate::error::{Error, Result};
 use crate::progress::{Counted, Progress};
 
@@ -17,6 +19,10 @@ pub enum Input {
     Stdin,
     /// A file.
     File(PathBuf),
+    /// A file in a store beyond this machine.
+    Stored(Stored),
+    /// Lines that the caller hands out, a record each.
+    Lines(Lines),
 }
 
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
@@ -28,6 +34,8 @@ pub(super) struct Text {
     pub stream: Box<dyn Read + Send>,
     /// Bytes of the byte order mark.
     pub mark_bytes: u64,
+    /// How its records are set apart, where that need not be found out.
+    pub framing: Option<Framing>,
 }
 
 impl Input {
@@ -36,13 +44,16 @@ impl Input {
         match self {
             Input::Stdin => "-".to_owned(),
             Input::File(path) => path.display().to_string(),
+            Input::Stored(file) => file.name(),
+            Input::Lines(lines) => lines.name().to_owned(),
         }
     }
 
-    /// Its bytes on the disk; `None` for a pipe or a device.
+    /// Its bytes where it lies; `None` for a pipe, a device, or what is handed out.
     pub fn size(&self) -> Option<u64> {
         let metadata = match self {
-            Input::Stdin => return None,
+            Input::Stdin | Input::Lines(_) => return None,
+            Input::Stored(file) => return Some(file.bytes()),
             Input::File(path) => path.metadata().ok()?,
         };
         if metadata.is_file() { Some(metadata.len()) } else { None }
@@ -51,25 +62,35 @@ impl Input {
     /// Opens the input. How it is compressed is told by its first bytes; what is no text at all is refused.
     pub(super) fn open(&self, progress: &Arc<Progress>) -> Result<Text> {
         let failed = |source| Error::Input { input: self.name(), source };
+        if let Input::Lines(lines) = self {
+            let stream = lines.take().map(|stream| counted(stream, progress)).map_err(failed)?;
+            return Ok(Text { stream, mark_bytes: 0, framing: Some(Framing::Lines) });
+        }
         let plain = self.raw(progress).and_then(plain).map_err(failed)?;
         let (beginning, mut stream) = peek(plain, foreign::ENOUGH_BYTES).map_err(failed)?;
         if let Some(found) = foreign::kind(&beginning) {
             return Err(Error::NotText { input: self.name(), found });
         }
         if !beginning.starts_with(&BYTE_ORDER_MARK) {
-            return Ok(Text { stream, mark_bytes: 0 });
+            return Ok(Text { stream, mark_bytes: 0, framing: None });
         }
         stream.read_exact(&mut [0; BYTE_ORDER_MARK.len()]).map_err(failed)?;
-        Ok(Text { stream, mark_bytes: BYTE_ORDER_MARK.len() as u64 })
+        Ok(Text { stream, mark_bytes: BYTE_ORDER_MARK.len() as u64, framing: None })
     }
 
     fn raw(&self, progress: &Arc<Progress>) -> io::Result<Box<dyn Read + Send>> {
-        let progress = Arc::clone(progress);
         Ok(match self {
-            Input::Stdin => Box::new(Counted { stream: io::stdin(), progress }),
-            Input::File(path) => Box::new(Counted { stream: std::fs::File::open(path)?, progress }),
+            Input::Stdin => counted(io::stdin(), progress),
+            Input::File(path) => counted(std::fs::File::open(path)?, progress),
+            Input::Stored(file) => counted(file.open()?, progress),
+            Input::Lines(lines) => counted(lines.take()?, progress),
         })
     }
+}
+
+/// A stream whose bytes count as read.
+fn counted(stream: impl Read + Send + 'static, progress: &Arc<Progress>) -> Box<dyn Read + Send> {
+    Box::new(Counted { stream, progress: Arc::clone(progress) })
 }
 
 /// A stream behind its decompression.

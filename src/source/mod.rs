@@ -9,6 +9,7 @@ mod feed;
 mod find;
 mod foreign;
 mod framing;
+mod handed;
 mod input;
 
 #[cfg(feature = "simulate")]
@@ -17,5 +18,6 @@ pub use blocks::Blocks;
 pub use blocks::Spares;
 pub use blocks::{Block, MAX_RECORD_BYTES, Span};
 pub use feed::{Accounted, Feed, Flow, Opening, Source, Tail};
-pub use find::resolve;
+pub use find::{resolve, resolve_with};
+pub use handed::{Lines, Stored};
 pub use input::Input;

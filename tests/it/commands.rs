@@ -184,7 +184,7 @@ fn an_address_where_a_path_belongs_is_refused_as_one() {
     let commands: [&[&str]; 8] = [
         &["flatten", "in.json", "--out", "ftp://bucket/lake"],
         &["flatten", "in.json", "--out", "s3://name:password@bucket/lake"],
-        &["flatten", "s3://bucket/lake", "--out", "lake"],
+        &["flatten", "ftp://bucket/lake", "--out", "lake"],
         &["flatten", "in.json", "--out", "lake", "--work-dir", "s3://bucket/lake"],
         &["export", "--all-projects", "--api-url", "http://127.0.0.1:1", "--out", "ftp://bucket/lake"],
         &["demo", "--tasks", "3", "--out", "s3://bucket/lake"],

@@ -20,6 +20,7 @@ mod restore;
 mod same_bytes;
 mod schedules;
 mod schemas;
+mod shards;
 mod simulate;
 #[path = "../stand_in/mod.rs"]
 mod stand_in;

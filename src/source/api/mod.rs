@@ -11,6 +11,7 @@
 //! it is answered, `glance` finds in a page what the frontier must know, `pace` slows all down together, `fetch` keeps requests in the
 //! air, `spool` writes pages to disk before they go on.
 
+mod address;
 mod began;
 mod chain;
 mod client;
@@ -33,7 +34,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use tokio::sync::{mpsc, oneshot};
-use url::{Host, Url};
+use url::Url;
 
 use super::blocks::{Block, Spares};
 use super::feed::{Accounted, Feed, Opening, Tail};
@@ -47,6 +48,7 @@ use client::Client;
 use fetch::{Arrival, Fetcher};
 use spool::{Earlier, Event, Spool};
 
+pub use address::{address, is_loopback};
 pub use began::earliest;
 pub use client::Key;
 pub use frontier::{Absences, Frontier};
@@ -88,6 +90,26 @@ pub struct ApiConfig {
 }
 
 impl ApiConfig {
+    /// The way to the API at an address, for this plan, as patient and as careful as can be.
+    pub fn new(url: Url, key: Key, plan: Plan) -> ApiConfig {
+        ApiConfig {
+            key,
+            concurrency: plan.concurrency,
+            plan,
+            patience: Patience::default(),
+            max_requests_per_second: None,
+            connect_timeout: Duration::from_secs(10),
+            read_timeout: Duration::from_secs(60),
+            is_compressed: !is_loopback(&url),
+            is_restart: false,
+            keeps_raw: false,
+            allows_count_mismatch: false,
+            allows_absent_tasks: false,
+            job: None,
+            url,
+        }
+    }
+
     /// Whose tasks these are: a job that begins to ask another account begins anew. A port of this machine is anybody's.
     pub fn origin(&self) -> String {
         match self.is_local() {
@@ -104,16 +126,6 @@ impl ApiConfig {
     /// True where the API is on this machine.
     pub fn is_local(&self) -> bool {
         is_loopback(&self.url)
-    }
-}
-
-/// True for an address of this machine.
-pub fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
     }
 }
 

@@ -101,7 +101,7 @@ pub fn forget(lake: &Lake, options: &ForgetOptions, progress: &Progress) -> Resu
         done.count(options, &found);
         return Ok(done);
     }
-    let act = |transaction: &mut Transaction<'_>| {
+    let act = |transaction: &mut Transaction| {
         let writer = transaction.writer(Encoding { compression_level: options.compression_level }, workers.pool());
         let make = |parent: &State, attempt| {
             let wanted = Wanted::of(options, parent, &fresh_key);

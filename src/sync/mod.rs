@@ -1,8 +1,11 @@
-//! What a run of a scheduled job asks for, from how far the job has come. Pure: the lake holds the rest.
+//! Scheduled jobs: what a run asks for, from how far the job has come; the run itself; and what is done behind it.
 //!
 //! The first run walks everything. A later one asks for what was completed since the watermark, less an overlap for what shows late, and
 //! for every task of the statuses that no time can tell of. No query finds a task that was corrected long after it was completed, and none
 //! one that is gone: so now and then a run walks everything again.
+
+mod run;
+mod upkeep;
 
 use std::time::Duration;
 
@@ -14,6 +17,9 @@ use crate::lake::{Checkpoint, State};
 use crate::source::api::Query;
 use crate::source::api::query::{COMPLETED, OPEN_STATUSES};
 use crate::time::read_instant;
+
+pub use run::{Ran, Sync};
+pub use upkeep::{Upkeep, UpkeepOptions};
 
 /// A scheduled job.
 #[derive(Clone, Debug)]

@@ -1,35 +1,30 @@
 //! `taskloom sync`.
 
-mod backfill;
-mod upkeep;
-
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use bytesize::ByteSize;
+use chrono::Utc;
 use clap::{ArgGroup, Args};
 use serde::Serialize;
 
 use super::api::ApiArgs;
 use super::export::rehearse;
 use super::lake::{LakeArgs, STATUS_NOT_ALL, measure, print, warn_of_left_out};
-use super::printable;
 use super::summary::grouped;
 use super::voice::Voice;
 use super::wanted::{DetailArgs, MAX_REMOVED, ScopeArgs};
-use crate::config::{Limit, Reconcile, RunConfig};
+use super::{compact, printable};
+use crate::config::{Limit, RunConfig};
 use crate::error::{Error, ErrorKind, Result};
-use crate::merge::{Incomplete, whole_deliveries};
-use crate::pipeline::{self, Outcome};
+use crate::merge::Incomplete;
 use crate::progress::Progress;
 use crate::report::Report;
 use crate::source::Source;
-use crate::source::api::{ApiConfig, Moving, Plan, Query};
-use crate::sync::{Due, Every, Schedule};
-use crate::upkeep::CompactOptions;
-use backfill::{every, fill};
-use upkeep::{Upkeep, UpkeepArgs};
+use crate::source::api::{ApiConfig, Moving};
+use crate::store::StoreOptions;
+use crate::sync::{Every, Ran, Schedule, Sync, Upkeep, UpkeepOptions};
 
 /// Keep a lake up to date with the Scale API: the command for every night.
 ///
@@ -108,6 +103,52 @@ struct ScheduleArgs {
     max_removed: Limit,
 }
 
+/// What is done behind a run.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Behind the run")]
+struct UpkeepArgs {
+    /// Leave small files as they are, however many
+    #[arg(long)]
+    no_compact: bool,
+    /// Leave the files of old versions
+    #[arg(long)]
+    no_vacuum: bool,
+    /// How long what was replaced can still be read
+    #[arg(long, value_name = "SPAN", default_value = "7d", value_parser = humantime::parse_duration)]
+    retain: Duration,
+    /// Keep a plain folder of the newest version here, for tools that know nothing but folders of Parquet files
+    #[arg(long, value_name = "DIR")]
+    checkout: Option<PathBuf>,
+}
+
+impl UpkeepArgs {
+    fn options(&self, store: StoreOptions) -> UpkeepOptions {
+        let retain = Some(self.retain).filter(|_| !self.no_vacuum);
+        UpkeepOptions { compacts: !self.no_compact, retain, checkout: self.checkout.clone(), store }
+    }
+
+    /// What was done, as lines.
+    fn told(&self, done: &Upkeep) -> String {
+        let mut told = done.compacted.iter().map(|compacted| compact::told(compacted) + "\n").collect::<String>();
+        if done.removed_files > 0 {
+            let (files, bytes) = (grouped(done.removed_files), ByteSize(done.removed_bytes));
+            told += &format!("{files} old files with {bytes} removed\n");
+        }
+        if let (Some(folder), Some(version)) = (&self.checkout, done.checked_out_version) {
+            told += &format!("{} holds version {version}\n", printable::line(&folder.display().to_string()));
+        }
+        told
+    }
+}
+
+/// A span of time, or a number of tasks.
+fn every(text: &str) -> std::result::Result<Every, String> {
+    let expected = || format!("expected a span such as 7d, or a number of tasks such as 50000, found `{text}`");
+    let tasks = text.parse().ok().filter(|tasks| *tasks > 0).map(Every::Tasks);
+    let span = || humantime::parse_duration(text).ok().filter(|span| !span.is_zero()).map(Every::Span);
+    tasks.or_else(span).ok_or_else(expected)
+}
+
 /// No name is longer.
 const LONGEST_NAME: usize = 64;
 
@@ -127,94 +168,50 @@ fn span(text: &str) -> std::result::Result<Duration, humantime::DurationError> {
 const MAX_REJECTS: Limit = Limit::Percent(1.0);
 
 pub(super) fn run(args: SyncArgs, voice: Voice) -> Result<u8> {
-    let now = Utc::now();
-    let sync = Sync::of(&args, now)?;
-    let lake = &sync.config.lake;
-    let state = lake.state()?;
-    let due = sync.schedule.due(&state, now.timestamp_micros())?;
+    let (now, sync) = (Utc::now(), args.sync()?);
+    let due = sync.due(now)?;
     if due.is_changed {
         let job = &sync.schedule.job;
         voice.warn(&format!("the job `{job}` asked for something else before: everything is asked for"));
     }
     if args.dry_run {
-        return rehearse(&sync.config, args.lake.is_json(), &sync.plan(due.query), &sync.api.url);
+        return rehearse(&sync.config, args.lake.is_json(), &sync.plan(due.query, now), &sync.api.url);
     }
     let progress = Arc::new(Progress::default());
     super::signals::watch(&progress);
     let shown = voice.show(&progress);
-    let (report, slices) = match sync.schedule.backfill(&state)? {
-        None => (sync.run(due, &progress), 0),
-        Some(backfill) => fill(&sync.schedule, backfill, &sync.api, &progress, |due| sync.run(due, &progress)),
-    };
+    let Ran { report, slices } = sync.run(due, now, &progress);
     let upkeep = report.as_ref().ok().map(|_| sync.look_after(&progress));
     drop(shown);
-    measure(&args.lake.metrics(), lake.place(), Some(&sync.schedule.job), &report, voice);
+    measure(&args.lake.metrics(), sync.config.lake.place(), Some(&sync.schedule.job), &report, voice);
     if slices > 0 && report.is_err() {
         voice.warn(&format!("{slices} slices are committed: the same command goes on behind them"));
     }
-    sync.end(&report?, upkeep.unwrap_or_else(|| Ok(Upkeep::default())), voice)
+    args.end(&report?, upkeep.unwrap_or_else(|| Ok(Upkeep::default())), voice)
 }
 
-/// A run, as its words mean it.
-struct Sync<'a> {
-    args: &'a SyncArgs,
-    now: DateTime<Utc>,
-    schedule: Schedule,
-    api: ApiConfig,
-    /// A run of nothing.
-    config: RunConfig,
-}
-
-impl Sync<'_> {
-    fn of(args: &SyncArgs, now: DateTime<Utc>) -> Result<Sync<'_>> {
-        let query = args.details.query(args.scope.selectors());
-        let plan = args.api.plan((query.clone(), Moving::default()), now);
-        let (job, is_restart, keeps_raw) = (args.schedule.job.clone(), args.restart, args.keep_raw);
-        let api = args.api.config(plan, args.api.address()?)?;
-        let allows_count_mismatch = args.allow_count_mismatch;
+impl SyncArgs {
+    /// The job, as these words mean it.
+    fn sync(&self) -> Result<Sync> {
+        let (job, is_restart, keeps_raw) = (self.schedule.job.clone(), self.restart, self.keep_raw);
+        let query = self.details.query(self.scope.selectors());
+        let plan = self.api.plan((query.clone(), Moving::default()), Utc::now());
+        let api = self.api.config(plan, self.api.address()?)?;
+        let allows_count_mismatch = self.allow_count_mismatch;
         let api = ApiConfig { is_restart, keeps_raw, allows_count_mismatch, job: Some(job.clone()), ..api };
         let schedule = Schedule {
             job,
             query,
             account: api.origin(),
-            overlap: args.schedule.overlap,
-            walk_every: Some(args.schedule.reconcile_every).filter(|every| !every.is_zero()),
-            is_whole: args.schedule.reconcile,
-            commit_every: args.schedule.commit_every,
+            overlap: self.schedule.overlap,
+            walk_every: Some(self.schedule.reconcile_every).filter(|every| !every.is_zero()),
+            is_whole: self.schedule.reconcile,
+            commit_every: self.schedule.commit_every,
         };
-        let config = args.lake.config(Source::Files(Vec::new()))?;
+        let config = self.lake.config(Source::Files(Vec::new()))?;
         let config = RunConfig { max_rejects: config.max_rejects.or(Some(MAX_REJECTS)), ..config };
-        Ok(Sync { args, now, schedule, api, config })
-    }
-
-    fn plan(&self, query: Query) -> Plan {
-        self.args.api.plan((query, Moving::default()), self.now)
-    }
-
-    /// Asks for what is due, and commits it.
-    fn run(&self, due: Due, progress: &Arc<Progress>) -> Result<Report> {
-        let (statuses, max_removed) = (self.args.details.status.clone(), self.args.schedule.max_removed);
-        let extent = due.query.extent().filter(|_| due.job.is_whole);
-        let reconcile = extent.map(|extent| Reconcile { extent, statuses, max_removed });
-        let lake = &self.config.lake;
-        let since = due.query.completed_after.filter(|_| due.query.walks_deliveries && !due.query.skips_delivery_tasks);
-        let known = since.map(|since| whole_deliveries(&**lake.store(), &lake.state()?, since)).transpose()?;
-        let plan = self.plan(due.query).knowing(known.unwrap_or_default());
-        let source = Source::Api(Box::new(ApiConfig { plan, ..self.api.clone() }));
-        let config = RunConfig { source, reconcile, job: Some(due.job), ..self.config.clone() };
-        pipeline::run(config, progress).and_then(Outcome::report)
-    }
-
-    /// Does what is to be done behind a run.
-    fn look_after(&self, progress: &Progress) -> Result<Upkeep> {
-        let config = &self.config;
-        let options = CompactOptions {
-            date_grain: None,
-            threads: config.threads,
-            compression_level: config.compression_level,
-            author: config.author.clone(),
-        };
-        self.args.upkeep.run(&config.lake, &options, &self.args.lake.store_options(), progress)
+        let upkeep = self.upkeep.options(self.lake.store_options());
+        Ok(Sync { schedule, api, config, max_removed: self.schedule.max_removed, upkeep })
     }
 
     /// Tells what a run did that is committed, and what was done behind it.
@@ -254,11 +251,11 @@ impl Sync<'_> {
     }
 
     fn tell(&self, report: &Report, upkeep: &Upkeep, voice: Voice) -> Result<()> {
-        if self.args.lake.is_json() {
+        if self.lake.is_json() {
             return super::print(&super::as_json(&Synced { report, upkeep })?);
         }
         print(report, false, voice).map_err(Error::Output)?;
-        if voice.is_quiet() { Ok(()) } else { super::print(&self.args.upkeep.told(upkeep)) }
+        if voice.is_quiet() { Ok(()) } else { super::print(&self.upkeep.told(upkeep)) }
     }
 }
 

@@ -1,0 +1,115 @@
+//! What Python iterates over, as a stream of lines: tasks as JSON, as dicts, or as Arrow arrays of JSON.
+//!
+//! Only the thread that called iterates: iterators may be bound to it, and no other thread of ours ever needs the interpreter's lock.
+
+use std::io::{self, Read};
+
+use arrow::array::{Array, ArrayData, AsArray, make_array};
+use arrow::compute::cast;
+use arrow::datatypes::DataType;
+use arrow::pyarrow::FromPyArrow;
+use crossbeam_channel::{Receiver, Sender, bounded};
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyIterator, PyString};
+use taskloom::Lines;
+
+/// Tasks that Python has still to hand out, and where their lines go.
+pub(crate) struct Records<'py> {
+    records: Bound<'py, PyIterator>,
+    /// Where they go; the end is told by this going.
+    pub(crate) to: Sender<Vec<u8>>,
+}
+
+/// Bytes that are taken from Python at a time.
+const TAKEN_BYTES: usize = 1024 * 1024;
+
+/// Lines of what an iterator gives, called so; and what has to hand them out.
+pub(crate) fn lines<'py>(name: &str, records: Bound<'py, PyIterator>) -> (Lines, Records<'py>) {
+    let (to, pieces) = bounded(1);
+    let stream = Stream { pieces, held: Vec::new(), at: 0 };
+    (Lines::new(name, stream), Records { records, to })
+}
+
+impl Records<'_> {
+    /// The next lines; `None` at the end.
+    pub(crate) fn take(&mut self) -> PyResult<Option<Vec<u8>>> {
+        let mut taken = Vec::new();
+        while taken.len() < TAKEN_BYTES {
+            match self.records.next() {
+                Some(record) => append(&record?, &mut taken)?,
+                None => break,
+            }
+        }
+        Ok(Some(taken).filter(|taken| !taken.is_empty()))
+    }
+}
+
+struct Stream {
+    pieces: Receiver<Vec<u8>>,
+    held: Vec<u8>,
+    at: usize,
+}
+
+impl Read for Stream {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.at == self.held.len() {
+            // Whoever goes without an end has stopped the run before.
+            self.held = self.pieces.recv().unwrap_or_default();
+            self.at = 0;
+        }
+        let mut left = self.held.get(self.at..).unwrap_or_default();
+        let length = left.read(buffer)?;
+        self.at += length;
+        Ok(length)
+    }
+}
+
+fn append(record: &Bound<'_, PyAny>, to: &mut Vec<u8>) -> PyResult<()> {
+    if let Ok(text) = record.cast::<PyString>() {
+        append_line(text.to_str()?.as_bytes(), to);
+    } else if let Ok(bytes) = record.cast::<PyBytes>() {
+        append_line(bytes.as_bytes(), to);
+    } else if record.hasattr("__arrow_c_array__")? {
+        append_array(record, to)?;
+    } else if record.hasattr("keys")? {
+        let json = record.py().import("json")?.call_method1("dumps", (record,))?;
+        append_line(json.cast::<PyString>()?.to_str()?.as_bytes(), to);
+    } else {
+        let found = record.get_type().name()?;
+        return Err(PyTypeError::new_err(format!(
+            "expected a task as str, bytes or dict, or an Arrow array of JSON, found {found}"
+        )));
+    }
+    Ok(())
+}
+
+/// A record is a line: line breaks can stand between the tokens of JSON alone, where a space does as well.
+fn append_line(record: &[u8], to: &mut Vec<u8>) {
+    to.extend(record.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte }));
+    to.push(b'\n');
+}
+
+fn append_array(record: &Bound<'_, PyAny>, to: &mut Vec<u8>) -> PyResult<()> {
+    let array = make_array(ArrayData::from_pyarrow_bound(record)?);
+    let is_json = matches!(
+        array.data_type(),
+        DataType::Utf8
+            | DataType::LargeUtf8
+            | DataType::Utf8View
+            | DataType::Binary
+            | DataType::LargeBinary
+            | DataType::BinaryView
+    );
+    if !is_json {
+        let found = array.data_type();
+        return Err(PyTypeError::new_err(format!("expected an Arrow array of JSON as text or bytes, found {found}")));
+    }
+    let wide = cast(&array, &DataType::LargeBinary).map_err(|error| PyTypeError::new_err(error.to_string()))?;
+    let wide = wide.as_binary::<i64>();
+    for row in 0..wide.len() {
+        // A null is no task: it is told of as one that can't be read.
+        append_line(if wide.is_null(row) { b"null" } else { wide.value(row) }, to);
+    }
+    Ok(())
+}
