@@ -1,0 +1,237 @@
+"""Runs: from files, from tasks at hand, and from the API."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import chain
+from typing import Any, TypedDict, Unpack
+
+from . import _core, _settings
+from ._lake import Table
+from .errors import RejectedWarning
+
+Task = str | bytes | Mapping[str, Any]
+"""A task: its JSON, or what `json.loads` makes of it. An Arrow array of JSON is as many tasks as it has values."""
+
+Report = dict[str, Any]
+"""What a run did, as `taskloom flatten --json` prints it: `version`, `tasks_read`, `rejected`, `tables`, `seconds` and so on."""
+
+
+class Progress(TypedDict):
+    """What a run has done so far. Counts are of the whole run."""
+
+    stage: str
+    """`reading`, `building`, `merging` or `committing`."""
+    total_bytes: int | None
+    """Bytes of all inputs as they lie; None where one has no size."""
+    read_bytes: int
+    """How many of them are read."""
+    buffered_bytes: int
+    """Bytes of JSON, decompressed, that wait in buffers or have left them."""
+    built_bytes: int
+    """How many of these are in files."""
+    tasks: int
+    """Tasks read."""
+    expected_tasks: int | None
+    """How many tasks there will be, where it is known."""
+    parts: int
+    """Parts that a merge looks into or writes, as far as they are known."""
+    done_parts: int
+    """How many of them are done."""
+    requests: int
+    """Requests to the API."""
+    pages: int
+    """Pages that came of them."""
+    retries: int
+    """Attempts behind the first ones."""
+
+
+OnProgress = Callable[[Progress], object]
+"""Called about five times a second, by the thread that called; an exception in it stops the run with nothing visible."""
+
+
+def flatten(
+    inputs: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] | Iterable[Task],
+    lake: str | os.PathLike[str],
+    *,
+    on_progress: OnProgress | None = None,
+    **options: Unpack[_settings.RunOptions],
+) -> Report:
+    """Flattens tasks into a lake, and gives the report of the run.
+
+    `inputs` are files, folders or patterns, each also as an address such as `s3://bucket/tasks/*.json.gz`: NDJSON, JSON, saved pages of the
+    API, plain or compressed with gzip or zstd. Or they are the tasks themselves, as dicts or as JSON: an iterable of dicts, of bytes, or
+    of texts that begin with `{`. Into a lake that is there it merges: a task that comes again takes the place of its old rows.
+
+    What can't be read is set aside in `_taskloom/rejects`, and a `RejectedWarning` tells of it; `max_rejects` makes it an error.
+    Ctrl-C stops the run with nothing visible. The interpreter's lock is released while it works.
+
+    >>> import tempfile, taskloom
+    >>> lake = tempfile.mkdtemp() + "/lake"
+    >>> task = {"task_id": "t1", "project": "p1", "status": "completed", "threads": [{"id": "h1", "turns": []}]}
+    >>> report = taskloom.flatten([task], lake)
+    >>> report["version"], report["tables"]["threads"]["rows"]
+    (1, 1)
+    """
+    _settings.check_names(options, _settings.RunOptions, "flatten")
+    settings = _settings.dumps(_settings.run(lake, options, "taskloom.flatten in Python"))
+    paths, records = apart(inputs)
+    return _told(_core.flatten(settings, paths, records, "tasks from Python", on_progress))  # type: ignore[arg-type]
+
+
+def export(
+    lake: str | os.PathLike[str],
+    *,
+    on_progress: OnProgress | None = None,
+    **options: Unpack[_settings.ExportOptions],
+) -> Report:
+    """Exports tasks from the Scale API into a lake, and gives the report of the run.
+
+    Pages are written down as they come: a run that ends early goes on from there when the same call is made again. Nothing is visible before
+    the end. `taskloom.export("lake", all_projects=True)`
+    """
+    _settings.check_names(options, _settings.ExportOptions, "export")
+    api, key = _settings.api(options)
+    completed_before, is_until_now = options.get("completed_before"), False
+    if options.get("completed_after") and completed_before is None:
+        # An open end would let a later attempt of this run see more than this one.
+        completed_before, is_until_now = dt.datetime.now(dt.timezone.utc), True
+    settings = {
+        "run": _settings.run(lake, options, "taskloom.export in Python", work_dir=_settings.work_dir()),
+        "api": api,
+        "query": _settings.query({**options, "completed_before": completed_before}),
+        "is_until_now": is_until_now,
+        "reconcile": options.get("reconcile", False),
+        "max_removed": str(options.get("max_removed", "5%")),
+    }
+    return _told(_core.export(_settings.dumps(settings), key, on_progress))  # type: ignore[arg-type]
+
+
+def sync(
+    lake: str | os.PathLike[str],
+    *,
+    on_progress: OnProgress | None = None,
+    **options: Unpack[_settings.SyncOptions],
+) -> Report:
+    """Keeps a lake up to date with the Scale API, and gives the report of the run, with what was done behind it as `upkeep`.
+
+    The first run exports everything. Later ones ask for what was completed since the last, less an overlap, and for every task that is not
+    completed; now and then for everything again. How far it has come stands in the lake itself.
+    `taskloom.sync("lake", all_projects=True)`
+    """
+    _settings.check_names(options, _settings.SyncOptions, "sync")
+    api, key = _settings.api(options)
+    every = options.get("commit_every")
+    is_span = isinstance(every, dt.timedelta)
+    checkout = options.get("checkout")
+    settings = {
+        "run": _settings.run(lake, options, "taskloom.sync in Python", work_dir=_settings.work_dir(), max_rejects="1%"),
+        "api": api,
+        "query": _settings.query(options),
+        "job": options.get("job", "default"),
+        "overlap_seconds": _settings.seconds(options.get("overlap", dt.timedelta(hours=24))),
+        "reconcile_every_seconds": _settings.seconds(options.get("reconcile_every", dt.timedelta(days=7))),
+        "reconcile": options.get("reconcile", False),
+        "commit_every_seconds": every.total_seconds() if isinstance(every, dt.timedelta) else None,
+        "commit_every_tasks": None if is_span else every,
+        "max_removed": str(options.get("max_removed", "5%")),
+        "compact": options.get("compact", True),
+        "retain_seconds": (
+            _settings.seconds(options.get("retain", dt.timedelta(days=7))) if options.get("vacuum", True) else None
+        ),
+        "checkout": None if checkout is None else os.fspath(checkout),
+    }
+    report, upkeep = _core.sync(_settings.dumps(settings), key, on_progress)  # type: ignore[arg-type]
+    return {**_told(report), "upkeep": json.loads(upkeep)}
+
+
+class Tables(Mapping[str, Table]):
+    """The tables of some tasks, by their names; each hands out an Arrow stream, as often as it is asked to."""
+
+    def __init__(self, tables: Mapping[str, Table], report: Report, rejects: list[dict[str, Any]]) -> None:
+        self._tables = tables
+        self.report = report
+        """What was done, as `flatten` tells it."""
+        self.rejects = rejects
+        """What could not be read, each with its `reason` and its text."""
+
+    def __getitem__(self, name: str) -> Table:
+        return self._tables[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._tables)
+
+    def __len__(self) -> int:
+        return len(self._tables)
+
+    def __repr__(self) -> str:
+        rows = ", ".join(f"{name}: {table.num_rows}" for name, table in self.items() if table.num_rows)
+        return f"Tables({rows})"
+
+
+def tables(
+    tasks: Iterable[Task], *, on_progress: OnProgress | None = None, **options: Unpack[_settings.RunOptions]
+) -> Tables:
+    """Flattens tasks in memory, without a lake: the twenty tables by their names, each an Arrow stream.
+
+    What can't be read stands in `.rejects`, and a `RejectedWarning` tells of it; `max_rejects` makes it an error.
+
+    >>> import taskloom
+    >>> tables = taskloom.tables([{"task_id": "t1", "project": "p1", "threads": [{"id": "h1", "turns": []}]}])
+    >>> len(tables), tables["threads"].num_rows
+    (20, 1)
+    """
+    _settings.check_names(options, _settings.RunOptions, "tables")
+    # What is only read back once need not be small.
+    settings = _settings.dumps(_settings.run("memory", options, "taskloom.tables in Python", compression_level=1))
+    lake, report, rejects = _core.in_memory(settings, iter(tasks), "tasks from Python", on_progress)  # type: ignore[arg-type]
+    made = {name: Table(lake, name, {}) for name in table_names()}
+    told = _told(report)
+    # The lake goes with the tables.
+    told["rejects_file"] = None
+    return Tables(made, told, [json.loads(line) for line in rejects.splitlines()])
+
+
+def table_names() -> tuple[str, ...]:
+    """The names of the twenty tables, parents first."""
+    return tuple(entry["name"] for entry in schema())
+
+
+def schema(table: str | None = None) -> list[dict[str, Any]]:
+    """What the tables hold, or one of them: for each its columns with their types, nullability, meaning and source.
+
+    >>> import taskloom
+    >>> taskloom.schema("threads")[0]["columns"][0]["name"]
+    'task_id'
+    """
+    parsed = json.loads(_core.schema(table))
+    return parsed if isinstance(parsed, list) else [parsed]
+
+
+def apart(inputs: Any) -> tuple[list[str] | None, Iterator[Any] | None]:
+    """Inputs as paths, or as tasks."""
+    if isinstance(inputs, str | os.PathLike):
+        return [os.fspath(inputs)], None
+    if isinstance(inputs, Mapping):
+        return None, iter([inputs])
+    if isinstance(inputs, bytes):
+        return None, iter([inputs])
+    items = iter(inputs)
+    for first in items:
+        is_path = isinstance(first, os.PathLike) or isinstance(first, str) and not first.lstrip().startswith("{")
+        if is_path:
+            return [os.fspath(path) for path in chain([first], items)], None
+        return None, chain([first], items)
+    return None, iter(())
+
+
+def _told(report: str) -> Report:
+    told: Report = json.loads(report)
+    if told["rejected"]:
+        where = f": see {told['rejects_file']}" if told.get("rejects_file") else ""
+        warnings.warn(f"{told['rejected']} tasks could not be read{where}", RejectedWarning, stacklevel=3)
+    return told
