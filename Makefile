@@ -15,6 +15,11 @@ TRAIN_VENV := .venv-train
 TRAIN_REQUIREMENTS := tests/training/requirements.txt
 TRAIN_STAMP := $(TRAIN_VENV)/installed
 
+# The Python module with what it is tested beside: Spark, Ray, and readers of Arrow streams.
+MODULE_VENV := .venv-python
+MODULE_REQUIREMENTS := tests/python/requirements.txt
+MODULE_STAMP := $(MODULE_VENV)/installed
+
 # A stand-in for Azure; what is like S3 is in the environment above.
 AZURITE := .azurite
 AZURITE_STAMP := $(AZURITE)/installed
@@ -24,7 +29,7 @@ export TASKLOOM_BIN ?= $(or $(CARGO_TARGET_DIR),target)/debug/taskloom
 # Keeps __pycache__ out of the sources.
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: check test announce browser soak lint bench clean
+.PHONY: check test announce prepared browser rows rows-by-delta trainers kernel tokenizer module-tests module wheel soak lint bench clean
 
 # Format, lint and the fast tests: under two minutes after a change.
 check:
@@ -33,19 +38,61 @@ check:
 	cargo test --lib
 	cargo test --test it -- docs:: schemas:: inputs:: rejects:: commands::
 
-test: announce browser $(STAMP) $(DELTA_STAMP) $(TRAIN_STAMP) $(AZURITE_STAMP)
+# First what is fetched, beside the build; then what keeps both cores busy by itself; then what does not.
+test: announce
+	$(MAKE) --jobs=3 prepared
 	$(DELTA_VENV)/bin/python tests/servers.py cargo test
-	$(PYTHON) -m pytest -q -p no:cacheprovider tests/read_back --ignore tests/read_back/test_buckets.py
-	TASKLOOM_VIA=delta $(DELTA_VENV)/bin/python -m pytest -q -p no:cacheprovider tests/read_back/test_engines.py \
-		tests/read_back/test_versions.py tests/read_back/test_merges.py tests/read_back/test_forget.py tests/read_back/test_upgrade.py \
-		tests/read_back/test_buckets.py
-	$(TRAIN_VENV)/bin/python -m pytest -q -p no:cacheprovider tests/training
+	$(MAKE) --jobs=2 --output-sync=target rows rows-by-delta module-tests trainers kernel
+
+prepared: browser $(STAMP) $(DELTA_STAMP) $(TRAIN_STAMP) $(MODULE_STAMP) $(AZURITE_STAMP)
+	cargo test --no-run
+
+PYTEST := -m pytest -q -p no:cacheprovider
+
+rows: $(STAMP)
+	$(PYTHON) $(PYTEST) tests/read_back --ignore tests/read_back/test_buckets.py
+
+rows-by-delta: $(DELTA_STAMP) $(AZURITE_STAMP)
+	TASKLOOM_VIA=delta $(DELTA_VENV)/bin/python $(PYTEST) tests/read_back/test_engines.py tests/read_back/test_versions.py \
+		tests/read_back/test_merges.py tests/read_back/test_forget.py tests/read_back/test_upgrade.py tests/read_back/test_buckets.py
+
+trainers: $(TRAIN_STAMP)
+	$(TRAIN_VENV)/bin/python $(PYTEST) tests/training
+
+kernel:
 	cargo test --lib --manifest-path tests/delta_kernel/Cargo.toml
+
+module-tests: module
+	$(MODULE_VENV)/bin/python $(PYTEST) tests/python
+
+# The feature that counts tokens; its fifty crates take minutes to build, so it is no part of `make test`.
+tokenizer:
 	cargo test --lib --no-default-features --features tokenizer dataset
 
+# The Python module with the program, as the tests install it.
+module: $(MODULE_STAMP)
+	cargo build
+	rm -rf target/module
+	mkdir -p python/taskloom.data/scripts
+	strip -o python/taskloom.data/scripts/taskloom $(TASKLOOM_BIN)
+	PATH=$(CURDIR)/$(MODULE_VENV)/bin:$$PATH maturin build --quiet --profile dev --manifest-path python/Cargo.toml --out target/module
+	$(MODULE_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --force-reinstall --no-deps target/module/taskloom-*.whl
+
+# Wheels for Linux on x86-64 and aarch64 with the program in them, by zig's compiler, so that old systems can load them; into target/wheels.
+WHEEL_TARGETS ?= x86_64-unknown-linux-gnu aarch64-unknown-linux-gnu
+wheel:
+	python3 -m venv target/wheel-tools
+	target/wheel-tools/bin/python -m pip install --quiet --disable-pip-version-check maturin==1.16.0 cargo-zigbuild==0.24.1 ziglang==0.17.1
+	for target in $(WHEEL_TARGETS); do \
+		rustup target add $$target && mkdir -p python/taskloom.data/scripts && \
+		export PATH=$(CURDIR)/target/wheel-tools/bin:$$PATH && \
+		cargo zigbuild --release --bin taskloom --target $$target.2.17 && \
+		cp $${CARGO_TARGET_DIR:-target}/$$target/release/taskloom python/taskloom.data/scripts/ && \
+		maturin build --manifest-path python/Cargo.toml --target $$target --zig --compatibility manylinux2014 --out target/wheels || exit 1; done
+
 announce:
-	@echo 'make test: builds the program, runs the tests in Rust, then reads lakes back in DuckDB, Polars, Spark and pyarrow, from disk and from S3, and trains on them.'
-	@echo 'The first time it fetches crates and Python packages (4 GB) into target, $(VENV) and so on. About 30 minutes on 2 cores, 20 after that.'
+	@echo 'make test: builds the program, runs the tests in Rust, then reads lakes back in DuckDB, Polars, Spark and pyarrow, from disk and from S3, trains on them, and runs the Python module on Spark and Ray.'
+	@echo 'The first time it fetches crates and Python packages (5 GB) into target, $(VENV) and so on. About 40 minutes on 2 cores, 30 after that.'
 
 # A browser, for the page of `overview`.
 browser:
@@ -56,9 +103,10 @@ browser:
 $(STAMP): $(REQUIREMENTS)
 $(DELTA_STAMP): $(DELTA_REQUIREMENTS)
 $(TRAIN_STAMP): $(TRAIN_REQUIREMENTS)
+$(MODULE_STAMP): $(MODULE_REQUIREMENTS)
 # All that trainers need stands in their list, so that nothing comes that only a graphics card uses.
 $(TRAIN_STAMP): PIP_FLAGS := --no-deps
-$(STAMP) $(DELTA_STAMP) $(TRAIN_STAMP):
+$(STAMP) $(DELTA_STAMP) $(TRAIN_STAMP) $(MODULE_STAMP):
 	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo 'make test: needs python3, 3.11 or newer' >&2; exit 1; }
 	@python3 -c 'import ensurepip, venv' || \
@@ -76,13 +124,13 @@ $(AZURITE_STAMP):
 
 # Each feature must build without the others, and the core alone; who links it must not get numbers of another kind with it.
 lint:
-	cargo fmt --check
+	cargo fmt --all --check
 	cargo fmt --check --manifest-path tests/delta_kernel/Cargo.toml
-	cargo clippy --all-targets -- -D warnings
+	cargo clippy --workspace --all-targets -- -D warnings
 	for features in '' api buckets simulate tokenizer cli cli,api cli,buckets cli,simulate; do \
 		cargo clippy --lib --no-default-features --features "$$features" -- -D warnings || exit 1; done
 	! cargo tree --no-default-features --edges normal,features --invert serde_json | grep arbitrary_precision
-	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps
+	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --workspace
 
 # The tests that draw what happens, many times over: a run is killed at 1,000 instants, runs meet in 3,000 orders, each operation fails in
 # every way, 2,000 tasks of odd shapes come back. About 25 minutes.
@@ -105,4 +153,4 @@ bench: $(STAMP)
 
 clean:
 	cargo clean
-	rm -rf $(VENV) $(DELTA_VENV) $(TRAIN_VENV) $(AZURITE)
+	rm -rf $(VENV) $(DELTA_VENV) $(TRAIN_VENV) $(MODULE_VENV) $(AZURITE)

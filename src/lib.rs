@@ -147,7 +147,7 @@ pub use pipeline::{Lead, Outcome, Received, Shard, Ticket, check, run, write_sha
 pub use progress::{Counts, Progress, Stage};
 pub use report::{DriftReport, FetchReport, LeftOut, Report, TableReport};
 pub use restore::{restore, restore_state};
-pub use scan::{Scan, ScanOptions, ScanReader, scan, scan_rows, scan_schema_of};
+pub use scan::{Days, Scan, ScanOptions, ScanReader, scan, scan_rows, scan_schema_of};
 pub use source::{Input, Lines, Source, Stored, resolve, resolve_with};
 pub use store::{LocalStore, MemoryStore, Store, StoreOptions};
 pub use upkeep::{

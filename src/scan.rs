@@ -26,23 +26,29 @@ use crate::table::{Table, lake_tables};
 pub struct ScanOptions {
     /// Its columns, in this order, those of its partitions among them; `None` for all.
     pub columns: Option<Vec<String>>,
-    /// Only rows of these projects, where any is named; `None` is a task without one.
-    pub projects: Vec<Option<String>>,
-    /// Only rows of these batches, where any is named.
-    pub batches: Vec<Option<String>>,
-    /// Only rows of partitions whose first day is not before this one.
-    pub from: Option<NaiveDate>,
-    /// Only rows of partitions whose first day is not behind this one.
-    pub to: Option<NaiveDate>,
+    /// Only rows of these projects, `None` among them for rows without one.
+    pub projects: Option<Vec<Option<String>>>,
+    /// Only rows of these batches, in the same way.
+    pub batches: Option<Vec<Option<String>>>,
+    /// Only rows of partitions of these days.
+    pub days: Option<Days>,
     /// Threads that read.
     pub threads: usize,
+}
+
+/// Days of partitions, by the first that each has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Days {
+    /// From one to another, both with it; `None` is an open end.
+    Between(Option<NaiveDate>, Option<NaiveDate>),
+    /// None: of tasks without a time.
+    Unknown,
 }
 
 impl Default for ScanOptions {
     /// All of it, with all cores.
     fn default() -> ScanOptions {
-        let (projects, batches) = (Vec::new(), Vec::new());
-        ScanOptions { columns: None, projects, batches, from: None, to: None, threads: all_cores() }
+        ScanOptions { columns: None, projects: None, batches: None, days: None, threads: all_cores() }
     }
 }
 
@@ -128,11 +134,8 @@ fn projected(table: &Table, columns: Option<&[String]>) -> Result<SchemaRef> {
 /// What a table has no partitions of can't narrow it.
 fn check_partitions(table: &Table, options: &ScanOptions) -> Result<()> {
     let has = |column: &str| partition::columns(table.dataset).contains(&column);
-    let is_narrowed = [
-        ("project", !options.projects.is_empty()),
-        ("batch", !options.batches.is_empty()),
-        (DATE, options.from.is_some() || options.to.is_some()),
-    ];
+    let is_narrowed =
+        [("project", options.projects.is_some()), ("batch", options.batches.is_some()), (DATE, options.days.is_some())];
     match is_narrowed.into_iter().find(|(column, is_narrowed)| *is_narrowed && !has(column)) {
         None => Ok(()),
         Some((column, _)) => {
@@ -145,16 +148,19 @@ fn check_partitions(table: &Table, options: &ScanOptions) -> Result<()> {
 
 impl ScanOptions {
     fn holds(&self, key: &Key) -> bool {
-        let is_one_of = |wanted: &[Option<String>], value: Option<&str>| {
-            wanted.is_empty() || wanted.iter().any(|wanted| wanted.as_deref() == value)
+        let is_one_of = |wanted: &Option<Vec<Option<String>>>, value: Option<&str>| {
+            wanted.as_ref().is_none_or(|wanted| wanted.iter().any(|wanted| wanted.as_deref() == value))
         };
-        let is_within = |date: Option<NaiveDate>| match date {
-            Some(date) => self.from.is_none_or(|from| from <= date) && self.to.is_none_or(|to| date <= to),
-            None => self.from.is_none() && self.to.is_none(),
+        let is_of_days = match (self.days, key.date) {
+            (None, _) => true,
+            (Some(Days::Between(from, to)), Some(date)) => {
+                from.is_none_or(|from| from <= date) && to.is_none_or(|to| date <= to)
+            }
+            (Some(days), date) => days == Days::Unknown && date.is_none(),
         };
         is_one_of(&self.projects, key.project.as_deref())
             && is_one_of(&self.batches, key.batch.as_deref())
-            && is_within(key.date)
+            && is_of_days
     }
 }
 

@@ -22,6 +22,14 @@ impl Lead {
     }
 }
 
+impl Drop for Lead {
+    /// A run that nobody ends leaves nothing, and nobody has to wait for that.
+    fn drop(&mut self) {
+        let lead = self.take();
+        let _ = Python::try_attach(|py| py.detach(|| drop(lead)));
+    }
+}
+
 fn over() -> Error {
     Error::Usage { setting: "the run", expected: "one that has not ended".to_owned(), found: "one that has".to_owned() }
 }
@@ -73,9 +81,10 @@ pub(crate) fn write_shard<'py>(
 ) -> PyResult<Bound<'py, PyBytes>> {
     let settings: RunSettings = raised(py, read(settings))?;
     let ticket = raised(py, Ticket::from_bytes(ticket))?;
-    let (source, records) = raised(py, given(paths, records, name).source(&settings))?;
-    let config = raised(py, settings.config(source))?;
-    let shard =
-        job::run(py, None, records, move |progress| taskloom::write_shard(&ticket, &config, progress)?.to_bytes())?;
+    let (wanted, records) = given(paths, records, name).apart();
+    let shard = job::run(py, None, records, move |progress| {
+        let config = settings.config(wanted.source(&settings)?)?;
+        taskloom::write_shard(&ticket, &config, progress)?.to_bytes()
+    })?;
     Ok(PyBytes::new(py, &shard))
 }

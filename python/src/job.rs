@@ -8,6 +8,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, select};
 use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
+use rayon::{ThreadPoolBuildError, ThreadPoolBuilder};
 use taskloom::{Counts, Error, Progress, Result, Stage};
 
 use crate::failure::exception;
@@ -44,7 +45,8 @@ pub(crate) fn run<T: Send + 'static>(
                 records = None;
             }
         }
-        if let (Ok(()), Some(on_progress)) = (&look, on_progress.filter(|_| told.elapsed() >= TOLD_EVERY)) {
+        let on_progress = on_progress.filter(|_| stopped.is_none() && told.elapsed() >= TOLD_EVERY);
+        if let (Ok(()), Some(on_progress)) = (&look, on_progress) {
             told = Instant::now();
             look = tell(py, on_progress, &progress.counts());
         }
@@ -59,14 +61,28 @@ pub(crate) fn run<T: Send + 'static>(
         log::pass_on(py);
     };
     log::pass_on(py);
-    match (result, stopped) {
-        // The work was done before Ctrl-C could stop it, and shows.
-        (Ok(value), Some(error)) if error.is_instance_of::<PyKeyboardInterrupt>(py) => Ok(value),
-        (_, Some(error)) => Err(error),
-        (Err(error), None) => Err(exception(py, &error)),
-        (Ok(value), None) => {
-            on_progress.map_or(Ok(()), |on_progress| tell(py, on_progress, &progress.counts())).map(|()| value)
+    match result {
+        // It was done before anybody could stop it, and shows: that comes first.
+        Ok(value) => {
+            if let Some(on_progress) = on_progress.filter(|_| stopped.is_none()) {
+                stopped = tell(py, on_progress, &progress.counts()).err();
+            }
+            if let Some(error) = stopped {
+                raise_later(py, error);
+            }
+            Ok(value)
         }
+        Err(error) => Err(stopped.unwrap_or_else(|| exception(py, &error))),
+    }
+}
+
+/// Lets an exception be heard that came too late to stop anything: Ctrl-C by what the caller does next, another one as one that nobody can
+/// take.
+fn raise_later(py: Python<'_>, error: PyErr) {
+    let is_interrupt = error.is_instance_of::<PyKeyboardInterrupt>(py);
+    let raised = is_interrupt.then(|| py.import("_thread").and_then(|thread| thread.call_method0("interrupt_main")));
+    if !matches!(raised, Some(Ok(_))) {
+        error.write_unraisable(py, None);
     }
 }
 
@@ -77,11 +93,16 @@ fn start<T: Send + 'static>(
 ) -> Receiver<Result<T>> {
     let (done, ended) = bounded(1);
     std::thread::spawn(move || {
-        let result = catch_unwind(AssertUnwindSafe(|| work(&progress)));
+        // Threads of its own: those that all of a process share are gone where it was forked.
+        let work = || ThreadPoolBuilder::new().build().map_err(no_threads)?.install(|| work(&progress));
         let panicked = |_| Err(Error::Bug { place: "a job", found: "a panic".to_owned() });
-        let _ = done.send(result.unwrap_or_else(panicked));
+        let _ = done.send(catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(panicked));
     });
     ended
+}
+
+fn no_threads(source: ThreadPoolBuildError) -> Error {
+    Error::Threads { threads: 0, source }
 }
 
 /// Waits for the end of the work, until lines are taken, or for a beat.

@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyCapsule;
 use serde::Deserialize;
 use taskloom::{
-    DatasetOptions, Error, Result, ScanOptions, Scope, State, VerifyOptions, annotations_of, changes_since, scan,
+    DatasetOptions, Days, Error, Result, ScanOptions, Scope, State, VerifyOptions, annotations_of, changes_since, scan,
     verify, write_dataset,
 };
 
@@ -22,11 +22,22 @@ use crate::settings::{StoreSettings, read};
 pub(crate) struct Lake {
     lake: taskloom::Lake,
     state: State,
+    /// The process that opened it.
+    process: u32,
 }
 
 impl Lake {
     pub(crate) fn of(lake: taskloom::Lake, state: State) -> Lake {
-        Lake { lake, state }
+        Lake { lake, state, process: std::process::id() }
+    }
+
+    /// An error in a process that was forked since: the threads that talk to a bucket did not come along.
+    fn check_process(&self, py: Python<'_>) -> PyResult<()> {
+        if self.process == std::process::id() || !is_address(self.lake.place()) {
+            return Ok(());
+        }
+        let found = "one that a parent opened before it forked";
+        raised(py, Err(usage("the lake", "one in a bucket that this process opened", found)))
     }
 }
 
@@ -35,11 +46,19 @@ impl Lake {
 #[serde(deny_unknown_fields)]
 struct ScanSettings {
     columns: Option<Vec<String>>,
-    project: Vec<Option<String>>,
-    batch: Vec<Option<String>>,
-    date_from: Option<NaiveDate>,
-    date_to: Option<NaiveDate>,
+    project: Option<Vec<Option<String>>>,
+    batch: Option<Vec<Option<String>>>,
+    days: Option<DaySettings>,
     threads: Option<usize>,
+}
+
+/// Which days.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DaySettings {
+    is_unknown: bool,
+    from: Option<NaiveDate>,
+    to: Option<NaiveDate>,
 }
 
 impl ScanSettings {
@@ -49,8 +68,10 @@ impl ScanSettings {
             columns: self.columns,
             projects: self.project,
             batches: self.batch,
-            from: self.date_from,
-            to: self.date_to,
+            days: self.days.map(|days| match days.is_unknown {
+                true => Days::Unknown,
+                false => Days::Between(days.from, days.to),
+            }),
             threads: self.threads.unwrap_or(default.threads),
         }
     }
@@ -69,7 +90,7 @@ impl Lake {
         job::run(py, None, None, move |_| {
             let lake = taskloom::Lake::open_with(&place, &options)?;
             let state = lake.state_of(version.as_deref())?;
-            Ok(Lake { lake, state })
+            Ok(Lake::of(lake, state))
         })
     }
 
@@ -85,19 +106,22 @@ impl Lake {
 
     /// The newest version of the same lake.
     fn newest(&self, py: Python<'_>) -> PyResult<Lake> {
+        self.check_process(py)?;
         let lake = self.lake.clone();
         job::run(py, None, None, move |_| {
             let state = lake.readable_state()?;
-            Ok(Lake { lake, state })
+            Ok(Lake::of(lake, state))
         })
     }
 
     fn log(&self, py: Python<'_>) -> PyResult<String> {
+        self.check_process(py)?;
         let lake = self.lake.clone();
         job::run(py, None, None, move |_| to_json(&lake.history()?))
     }
 
     fn changes(&self, py: Python<'_>, since: u64) -> PyResult<String> {
+        self.check_process(py)?;
         let this = self.clone();
         job::run(py, None, None, move |_| {
             let mut changes = Vec::new();
@@ -110,6 +134,7 @@ impl Lake {
     }
 
     fn verify(&self, py: Python<'_>, is_deep: bool) -> PyResult<String> {
+        self.check_process(py)?;
         let lake = self.lake.clone();
         job::run(py, None, None, move |_| {
             let options = VerifyOptions { scope: Scope::default(), is_deep, is_for_forgotten: false };
@@ -118,6 +143,7 @@ impl Lake {
     }
 
     fn scan<'py>(&self, py: Python<'py>, table: &str, settings: &str) -> PyResult<Bound<'py, PyCapsule>> {
+        self.check_process(py)?;
         let settings: ScanSettings = raised(py, read(settings))?;
         let scan = scan(&self.lake, &self.state, table, &settings.options());
         stream_capsule(py, raised(py, scan)?)
@@ -148,8 +174,9 @@ impl Lake {
         parts.map(|part| part.path(table)).collect()
     }
 
-    fn restore(&self) -> Tasks {
-        Tasks::of(&self.lake, &self.state)
+    fn restore(&self, py: Python<'_>) -> PyResult<Tasks> {
+        self.check_process(py)?;
+        Ok(Tasks::of(&self.lake, &self.state))
     }
 
     fn annotations(
@@ -158,6 +185,7 @@ impl Lake {
         project: Option<String>,
         on_progress: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<String> {
+        self.check_process(py)?;
         let this = self.clone();
         job::run(py, on_progress, None, move |progress| {
             to_json(&annotations_of(&this.lake, &this.state, project.as_deref(), progress)?)
@@ -172,6 +200,7 @@ impl Lake {
         store: &str,
         on_progress: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<String> {
+        self.check_process(py)?;
         let options: DatasetOptions = raised(py, read(settings))?;
         let store: StoreSettings = raised(py, read(store))?;
         let store = raised(py, store.options())?;

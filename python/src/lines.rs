@@ -3,10 +3,13 @@
 //! Only the thread that called iterates: iterators may be bound to it, and no other thread of ours ever needs the interpreter's lock.
 
 use std::io::{self, Read};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use arrow::array::{Array, ArrayData, AsArray, make_array};
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
+use arrow::error::ArrowError;
 use arrow::pyarrow::FromPyArrow;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use pyo3::exceptions::PyTypeError;
@@ -24,6 +27,9 @@ pub(crate) struct Records<'py> {
 /// Bytes that are taken from Python at a time.
 const TAKEN_BYTES: usize = 1024 * 1024;
 
+/// How long it may take: who is slow is to hear signals, and to be told of progress, none the less.
+const TAKEN_FOR: Duration = Duration::from_millis(50);
+
 /// Lines of what an iterator gives, called so; and what has to hand them out.
 pub(crate) fn lines<'py>(name: &str, records: Bound<'py, PyIterator>) -> (Lines, Records<'py>) {
     let (to, pieces) = bounded(1);
@@ -32,16 +38,18 @@ pub(crate) fn lines<'py>(name: &str, records: Bound<'py, PyIterator>) -> (Lines,
 }
 
 impl Records<'_> {
-    /// The next lines; `None` at the end.
+    /// The next lines, as many as come in a while, at times none; `None` at the end.
     pub(crate) fn take(&mut self) -> PyResult<Option<Vec<u8>>> {
-        let mut taken = Vec::new();
-        while taken.len() < TAKEN_BYTES {
+        let (mut taken, begun) = (Vec::new(), Instant::now());
+        while taken.len() < TAKEN_BYTES && begun.elapsed() < TAKEN_FOR {
             match self.records.next() {
                 Some(record) => append(&record?, &mut taken)?,
+                None if taken.is_empty() => return Ok(None),
+                // It is asked once more.
                 None => break,
             }
         }
-        Ok(Some(taken).filter(|taken| !taken.is_empty()))
+        Ok(Some(taken))
     }
 }
 
@@ -53,10 +61,10 @@ struct Stream {
 
 impl Read for Stream {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.at == self.held.len() {
+        while self.at == self.held.len() {
             // Whoever goes without an end has stopped the run before.
-            self.held = self.pieces.recv().unwrap_or_default();
-            self.at = 0;
+            let Ok(piece) = self.pieces.recv() else { return Ok(0) };
+            (self.held, self.at) = (piece, 0);
         }
         let mut left = self.held.get(self.at..).unwrap_or_default();
         let length = left.read(buffer)?;
@@ -84,17 +92,23 @@ fn append(record: &Bound<'_, PyAny>, to: &mut Vec<u8>) -> PyResult<()> {
     Ok(())
 }
 
-/// A record is a line: line breaks can stand between the tokens of JSON alone, where a space does as well.
+/// A record is a line. Between the tokens of JSON a tab does as well as a line break, and in a text it is as wrong.
 fn append_line(record: &[u8], to: &mut Vec<u8>) {
-    to.extend(record.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte }));
+    to.extend(record.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b'\t' } else { *byte }));
     to.push(b'\n');
 }
 
 fn append_array(record: &Bound<'_, PyAny>, to: &mut Vec<u8>) -> PyResult<()> {
     let array = make_array(ArrayData::from_pyarrow_bound(record)?);
+    let failed = |error: ArrowError| PyTypeError::new_err(error.to_string());
+    let plain = match array.data_type() {
+        DataType::Dictionary(_, value) => cast(&array, value).map_err(failed)?,
+        _ => Arc::clone(&array),
+    };
     let is_json = matches!(
-        array.data_type(),
-        DataType::Utf8
+        plain.data_type(),
+        DataType::Null
+            | DataType::Utf8
             | DataType::LargeUtf8
             | DataType::Utf8View
             | DataType::Binary
@@ -105,7 +119,7 @@ fn append_array(record: &Bound<'_, PyAny>, to: &mut Vec<u8>) -> PyResult<()> {
         let found = array.data_type();
         return Err(PyTypeError::new_err(format!("expected an Arrow array of JSON as text or bytes, found {found}")));
     }
-    let wide = cast(&array, &DataType::LargeBinary).map_err(|error| PyTypeError::new_err(error.to_string()))?;
+    let wide = cast(&plain, &DataType::LargeBinary).map_err(failed)?;
     let wide = wide.as_binary::<i64>();
     for row in 0..wide.len() {
         // A null is no task: it is told of as one that can't be read.

@@ -7,7 +7,7 @@ use chrono::Utc;
 use pyo3::prelude::*;
 use pyo3::types::PyIterator;
 use taskloom::api::{Ran, Upkeep};
-use taskloom::{Error, ErrorKind, Input, MemoryStore, Outcome, Report, Result, RunConfig, Source, resolve_with};
+use taskloom::{Error, ErrorKind, Input, Lines, MemoryStore, Outcome, Report, Result, RunConfig, Source, resolve_with};
 
 use crate::failure::raised;
 use crate::job;
@@ -23,16 +23,32 @@ pub(crate) enum Given<'py> {
     Records(Bound<'py, PyIterator>, String),
 }
 
+/// The same for the thread that works.
+pub(crate) enum Wanted {
+    Paths(Vec<PathBuf>),
+    Lines(Lines),
+}
+
 impl<'py> Given<'py> {
-    /// The source, and what has to be handed out for it.
-    pub(crate) fn source(self, settings: &RunSettings) -> Result<(Source, Option<Records<'py>>)> {
+    /// What is read, and what has to be handed out for it.
+    pub(crate) fn apart(self) -> (Wanted, Option<Records<'py>>) {
         match self {
-            Given::Paths(paths) => Ok((Source::Files(resolve_with(&paths, &settings.store_options()?)?), None)),
+            Given::Paths(paths) => (Wanted::Paths(paths), None),
             Given::Records(records, name) => {
                 let (lines, records) = lines(&name, records);
-                Ok((Source::Files(vec![Input::Lines(lines)]), Some(records)))
+                (Wanted::Lines(lines), Some(records))
             }
         }
+    }
+}
+
+impl Wanted {
+    /// The source; looks for files, which may take a while.
+    pub(crate) fn source(self, settings: &RunSettings) -> Result<Source> {
+        Ok(Source::Files(match self {
+            Wanted::Paths(paths) => resolve_with(&paths, &settings.store_options()?)?,
+            Wanted::Lines(lines) => vec![Input::Lines(lines)],
+        }))
     }
 }
 
@@ -64,9 +80,9 @@ pub(crate) fn flatten(
     on_progress: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<String> {
     let settings: RunSettings = raised(py, read(settings))?;
-    let (source, records) = raised(py, given(paths, records, name).source(&settings))?;
-    let config = raised(py, settings.config(source))?;
+    let (wanted, records) = given(paths, records, name).apart();
     job::run(py, on_progress, records, move |progress| {
+        let config = settings.config(wanted.source(&settings)?)?;
         to_json(&taskloom::run(config, progress).and_then(Outcome::report)?)
     })
 }
@@ -82,10 +98,10 @@ pub(crate) fn in_memory(
     on_progress: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<(Lake, String, Vec<u8>)> {
     let settings: RunSettings = raised(py, read(settings))?;
-    let (source, records) = raised(py, Given::Records(records, name).source(&settings))?;
+    let (wanted, records) = Given::Records(records, name).apart();
     let lake = taskloom::Lake::on(Arc::new(MemoryStore::named("memory")));
-    let config = raised(py, settings.config_on(source, lake.clone()))?;
     job::run(py, on_progress, records, move |progress| {
+        let config = settings.config_on(wanted.source(&settings)?, lake.clone())?;
         let report = taskloom::run(config, progress).and_then(Outcome::report)?;
         let mut rejects = Vec::new();
         for path in lake.store().paths("_taskloom/rejects")? {

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from . import _core, _settings
-from .errors import RejectedWarning
+from ._report import told
 
 WORKER_MEMORY = "256MiB"
 """The memory limit of one that writes, where nothing else is said."""
@@ -20,8 +19,9 @@ WORKER_MEMORY = "256MiB"
 class Share:
     """What one that writes a share of a run has to know. It travels with the code."""
 
-    settings: str
-    ticket: bytes
+    settings: str = field(repr=False)
+    """How the lake is reached and written; its store's options may hold secrets."""
+    ticket: bytes = field(repr=False)
 
     def write(self, records: Iterator[Any] | None, paths: list[str] | None, name: str) -> bytes:
         """Writes files of these tasks, or of what lies there; gives what the lead must hear."""
@@ -42,20 +42,19 @@ class Lead:
     ) -> None:
         """Begins it. `threads` are those of one that writes, unless `options` say so; those of the lead are all cores."""
         _settings.check_names(options, _settings.RunOptions, command.rsplit(".", 1)[-1])
+        place = os.fspath(lake)
+        # Those who write may be at work in another folder.
+        place = place if "://" in place else os.path.abspath(place)
         here = {name: value for name, value in options.items() if name not in ("threads", "memory_limit")}
-        self._lead = _core.Lead(_settings.dumps(_settings.run(lake, here, command)), words)
+        self._lead = _core.Lead(_settings.dumps(_settings.run(place, here, command)), words)
         there = {"threads": threads, "memory_limit": WORKER_MEMORY, **options}
         # Who writes has a folder of its own there.
         there = {name: value for name, value in there.items() if name != "work_dir"}
-        self.share = Share(_settings.dumps(_settings.run(lake, there, command)), self._lead.ticket())
+        self.share = Share(_settings.dumps(_settings.run(place, there, command)), self._lead.ticket())
 
     def commit(self, shards: Iterable[bytes], on_progress: Callable[[Any], object] | None = None) -> dict[str, Any]:
         """Makes one version of the shards, in this order; gives the report."""
-        report: dict[str, Any] = json.loads(self._lead.commit(list(shards), on_progress))
-        if report["rejected"]:
-            where = f": see {report['rejects_file']}" if report.get("rejects_file") else ""
-            warnings.warn(f"{report['rejected']} tasks could not be read{where}", RejectedWarning, stacklevel=3)
-        return report
+        return told(json.loads(self._lead.commit(list(shards), on_progress)), stacklevel=4)
 
     def abandon(self) -> None:
         """Ends it without a version."""

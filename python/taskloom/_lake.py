@@ -5,7 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from types import EllipsisType
 from typing import Any, Literal, Unpack
 
 from . import _core, _settings
@@ -19,7 +20,7 @@ class Table:
 
     def __init__(self, lake: _core.Lake, name: str, settings: Mapping[str, Any]) -> None:
         self._lake, self.name = lake, name
-        empty: dict[str, Any] = {"columns": None, "project": [], "batch": [], "date_from": None, "date_to": None, "threads": None}
+        empty = dict.fromkeys(("columns", "project", "batch", "days", "threads"))
         self._settings = json.dumps({**empty, **settings})
         # A column that is not there is told of here, not when the first engine reads.
         self._columns = lake.columns(name, self._settings)
@@ -67,7 +68,12 @@ class Lake:
         """
         _settings.check_names(options, _settings.StoreOptions, "Lake")
         word = None if version is None else str(version)
+        self._options = options
         self._lake = _core.Lake(os.fspath(address), word, json.dumps(_settings.store(options)))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Another process opens it anew, at the same version.
+        return _open, (self.address, self.version, self._options)
 
     @property
     def address(self) -> str:
@@ -108,25 +114,22 @@ class Lake:
         name: str,
         columns: Iterable[str] | None = None,
         *,
-        project: str | None | Iterable[str | None] = (),
-        batch: str | None | Iterable[str | None] = (),
-        date: str | dt.date | tuple[str | dt.date | None, str | dt.date | None] | None = None,
+        project: str | None | Iterable[str | None] | EllipsisType = ...,
+        batch: str | None | Iterable[str | None] | EllipsisType = ...,
+        date: str | dt.date | Sequence[str | dt.date | None] | None | EllipsisType = ...,
         threads: int | None = None,
     ) -> Table:
         """Rows of a table, with the columns `project`, `batch` and `date` of its partitions; projects, batches and deliveries have `project`.
 
-        `columns`: these, in this order. `project`, `batch`: only rows of these ids, None for those without one. `date`: only partitions of
-        this first day, or from one to another, both with it; None for an open end. Partitions that are not meant are not read.
+        `columns`: these, in this order. `project`, `batch`: only rows of this id, or of these; None means rows without one. `date`: only
+        partitions that begin at this day, or from one day to another, both with it, None for an open end; None alone means rows without a day.
+        What is not given is not narrowed, and partitions that are not meant are not read.
         """
-        between = date if isinstance(date, tuple) else (date, date)
-        if len(between) != 2:
-            raise UsageError(f"date: expected a day, or a first and a last one, found {len(between)}")
         settings = {
             "columns": None if columns is None else [str(column) for column in columns],
             "project": _ids(project),
             "batch": _ids(batch),
-            "date_from": _day(between[0]),
-            "date_to": _day(between[1]),
+            "days": _days(date),
             "threads": threads,
         }
         return Table(self._lake, name, settings)
@@ -224,8 +227,25 @@ class Lake:
         return f"Lake({self.address!r}, version={self.version})"
 
 
-def _ids(value: str | None | Iterable[str | None]) -> list[str | None]:
+def _open(address: str, version: int, options: _settings.StoreOptions) -> Lake:
+    return Lake(address, version, **options)
+
+
+def _ids(value: str | None | Iterable[str | None] | EllipsisType) -> list[str | None] | None:
+    if isinstance(value, EllipsisType):
+        return None
     return [value] if value is None or isinstance(value, str) else list(value)
+
+
+def _days(date: Any) -> dict[str, Any] | None:
+    if isinstance(date, EllipsisType):
+        return None
+    if date is None:
+        return {"is_unknown": True, "from": None, "to": None}
+    between = (date, date) if isinstance(date, str | dt.date) else tuple(date)
+    if len(between) != 2:
+        raise UsageError(f"date: expected a day, or a first and a last one, found {len(between)} of them")
+    return {"is_unknown": False, "from": _day(between[0]), "to": _day(between[1])}
 
 
 def _day(day: str | dt.date | None) -> str | None:

@@ -5,17 +5,34 @@ from __future__ import annotations
 import datetime as dt
 import json
 import os
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
-from typing import Any, TypedDict, Unpack
+from typing import Any, Protocol, TypedDict, Unpack
 
 from . import _core, _settings
 from ._lake import Table
-from .errors import RejectedWarning
+from ._report import told
 
-Task = str | bytes | Mapping[str, Any]
+
+class ArrowArray(Protocol):
+    """An array of Arrow's, such as pyarrow's and Polars' have it."""
+
+    def __arrow_c_array__(self, requested_schema: object | None = None) -> tuple[object, object]:
+        """Its schema and its values, as capsules."""
+
+
+class ArrowStream(Protocol):
+    """A stream of such, such as a chunked array."""
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        """The stream, as a capsule."""
+
+
+Task = str | bytes | Mapping[str, Any] | ArrowArray
 """A task: its JSON, or what `json.loads` makes of it. An Arrow array of JSON is as many tasks as it has values."""
+
+Tasks = Task | ArrowStream | Iterable[Task]
+"""One task, or several."""
 
 Report = dict[str, Any]
 """What a run did, as `taskloom flatten --json` prints it: `version`, `tasks_read`, `rejected`, `tables`, `seconds` and so on."""
@@ -55,7 +72,7 @@ OnProgress = Callable[[Progress], object]
 
 
 def flatten(
-    inputs: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] | Iterable[Task],
+    inputs: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] | Tasks,
     lake: str | os.PathLike[str],
     *,
     on_progress: OnProgress | None = None,
@@ -64,8 +81,8 @@ def flatten(
     """Flattens tasks into a lake, and gives the report of the run.
 
     `inputs` are files, folders or patterns, each also as an address such as `s3://bucket/tasks/*.json.gz`: NDJSON, JSON, saved pages of the
-    API, plain or compressed with gzip or zstd. Or they are the tasks themselves, as dicts or as JSON: an iterable of dicts, of bytes, or
-    of texts that begin with `{`. Into a lake that is there it merges: a task that comes again takes the place of its old rows.
+    API, plain or compressed with gzip or zstd. Or they are the tasks themselves: dicts, JSON as bytes or as text that begins with `{`, Arrow
+    arrays of JSON; one, or an iterable of them. Into a lake that is there it merges: a task that comes again takes the place of its old rows.
 
     What can't be read is set aside in `_taskloom/rejects`, and a `RejectedWarning` tells of it; `max_rejects` makes it an error.
     Ctrl-C stops the run with nothing visible. The interpreter's lock is released while it works.
@@ -80,7 +97,8 @@ def flatten(
     _settings.check_names(options, _settings.RunOptions, "flatten")
     settings = _settings.dumps(_settings.run(lake, options, "taskloom.flatten in Python"))
     paths, records = apart(inputs)
-    return _told(_core.flatten(settings, paths, records, "tasks from Python", on_progress))  # type: ignore[arg-type]
+    report = _core.flatten(settings, paths, records, "tasks from Python", on_progress)  # type: ignore[arg-type]
+    return told(json.loads(report), stacklevel=3)
 
 
 def export(
@@ -108,7 +126,8 @@ def export(
         "reconcile": options.get("reconcile", False),
         "max_removed": str(options.get("max_removed", "5%")),
     }
-    return _told(_core.export(_settings.dumps(settings), key, on_progress))  # type: ignore[arg-type]
+    report = _core.export(_settings.dumps(settings), key, on_progress)  # type: ignore[arg-type]
+    return told(json.loads(report), stacklevel=3)
 
 
 def sync(
@@ -146,7 +165,7 @@ def sync(
         "checkout": None if checkout is None else os.fspath(checkout),
     }
     report, upkeep = _core.sync(_settings.dumps(settings), key, on_progress)  # type: ignore[arg-type]
-    return {**_told(report), "upkeep": json.loads(upkeep)}
+    return {**told(json.loads(report), stacklevel=3), "upkeep": json.loads(upkeep)}
 
 
 class Tables(Mapping[str, Table]):
@@ -174,7 +193,7 @@ class Tables(Mapping[str, Table]):
 
 
 def tables(
-    tasks: Iterable[Task], *, on_progress: OnProgress | None = None, **options: Unpack[_settings.RunOptions]
+    tasks: Tasks, *, on_progress: OnProgress | None = None, **options: Unpack[_settings.RunOptions]
 ) -> Tables:
     """Flattens tasks in memory, without a lake: the twenty tables by their names, each an Arrow stream.
 
@@ -188,12 +207,11 @@ def tables(
     _settings.check_names(options, _settings.RunOptions, "tables")
     # What is only read back once need not be small.
     settings = _settings.dumps(_settings.run("memory", options, "taskloom.tables in Python", compression_level=1))
-    lake, report, rejects = _core.in_memory(settings, iter(tasks), "tasks from Python", on_progress)  # type: ignore[arg-type]
+    lake, report, rejects = _core.in_memory(settings, records(tasks), "tasks from Python", on_progress)  # type: ignore[arg-type]
     made = {name: Table(lake, name, {}) for name in table_names()}
-    told = _told(report)
-    # The lake goes with the tables.
-    told["rejects_file"] = None
-    return Tables(made, told, [json.loads(line) for line in rejects.splitlines()])
+    # The lake goes with the tables, and what it set aside stands there.
+    whole = told({**json.loads(report), "rejects_file": None}, stacklevel=3)
+    return Tables(made, whole, [json.loads(line) for line in rejects.splitlines()])
 
 
 def table_names() -> tuple[str, ...]:
@@ -214,24 +232,26 @@ def schema(table: str | None = None) -> list[dict[str, Any]]:
 
 def apart(inputs: Any) -> tuple[list[str] | None, Iterator[Any] | None]:
     """Inputs as paths, or as tasks."""
-    if isinstance(inputs, str | os.PathLike):
+    if isinstance(inputs, os.PathLike) or isinstance(inputs, str) and not _is_json(inputs):
         return [os.fspath(inputs)], None
-    if isinstance(inputs, Mapping):
-        return None, iter([inputs])
-    if isinstance(inputs, bytes):
-        return None, iter([inputs])
-    items = iter(inputs)
+    items = records(inputs)
     for first in items:
-        is_path = isinstance(first, os.PathLike) or isinstance(first, str) and not first.lstrip().startswith("{")
-        if is_path:
+        if isinstance(first, os.PathLike) or isinstance(first, str) and not _is_json(first):
             return [os.fspath(path) for path in chain([first], items)], None
         return None, chain([first], items)
     return None, iter(())
 
 
-def _told(report: str) -> Report:
-    told: Report = json.loads(report)
-    if told["rejected"]:
-        where = f": see {told['rejects_file']}" if told.get("rejects_file") else ""
-        warnings.warn(f"{told['rejected']} tasks could not be read{where}", RejectedWarning, stacklevel=3)
-    return told
+def records(tasks: Any) -> Iterator[Any]:
+    """One task or several, as an iterator."""
+    if isinstance(tasks, str | bytes | Mapping) or hasattr(tasks, "__arrow_c_array__"):
+        return iter([tasks])
+    if hasattr(tasks, "__arrow_c_stream__"):
+        import pyarrow
+
+        return iter(pyarrow.chunked_array(tasks).chunks)
+    return iter(tasks)
+
+
+def _is_json(text: str) -> bool:
+    return text.lstrip().startswith("{")

@@ -52,7 +52,8 @@ class RunOptions(StoreOptions, total=False):
     max_rejects: int | str
     """Fail and commit nothing if more tasks are rejected: a count, or a percentage such as "0.5%" [no limit; of `sync` "1%"]."""
     work_dir: str | os.PathLike[str]
-    """Folder for what doesn't fit into memory, and for what an export has received until it is committed [your cache folder]."""
+    """Folder for what doesn't fit into memory, and for what an export has received until it is committed [of `export` and `sync` your cache
+    folder, else a temporary one]. Those who write on a cluster have one of their own."""
 
 
 class QueryOptions(TypedDict, total=False):

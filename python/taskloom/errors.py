@@ -93,12 +93,17 @@ class RejectedWarning(UserWarning):
     """Some tasks could not be read, and are set aside."""
 
 
+class IncompleteWarning(UserWarning):
+    """Something that was asked for did not come from the API, and is not in the lake."""
+
+
 __all__ = [
     "BugError",
     "BusyError",
     "ConflictError",
     "DamagedError",
     "Error",
+    "IncompleteWarning",
     "InputError",
     "LakeError",
     "OutputError",

@@ -46,6 +46,11 @@ class Datasink(_Datasink[Any]):
         # The run is led here alone.
         return {**self.__dict__, "_lead": None}
 
+    def on_write_start(self, schema: Any = None) -> None:
+        """The run has begun with this object; it can be written once."""
+        if self._lead is None:
+            raise UsageError("a Datasink: expected one that has not been written to, found one that has")
+
     def write(self, blocks: Iterable[Block], ctx: Any) -> list[tuple[int, bytes]]:
         """Writes a share, on a worker."""
         number = int(ctx.task_idx)
@@ -107,6 +112,8 @@ def _only_text(table: pyarrow.Table) -> str:
         )
 
     texts = [field.name for field in table.schema if is_text(field.type)]
+    # A block without a value does not tell what its columns hold.
+    texts = texts or [field.name for field in table.schema if pyarrow.types.is_null(field.type)]
     if len(texts) != 1:
         found = ", ".join(texts) or "none"
         raise UsageError(f"column: expected the column of task JSON, or a dataset with one of text, found {found}")

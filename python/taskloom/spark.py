@@ -41,17 +41,21 @@ def flatten(
     """Flattens tasks on Spark's executors into a lake, which all machines must reach; gives the report of the run.
 
     Either a DataFrame with a column of task JSON (`column`; its only column of text or bytes, where none is named), each partition of which is
-    one share; or files, folders, patterns or addresses as `taskloom.flatten` takes them, each file a share or a part of one (at most `shards`).
+    one share; or files, folders, patterns or addresses as `taskloom.flatten` takes them, each file a share or a part of one (about `shards`).
     Of two copies of a task the one counts that comes later: in a later partition or file, or later in the same one.
 
     `threads` and `memory_limit` are those of one running task of Spark: as many threads as `spark.task.cpus`, and 256 MiB, where nothing is said.
-    An attempt that fails is made anew by Spark's own rules, and leaves nothing in the lake.
+    An attempt that fails is made anew by Spark's own rules; what it wrote goes at the end of the run, and by the next `vacuum` what it wrote
+    behind that. While it runs the session hands tasks to Python in small batches.
     """
     session = _session(frame_or_paths, spark)
     threads = int(session.conf.get("spark.task.cpus", "1") or 1)
+    is_frame = hasattr(frame_or_paths, "mapInArrow")
+    if is_frame and shards is not None:
+        raise UsageError("shards: expected it beside files, found it beside a frame: frame.repartition(n) has n shares")
     work, paths = (
         (_frame(frame_or_paths, column), None)
-        if hasattr(frame_or_paths, "mapInArrow")
+        if is_frame
         else _files(session, frame_or_paths, shards, options)
     )
     words = "a DataFrame of Spark" if paths is None else "files, by Spark"
@@ -99,8 +103,10 @@ def views(
 ) -> dict[str, DataFrame]:
     """Registers every table of a lake at one version as a temporary view of its name, with types pinned; gives them by their names.
 
-    The session's time zone is set to UTC. Of a lake at `s3://` Spark reads the same files at `s3a://`.
+    The session's time zone is set to UTC, and files are listed by the driver alone. Of a lake at `s3://` Spark reads the same files at `s3a://`.
     """
+    if isinstance(lake, Lake) and (version is not None or options):
+        raise UsageError("version: expected it beside an address, found it beside a Lake, which has one")
     from pyspark.sql.functions import expr
 
     lake = lake if isinstance(lake, Lake) else Lake(lake, version, **options)

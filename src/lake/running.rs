@@ -77,6 +77,24 @@ pub(super) fn prefix_of(run: &str) -> String {
     format!("part-{id}-")
 }
 
+/// Whether a file is one that a run writes before its commit, or that somebody else writes for it.
+fn is_of(path: &str, run: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    let is_beside_a_shard = || name.strip_prefix(run).is_some_and(|rest| rest.starts_with('-'));
+    name.starts_with(&prefix_of(run)) || is_beside_a_shard()
+}
+
+/// What a file is called that lies beside the data of an attempt at a shard of a run, but for its ending. It begins with the run's name.
+pub(crate) fn beside_a_shard(run: &str, attempt: &str) -> String {
+    format!("{run}-{attempt}")
+}
+
+/// Whether a path is that of the rejects of a shard, which are nobody's once the run has ended.
+pub(super) fn is_beside_a_shard(path: &str) -> bool {
+    let name = path.strip_prefix("_taskloom/rejects/").and_then(|name| name.strip_suffix(".ndjson"));
+    name.is_some_and(|name| name.contains('T') && name.split('-').count() == 3)
+}
+
 /// Whether a name that begins with that of a run is of one that began behind an instant of a record. Names that tell no instant are of none.
 pub(super) fn began_behind(name: &str, instant: &str) -> bool {
     let digits = |text: &str| text.bytes().filter(u8::is_ascii_digit).map(char::from).collect::<String>();
@@ -166,17 +184,14 @@ impl Running {
 
     /// Removes the files that bear this run's name, whoever wrote them, but for these, which are data.
     pub(super) fn sweep_own(&self, lake: &Lake, data: &HashSet<String>) -> Result<()> {
-        let (store, prefix) = (&**lake.store(), self.prefix());
+        let store = &**lake.store();
         let mut left = store.paths("")?;
-        left.retain(|path| {
-            let (_, name) = path.rsplit_once('/').unwrap_or(("", path));
-            name.starts_with(&prefix) && !data.contains(name)
-        });
+        left.retain(|path| is_of(path, &self.name) && !data.contains(path.rsplit('/').next().unwrap_or_default()));
         store.delete_each(&left)
     }
 
     /// Removes the entry: the run writes no more, and whatever of its files is no data is gone.
-    pub fn end(self, lake: &Lake) -> Result<()> {
+    pub fn end(&self, lake: &Lake) -> Result<()> {
         lake.store().delete(&path_of(&self.name))
     }
 }
@@ -280,8 +295,7 @@ impl Neighbours {
 }
 
 fn writer_of<'r>(path: &str, runs: &'r BTreeSet<String>) -> Option<&'r String> {
-    let (_, name) = path.rsplit_once('/').unwrap_or(("", path));
-    runs.iter().find(|run| name.starts_with(&prefix_of(run)))
+    runs.iter().find(|run| is_of(path, run))
 }
 
 /// What a record made of a run.
@@ -312,21 +326,18 @@ fn fate(lake: &Lake, dead: &Dead) -> Result<Option<Fate>> {
 
 fn sweep(lake: &Lake, dead: Vec<Dead>) -> Result<u64> {
     let store = &**lake.store();
-    // By what the names of a run's files begin with, those that became data.
+    // By run, those of its files that became data.
     let mut ended = Vec::new();
     for dead in &dead {
         match fate(lake, dead)? {
-            Some(Fate::Ended) => ended.push((prefix_of(&dead.name), HashSet::new())),
-            Some(Fate::Committed(data)) => ended.push((prefix_of(&dead.name), data)),
+            Some(Fate::Ended) => ended.push((&dead.name, HashSet::new())),
+            Some(Fate::Committed(data)) => ended.push((&dead.name, data)),
             None => return Err(Error::Bug { place: "lake::running", found: format!("{} without a fate", dead.name) }),
         }
     }
     if !ended.is_empty() {
         let mut left = store.paths("")?;
-        left.retain(|file| {
-            let (_, name) = file.rsplit_once('/').unwrap_or(("", file));
-            ended.iter().any(|(prefix, data)| name.starts_with(prefix) && !data.contains(file))
-        });
+        left.retain(|file| ended.iter().any(|(run, data)| is_of(file, run) && !data.contains(file)));
         store.delete_each(&left)?;
     }
     for dead in &dead {

@@ -73,13 +73,12 @@ impl Transaction {
         if matches!(error, Some(Error::Unknown { .. } | Error::Committed { .. })) {
             return;
         }
-        let taken_back = ledger.take_back(&**lake.store()).and_then(|()| match &shared {
-            Some(data) => running.sweep_own(&lake, data),
-            None => Ok(()),
-        });
-        if taken_back.is_ok() {
-            // An entry that can't be removed, or has to stay because a file can't, is looked after by the next run.
-            let _ = running.end(&lake);
+        let sweep = || shared.as_ref().map_or(Ok(()), |data| running.sweep_own(&lake, data));
+        // An entry that can't be removed, or has to stay because a file can't, is looked after by the next run.
+        let is_over = ledger.take_back(&**lake.store()).and_then(|()| sweep()).and_then(|()| running.end(&lake));
+        if is_over.is_ok() {
+            // Who wrote meanwhile has either ended before the entry went, or sees that it is gone and takes back what it wrote.
+            let _ = sweep();
         }
     }
 

@@ -143,7 +143,8 @@ impl Lake {
             } else if lives.has_named(&path) {
                 Some(Going::Gone)
             } else {
-                (running::is_data_of_a_run(&path) && !neighbours.knows_writer_of(&path)).then_some(Going::Left)
+                let is_of_a_run = running::is_data_of_a_run(&path) || running::is_beside_a_shard(&path);
+                (is_of_a_run && !neighbours.knows_writer_of(&path)).then_some(Going::Left)
             };
             match going {
                 Some(Going::Gone) => done.files += 1,

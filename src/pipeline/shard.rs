@@ -25,7 +25,7 @@ use crate::drift::Drift;
 use crate::error::{Error, Result};
 use crate::file::{Encoding, Objects};
 use crate::forgotten::Forgotten;
-use crate::lake::Lake;
+use crate::lake::{Lake, beside_a_shard};
 use crate::parse::Memberships;
 use crate::part::{Ledger, PartEntry, PartWriter};
 use crate::partition::Layout;
@@ -141,24 +141,32 @@ impl Shard {
 pub fn write_shard(ticket: &Ticket, config: &RunConfig, progress: &Arc<Progress>) -> Result<Shard> {
     let lake = &config.lake;
     ticket.check(lake)?;
-    let ledger = Ledger::default();
-    let shard = write(ticket, config, progress, &ledger);
+    let (ledger, attempt) = (Ledger::default(), attempt());
+    let rejects = format!("{REJECTS}/{}.ndjson", beside_a_shard(&ticket.run, &attempt));
+    let shard = write(ticket, config, progress, &ledger, &attempt, &rejects);
     // Whoever leads may have ended meanwhile: then nobody looks for these files.
     let shard = shard.and_then(|shard| ticket.check(lake).map(|()| shard));
     if shard.is_err() {
-        let _ = ledger.take_back(&**lake.store());
+        let _ = lake.store().delete(&rejects).and(ledger.take_back(&**lake.store()));
     }
     shard
 }
 
-fn write(ticket: &Ticket, config: &RunConfig, progress: &Arc<Progress>, ledger: &Ledger) -> Result<Shard> {
+fn write(
+    ticket: &Ticket,
+    config: &RunConfig,
+    progress: &Arc<Progress>,
+    ledger: &Ledger,
+    attempt: &str,
+    rejects_path: &str,
+) -> Result<Shard> {
     let store = config.lake.store();
     progress.expect(config.source.size());
     let workers = Workers::start(config.threads)?;
     let scratch = Scratch::temporary(config.work_dir.as_deref())?;
-    let prefix = format!("{}{}-", ticket.prefix, attempt());
+    let prefix = format!("{}{attempt}-", ticket.prefix);
     let compression_level = ZstdLevel::try_new(ticket.compression_level).unwrap_or_default();
-    let writer = PartWriter::new(store, prefix.clone(), Encoding { compression_level }, workers.pool(), ledger);
+    let writer = PartWriter::new(store, prefix, Encoding { compression_level }, workers.pool(), ledger);
     let opening = Opening {
         work_dir: scratch.path(),
         lake: None,
@@ -172,8 +180,7 @@ fn write(ticket: &Ticket, config: &RunConfig, progress: &Arc<Progress>, ledger: 
     let tools = Tools { config, layout, workers: &workers, writer, scratch, progress, forgotten };
     let Produced { parts, report, rejects, .. } = Coordinator::new(tools, feed).run()?;
     progress.enter(Stage::Committing);
-    let path = format!("{REJECTS}/{prefix}rejects.ndjson");
-    let rejects = rejects.publish(&**store, &path)?.map(|_| path);
+    let rejects = rejects.publish(&**store, rejects_path)?.map(|_| rejects_path.to_owned());
     store.flush()?;
     Ok(Shard {
         run: ticket.run.clone(),
@@ -246,6 +253,17 @@ impl Drop for Lead {
 
 impl Run<'_> {
     fn commit_shards(self, shards: Vec<Shard>) -> Result<Outcome> {
+        let (lake, began_at) = (self.transaction.lake().clone(), self.transaction.parent().begins_at());
+        match self.make_version_of(shards) {
+            // What forgets takes away rejects, whoever's they are.
+            Err(Error::NoFile { .. }) if lake.state()?.begins_at() > began_at => {
+                Ok(Outcome::Conflict { version: lake.state()?.version })
+            }
+            ended => ended,
+        }
+    }
+
+    fn make_version_of(self, shards: Vec<Shard>) -> Result<Outcome> {
         let workers = Workers::start(self.config.threads)?;
         let writer = self.writer(&workers);
         let lake = self.transaction.lake().clone();
@@ -267,7 +285,7 @@ impl Run<'_> {
         }
         let mut gathered = Gathered::new(self.config.memory.index_bytes(), scratch.path());
         gathered.note(drift);
-        gather(&**lake.store(), parts, &mut gathered, self.progress)?;
+        workers.run(|| gather(&**lake.store(), parts, &mut gathered, self.progress))?;
         let rewritten = gathered.finish(|part, identities| workers.run(|| writer.rewrite(part, identities)));
         let (parts, superseded, drift) = rewritten?;
         report.superseded += superseded;

@@ -56,18 +56,24 @@ pub(super) fn files_at(address: &str, options: &StoreOptions) -> Result<Vec<Inpu
     // What is told of is what was given.
     let refused = |error| store::open(Path::new(address), options).err().unwrap_or(error);
     let store = store::open(Path::new(place), options).map_err(refused)?;
-    let no_input = |expected| Error::NoInput { word: store.place().join(pattern).display().to_string(), expected };
-    if let Some(blob) = if pattern.is_empty() || is_pattern(pattern) { None } else { store.open(pattern)? } {
+    // Behind a `?` may stand a signature.
+    let word = address.split_once('?').filter(|(_, query)| query.contains('=')).map_or(address, |(shown, _)| shown);
+    let no_input = |expected| Error::NoInput { word: word.to_owned(), expected };
+    // A file may be called what would be a pattern.
+    if let Some(blob) = if pattern.is_empty() { None } else { store.open(pattern)? } {
         return Ok(vec![Input::Stored(Stored { store, path: pattern.to_owned(), bytes: blob.len() })]);
     }
     let like = is_pattern(pattern).then(|| Pattern::new(pattern)).transpose();
     let like = like.map_err(|_| no_input("a pattern that is one"))?;
-    let options = MatchOptions { require_literal_separator: true, ..MatchOptions::default() };
+    // As a shell does it, hidden files are none of those that a pattern stands for.
+    let options =
+        MatchOptions { require_literal_separator: true, require_literal_leading_dot: true, ..MatchOptions::default() };
+    let is_own = |path: &str| path.split('/').any(|name| name == "_taskloom");
     let is_meant = |path: &str| match &like {
-        Some(like) => like.matches_with(path, options),
+        Some(like) => like.matches_with(path, options) && !is_own(path),
         None => {
             let is_below = pattern.is_empty() || path.strip_prefix(pattern).is_some_and(|rest| rest.starts_with('/'));
-            is_below && path.split('/').all(|name| !name.starts_with('.') && name != "_taskloom") && is_known(path)
+            is_below && !is_own(path) && path.split('/').all(|name| !name.starts_with('.')) && is_known(path)
         }
     };
     let listed = store.list(if like.is_some() { "" } else { pattern })?;

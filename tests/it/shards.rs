@@ -11,8 +11,10 @@ use taskloom::internals::config::RunConfig;
 use taskloom::internals::error::{Error, Result};
 use taskloom::internals::lake::Lake;
 use taskloom::internals::pipeline::{Lead, Outcome, Shard, Ticket, write_shard};
+use taskloom::internals::progress::Progress;
 use taskloom::internals::report::Report;
 use taskloom::internals::source::{Input, Lines, Source};
+use taskloom::internals::upkeep::{ForgetOptions, forget};
 
 use crate::lakes::{config, files_of, findings, flatten_text, restored, running};
 
@@ -51,7 +53,8 @@ fn begin(lake: &Path) -> (Lead, Vec<u8>) {
 
 /// The files of data below a lake.
 fn data_files(lake: &Path) -> usize {
-    let files = walkdir::WalkDir::new(lake).into_iter().map(std::result::Result::unwrap);
+    let is_log = |file: &walkdir::DirEntry| file.file_name() == "_delta_log";
+    let files = walkdir::WalkDir::new(lake).into_iter().filter_entry(|entry| !is_log(entry)).map(Result::unwrap);
     files.filter(|file| file.path().extension().is_some_and(|ending| ending == "parquet")).count()
 }
 
@@ -110,6 +113,50 @@ fn a_run_that_is_given_up_leaves_nothing_and_takes_no_more_shards() {
     let late = shard(&ticket, &place, &[task(1, 1)]).unwrap_err();
     assert!(matches!(late, Error::RunOver { .. }), "{late}");
     assert_eq!(data_files(&place), 0);
+}
+
+#[test]
+fn a_shard_whose_run_ends_meanwhile_takes_back_all_that_it_wrote() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join("lake");
+    let (lead, ticket) = begin(&place);
+    let text = Cursor::new(format!("{}\n{{broken\n", task(1, 1)));
+    // The run ends when all but the end is read.
+    let end = Ending { lead: std::sync::Mutex::new(Some(lead)) };
+    let source = Source::Files(vec![Input::Lines(Lines::new("a shard", std::io::Read::chain(text, end)))]);
+    let config = RunConfig { source, work_dir: None, ..config(Path::new("none"), &place) };
+    let late = write_shard(&Ticket::from_bytes(&ticket).unwrap(), &config, &Arc::default()).unwrap_err();
+    assert!(matches!(late, Error::RunOver { .. }), "{late}");
+    let left =
+        walkdir::WalkDir::new(&place).into_iter().map(Result::unwrap).filter(|entry| entry.file_type().is_file());
+    assert_eq!(left.map(|entry| entry.into_path()).collect::<Vec<_>>(), Vec::<std::path::PathBuf>::new());
+}
+
+/// An end of lines at which a run ends.
+struct Ending {
+    lead: std::sync::Mutex<Option<Lead>>,
+}
+
+impl std::io::Read for Ending {
+    fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
+        drop(self.lead.lock().unwrap().take());
+        Ok(0)
+    }
+}
+
+#[test]
+fn a_forgetting_meanwhile_is_a_conflict_and_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_, lake) = flatten_text([task(1, 1), task(2, 1)].join("\n"), folder.path());
+    let place = lake.place().to_owned();
+    let (lead, ticket) = begin(&place);
+    let own = shard(&ticket, &place, &[task(1, 2), task(3, 1), "{broken".to_owned()]).unwrap();
+    let options = ForgetOptions { tasks: vec!["task-01".to_owned()], ..ForgetOptions::default() };
+    forget(&lake, &options, &Progress::default()).unwrap();
+    let ended = commit(lead, &[own]).unwrap_err();
+    assert!(matches!(ended, Error::Conflict { .. }), "{ended}");
+    assert_eq!(restored(&lake).into_keys().collect::<Vec<_>>(), ["task-02"]);
+    assert_eq!((findings(&lake), data_files(&place)), (vec![], named_files(&lake)));
 }
 
 #[test]

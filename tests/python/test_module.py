@@ -3,8 +3,10 @@
 import datetime as dt
 import doctest
 import importlib
+import itertools
 import json
-import os
+import multiprocessing
+import pickle
 import pkgutil
 import signal
 import subprocess
@@ -95,6 +97,8 @@ def test_partitions_and_columns_narrow_a_table(lake):
         (f"date BETWEEN '{first}' AND '{second}'", {"date": (first, second)}),
         (f"date >= '{second}' AND project = '{quoted}'", {"date": (second, None), "project": [project]}),
         ("false", {"project": "nobody's"}),
+        ("false", {"project": []}),
+        ("date IS NULL", {"date": None}),
     ]:
         expected = duckdb.sql(f"SELECT turn_index, task_id FROM {in_files(lake, 'turns')} WHERE {where} ORDER BY ALL").fetchall()
         table = lake.table("turns", ["turn_index", "task_id"], **arguments)
@@ -209,33 +213,94 @@ def test_what_is_raised_in_what_the_caller_gave_comes_back_to_the_caller(tmp_pat
     with pytest.raises(LookupError, match="no more"):
         taskloom.flatten(tasks(), tmp_path / "lake")
     with pytest.raises(LookupError, match="reading"):
-        taskloom.flatten(slowly(), tmp_path / "lake", on_progress=stop)
+        taskloom.flatten(endless(), tmp_path / "lake", on_progress=stop)
     assert not list((tmp_path / "lake").rglob("*.parquet"))
 
 
-def slowly():
-    for id in range(10_000):
-        time.sleep(0.01)
-        yield task(id)
+def endless():
+    yield from map(task, itertools.count())
+
+
+def test_who_is_slow_or_has_nothing_for_a_while_is_not_at_the_end(tmp_path):
+    def tasks():
+        for id in range(4):
+            yield pa.array([], pa.string())
+            # Longer than lines are waited for.
+            time.sleep(0.06)
+            yield json.dumps(task(id))
+
+    assert taskloom.flatten(tasks(), tmp_path / "lake")["tasks_read"] == 4
+
+
+def test_an_exception_behind_the_commit_changes_nothing_of_it(tmp_path, monkeypatch):
+    heard = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: heard.append(unraisable.exc_value))
+
+    def stop(progress):
+        if (tmp_path / "lake/_taskloom/commits").exists():
+            raise LookupError("too late")
+
+    report = taskloom.flatten([task(1)], tmp_path / "lake", on_progress=stop)
+    assert report["version"] == 1 and [str(error) for error in heard] == ["too late"]
+
+
+def test_odd_arrays_and_single_tasks_are_tasks_too(tmp_path):
+    line = json.dumps(task(1))
+    for given in [
+        task(1), line, line.encode(), pa.array([line]), pa.chunked_array([[line]]), pa.array([line]).dictionary_encode(),
+        pl.Series([line]), [pa.array([line], pa.string_view())],
+    ]:  # fmt: skip
+        assert taskloom.tables(given)["tasks"].num_rows == 1, type(given)
+    with pytest.warns(taskloom.RejectedWarning, match="2 tasks"):
+        assert taskloom.tables([pa.nulls(2), line])["tasks"].num_rows == 1
+    with pytest.warns(taskloom.RejectedWarning, match="1 tasks"):
+        broken = taskloom.tables(['{"task_id": "a\nb", "threads": []}', line])
+    assert broken["tasks"].num_rows == 1, "a line break in a text is no JSON, and must not become something that is"
+
+
+def test_a_lake_goes_to_other_processes(lake):
+    opened = pickle.loads(pickle.dumps(lake))
+    assert (opened.version, pa.table(opened.table("tasks"))) == (lake.version, pa.table(lake.table("tasks")))
+    # What all threads of a process share is gone in a child.
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        for call in (verified, rows_of, keys_of):
+            assert pool.apply_async(call, (lake,)).get(timeout=60) == call(lake)
+
+
+def verified(lake):
+    return lake.verify()["files"]
+
+
+def rows_of(lake):
+    return pa.table(lake.table("turns")).num_rows
+
+
+def keys_of(lake):
+    return len(lake.annotations()["keys"])
 
 
 def test_progress_is_told_and_other_threads_go_on_meanwhile(lines, tmp_path):
-    told, counted, is_over = [], 0, threading.Event()
+    told, beats, is_over = [], 0, threading.Event()
 
-    def count():
-        nonlocal counted
-        while not is_over.is_set():
-            counted += 1
+    def beat():
+        nonlocal beats
+        while not is_over.wait(0.001):
+            beats += 1
 
-    counting = threading.Thread(target=count)
-    counting.start()
+    def tell(progress):
+        told.append((progress, beats))
+
+    beating = threading.Thread(target=beat)
+    beating.start()
     try:
-        taskloom.flatten(lines * 3, tmp_path / "lake", on_progress=told.append, threads=1)
+        taskloom.flatten(lines * 3, tmp_path / "lake", on_progress=tell, threads=1)
     finally:
         is_over.set()
-        counting.join()
-    assert told[-1]["tasks"] == 3 * len(lines) and told[-1]["stage"] == "committing"
-    assert counted > 10_000, "a lock that is held lets nobody count"
+        beating.join()
+    assert told[-1][0]["tasks"] == 3 * len(lines) and told[-1][0]["stage"] == "committing"
+    # Between two calls, which hold the lock for moments, nobody else had it.
+    spans = [later[1] - earlier[1] for earlier, later in zip(told, told[1:])]
+    assert len(spans) > 1 and max(spans) > 20, spans
 
 
 def test_ctrl_c_stops_a_run_with_nothing_visible(tmp_path):
@@ -314,17 +379,38 @@ def test_files_in_a_bucket_are_inputs_too(s3, lines, tmp_path):
         ("in/deep/b c.json.gz", gzip.compress("\n".join(lines[50:]).encode())),
         ("in/.hidden.json", b"no task"),
         ("in/notes.txt", b"no task"),
+        ("in/empty.json", b""),
+        ("odd/a[1].json", lines[0].encode()),
+        ("odd/a1.json", lines[1].encode()),
     ]:
         client.put_object(Bucket="lakes", Key=key, Body=body)
-    for number, words in enumerate(["s3://lakes/in/", ["s3://lakes/in/a.ndjson", "s3://lakes/in/deep/b c.json.gz"], "s3://lakes/in/**/*.json*"]):
-        with warnings.catch_warnings():
-            # A pattern names hidden files that it matches.
-            warnings.simplefilter("ignore" if number == 2 else "error")
-            report = taskloom.flatten(words, tmp_path / str(number), store_options=s3)
-        assert report["tasks_read"] - report["rejected"] >= (len(lines) if number < 2 else len(lines) - 50)
-    assert restored(tmp_path / "0") == restored(tmp_path / "1")
-    with pytest.raises(taskloom.UsageError, match="none"):
-        taskloom.flatten("s3://lakes/in/none.json", tmp_path / "none", store_options=s3)
+    for number, words in enumerate(["s3://lakes/in/", ["s3://lakes/in/a.ndjson", "s3://lakes/in/deep/b c.json.gz"], "s3://lakes/in/**/*json*"]):
+        report = taskloom.flatten(words, tmp_path / str(number), store_options=s3)
+        assert (report["tasks_read"], report["rejected"]) == (len(lines), 0)
+        assert restored(tmp_path / str(number)) == restored(tmp_path / "0")
+    # What could be a pattern is first of all a name.
+    assert taskloom.flatten("s3://lakes/odd/a[1].json", tmp_path / "odd", store_options=s3)["tasks_read"] == 1
+    assert set(restored(tmp_path / "odd")) == {json.loads(lines[0])["task_id"]}
+    with pytest.raises(taskloom.UsageError, match="none") as refused:
+        taskloom.flatten("s3://lakes/in/none.json?signature=geheim", tmp_path / "none", store_options=s3)
+    assert "geheim" not in str(refused.value)
+
+
+def test_what_a_lead_leaves_that_dies_goes_with_the_next_run(tmp_path):
+    code = """
+    import json, os, sys
+    from taskloom import _cluster
+    lead = _cluster.Lead(sys.argv[1], {}, words="a test", command="taskloom.test", threads=1)
+    lead.share.write(iter([json.dumps({"task_id": "t1", "threads": []}), "{broken"]), None, "a shard")
+    os._exit(9)
+    """
+    died = subprocess.run([sys.executable, "-c", textwrap.dedent(code), tmp_path / "lake"])
+    left = {path.suffix for path in (tmp_path / "lake").rglob("*")}
+    assert died.returncode == 9 and {".ndjson", ".parquet"} <= left
+    taskloom.flatten([task(2)], tmp_path / "lake")
+    assert set(restored(tmp_path / "lake")) == {"task-0002"}
+    assert_whole(tmp_path / "lake")
+    assert not list((tmp_path / "lake/_taskloom/rejects").glob("*"))
 
 
 def test_the_package_is_typed_and_its_examples_hold():

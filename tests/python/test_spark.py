@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import subprocess
 import threading
 import time
 
@@ -70,14 +69,16 @@ def test_an_executor_that_is_killed_and_a_task_that_fails_leave_nothing(spark, l
             time.sleep(600)
 
     def kill():
+        until = time.monotonic() + 120
         while not killed.exists() or not killed.read_text():
+            assert time.monotonic() < until
             time.sleep(0.05)
         # The parent of Python's workers is their daemon; its parent is the executor.
         daemon = int(killed.read_text())
         stat = open(f"/proc/{daemon}/stat").read()
         os.kill(int(stat.rsplit(")", 1)[1].split()[1]), signal.SIGKILL)
 
-    killer = threading.Thread(target=kill)
+    killer = threading.Thread(target=kill, daemon=True)
     killer.start()
     frame = frame_of(spark, lines, 6).mapInArrow(disturbed, "json string")
     report = taskloom.spark.flatten(frame, place)

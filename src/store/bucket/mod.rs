@@ -285,8 +285,16 @@ impl Store for BucketStore {
         let at = self.path(path)?;
         let head = async {
             let options = GetOptions { range: Some(GetRange::Bounded(0..PIECE)), ..GetOptions::default() };
-            let got = self.objects.get_opts(&at, options).await?;
-            Ok((got.meta.size, got.bytes().await?))
+            let failed = match self.objects.get_opts(&at, options).await {
+                Ok(got) => return Ok((got.meta.size, got.bytes().await?)),
+                Err(error) => error,
+            };
+            // Nothing of an empty file can be asked for.
+            let is_there = !matches!(failed, object_store::Error::NotFound { .. });
+            match if is_there { self.objects.head(&at).await.ok() } else { None } {
+                Some(meta) if meta.size == 0 => Ok((0, Bytes::new())),
+                _ => Err(failed),
+            }
         };
         let Some((bytes, head)) = self.or_absent("open", path, self.wait(head))? else { return Ok(None) };
         if bytes <= head.len() as u64 {
