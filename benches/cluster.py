@@ -20,7 +20,7 @@ from taskloom import _cluster
 
 REPOSITORY = Path(__file__).parents[1]
 PROGRAM = REPOSITORY / os.environ.get("TASKLOOM_BIN", "target/release/taskloom")
-TASKS, FILES = 20_000, 16
+TASKS, FILES = 40_000, 16
 IN_MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
 
 
@@ -31,14 +31,15 @@ def spark():
         for number in range(FILES):
             words = ["generate", "--tasks", str(TASKS // FILES), "--seed", str(number), "--out", folder / f"{number:02}.ndjson"]
             subprocess.run([PROGRAM, *words], check=True)
-        megabytes = sum(file.stat().st_size for file in folder.glob("*.ndjson")) / 1e6
+        files = sorted(folder.glob("*.ndjson"))
+        megabytes = sum(file.stat().st_size for file in files) / 1e6
         print(f"{megabytes:.0f} MB in {FILES} files")
         print(f"{'who':<28}{'seconds':>9}{'MB/s':>7}")
         for executors in (1, 2):
             seconds = float(subprocess.run([sys.executable, __file__, "executors", str(executors), folder], check=True, capture_output=True, text=True).stdout.split()[-1])
             print(f"{f'Spark, {executors} executors of 1 core':<28}{seconds:>9.2f}{megabytes / seconds:>7.0f}")
         for threads in (1, 2):
-            seconds = min(timed(lambda: taskloom.flatten(folder, folder / f"lake-{threads}-{time.time()}", threads=threads)) for _ in range(2))
+            seconds = min(timed(lambda: taskloom.flatten(files, folder / f"lake-{threads}-{time.time()}", threads=threads)) for _ in range(2))
             print(f"{f'one machine, {threads} threads':<28}{seconds:>9.2f}{megabytes / seconds:>7.0f}")
 
 

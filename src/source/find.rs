@@ -1,7 +1,7 @@
 //! From the words of a user to the inputs that they mean: files, folders and patterns.
 //!
 //! A file that is named itself is taken as it is. Where a folder is searched, or a pattern stands for names, hidden files, hidden folders
-//! and a lake's own folder are passed over, as a shell does it; and what is passed over can't end the search.
+//! and a lake's own folders are passed over, as a shell does it; and what is passed over can't end the search.
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
@@ -77,7 +77,12 @@ fn search(folder: &Path) -> impl Iterator<Item = walkdir::Result<walkdir::DirEnt
 }
 
 fn is_visible(name: &OsStr) -> bool {
-    !name.as_encoded_bytes().starts_with(b".") && name != "_taskloom"
+    !name.as_encoded_bytes().starts_with(b".") && !is_of_a_lake(name)
+}
+
+/// Whether a folder is one that a lake has for itself.
+pub(super) fn is_of_a_lake(name: &OsStr) -> bool {
+    name == "_taskloom" || name == "_delta_log"
 }
 
 /// Whether an entry that can't be looked at would not have been taken anyway: it is hidden, leads back to a folder that is being

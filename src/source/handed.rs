@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use glob::{MatchOptions, Pattern};
 use parquet::file::reader::{ChunkReader, Length};
 
-use super::find::has_known_extension;
+use super::find::{has_known_extension, is_of_a_lake};
 use super::input::Input;
 use crate::error::{Error, Result};
 use crate::store::{self, Blob, Store, StoreOptions};
@@ -68,7 +68,7 @@ pub(super) fn files_at(address: &str, options: &StoreOptions) -> Result<Vec<Inpu
     // As a shell does it, hidden files are none of those that a pattern stands for.
     let options =
         MatchOptions { require_literal_separator: true, require_literal_leading_dot: true, ..MatchOptions::default() };
-    let is_own = |path: &str| path.split('/').any(|name| name == "_taskloom");
+    let is_own = |path: &str| path.split('/').any(|name| is_of_a_lake(name.as_ref()));
     let is_meant = |path: &str| match &like {
         Some(like) => like.matches_with(path, options) && !is_own(path),
         None => {
