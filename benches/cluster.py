@@ -44,10 +44,10 @@ def spark():
 
 
 def executors(number, folder):
-    sys.path.insert(0, str(REPOSITORY / "tests/python"))
-    from conftest import java_home
+    sys.path.insert(0, str(REPOSITORY / "tests"))
+    import java
 
-    os.environ |= {"JAVA_HOME": str(java_home(Path(tempfile.mkdtemp()))), "SPARK_LOCAL_IP": "127.0.0.1", "PYSPARK_PYTHON": sys.executable}
+    os.environ |= {"JAVA_HOME": str(java.home(Path(tempfile.mkdtemp()))), "SPARK_LOCAL_IP": "127.0.0.1", "PYSPARK_PYTHON": sys.executable}
     from pyspark.sql import SparkSession
 
     import taskloom.spark

