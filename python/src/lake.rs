@@ -14,7 +14,7 @@ use taskloom::{
 use crate::failure::{raised, usage};
 use crate::job;
 use crate::rows::{Tasks, schema_capsule, stream_capsule};
-use crate::settings::{StoreSettings, read};
+use crate::settings::{MOST_THREADS, StoreSettings, read};
 
 /// A lake at one version.
 #[pyclass(frozen, skip_from_py_object)]
@@ -64,6 +64,7 @@ struct DaySettings {
 impl ScanSettings {
     fn options(self) -> ScanOptions {
         let default = ScanOptions::default();
+        let threads = self.threads.unwrap_or(default.threads).clamp(1, MOST_THREADS);
         ScanOptions {
             columns: self.columns,
             projects: self.project,
@@ -72,7 +73,7 @@ impl ScanSettings {
                 true => Days::Unknown,
                 false => Days::Between(days.from, days.to),
             }),
-            threads: self.threads.unwrap_or(default.threads),
+            threads,
         }
     }
 }

@@ -49,6 +49,9 @@ fn seconds(setting: &'static str, seconds: Option<f64>) -> Result<Option<Duratio
     seconds.map(span).transpose()
 }
 
+/// As many as the program takes.
+pub(crate) const MOST_THREADS: usize = 1024;
+
 /// A run into a lake.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -81,8 +84,8 @@ impl RunSettings {
         let compression_level = ZstdLevel::try_new(level)
             .map_err(|_| usage("compression_level", "a level of zstd, 1 to 22", level.to_string()))?;
         let config = RunConfig::new(source, lake);
-        if self.threads == Some(0) {
-            return Err(usage("threads", "1 or more", "0"));
+        if let Some(threads) = self.threads.filter(|threads| !(1..=MOST_THREADS).contains(threads)) {
+            return Err(usage("threads", format!("1 to {MOST_THREADS}"), threads.to_string()));
         }
         Ok(RunConfig {
             work_dir: self.work_dir.clone(),

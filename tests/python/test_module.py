@@ -187,6 +187,7 @@ def test_errors_are_classes_with_a_kind(tmp_path, lake):
         (lambda: taskloom.flatten([task(1)], place, memory_limit="1MiB"), taskloom.UsageError, "memory_limit"),
         (lambda: taskloom.flatten([task(1)], place, memory_limit="much"), taskloom.UsageError, "512MiB"),
         (lambda: taskloom.flatten([task(1)], place, compression_level=99), taskloom.UsageError, "1 to 22"),
+        (lambda: taskloom.flatten([task(1)], place, threads=10**9), taskloom.UsageError, "1024"),
         (lambda: taskloom.flatten([task(1)], place, date_by="guess"), taskloom.UsageError, "completed"),
         (lambda: taskloom.flatten([task(1)], lake.address, date_grain="month"), taskloom.LakeError, "day"),
         (lambda: taskloom.flatten([task(1), 7], place), TypeError, "found int"),
