@@ -71,7 +71,7 @@ tokenizer:
 
 # The Python module with the program, as the tests install it.
 module: $(MODULE_STAMP)
-	cargo build
+	test -x $(TASKLOOM_BIN) || cargo build
 	rm -rf target/module
 	mkdir -p python/taskloom.data/scripts
 	strip -o python/taskloom.data/scripts/taskloom $(TASKLOOM_BIN)

@@ -7,7 +7,7 @@ use arrow::array::{
 };
 use arrow::datatypes::{DataType, Date32Type, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
-use chrono::NaiveDate;
+use chrono::{Months, NaiveDate};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use rayon::prelude::*;
 
@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::file::open_batches;
 use crate::lake::{Lake, State};
 use crate::part::{Near, PartEntry, groups};
-use crate::partition::{self, DATE, Key};
+use crate::partition::{self, DATE, DateGrain, Key};
 use crate::pipeline::Workers;
 use crate::store::Store;
 use crate::table::{Table, lake_tables};
@@ -30,13 +30,13 @@ pub struct ScanOptions {
     pub projects: Option<Vec<Option<String>>>,
     /// Only rows of these batches, in the same way.
     pub batches: Option<Vec<Option<String>>>,
-    /// Only rows of partitions of these days.
+    /// Only rows of partitions that have any of these days: one of a month has all of its days.
     pub days: Option<Days>,
     /// Threads that read.
     pub threads: usize,
 }
 
-/// Days of partitions, by the first that each has.
+/// Days that partitions have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Days {
     /// From one to another, both with it; `None` is an open end.
@@ -81,7 +81,8 @@ fn schema_of(table: &Table) -> SchemaRef {
 pub fn scan(lake: &Lake, state: &State, table: &str, options: &ScanOptions) -> Result<Scan> {
     let schema = scan_schema_of(table, options)?;
     let table = named(table)?;
-    let is_meant = |part: &&PartEntry| part.rows(table.name) > 0 && options.holds(&part.key);
+    let grain = state.layout.date_grain;
+    let is_meant = |part: &&PartEntry| part.rows(table.name) > 0 && options.holds(&part.key, grain);
     let parts = state.in_order().into_iter().filter(is_meant).cloned().collect::<Vec<_>>();
     let (sender, batches) = bounded(QUEUED_BATCHES);
     let workers = Workers::start(options.threads.max(1))?;
@@ -105,7 +106,9 @@ pub fn scan_schema_of(table: &str, options: &ScanOptions) -> Result<SchemaRef> {
 pub fn scan_rows(state: &State, table: &str, options: &ScanOptions) -> Result<u64> {
     let table = named(table)?;
     check_partitions(table, options)?;
-    let parts = state.parts.values().filter(|part| part.key.dataset == table.dataset && options.holds(&part.key));
+    let grain = state.layout.date_grain;
+    let is_meant = |part: &&PartEntry| part.key.dataset == table.dataset && options.holds(&part.key, grain);
+    let parts = state.parts.values().filter(is_meant);
     Ok(parts.map(|part| part.rows(table.name)).sum())
 }
 
@@ -147,14 +150,20 @@ fn check_partitions(table: &Table, options: &ScanOptions) -> Result<()> {
 }
 
 impl ScanOptions {
-    fn holds(&self, key: &Key) -> bool {
+    fn holds(&self, key: &Key, grain: DateGrain) -> bool {
         let is_one_of = |wanted: &Option<Vec<Option<String>>>, value: Option<&str>| {
             wanted.as_ref().is_none_or(|wanted| wanted.iter().any(|wanted| wanted.as_deref() == value))
         };
         let is_of_days = match (self.days, key.date) {
             (None, _) => true,
             (Some(Days::Between(from, to)), Some(date)) => {
-                from.is_none_or(|from| from <= date) && to.is_none_or(|to| date <= to)
+                let last = match grain {
+                    DateGrain::Day => date,
+                    DateGrain::Month => {
+                        date.checked_add_months(Months::new(1)).and_then(|next| next.pred_opt()).unwrap_or(date)
+                    }
+                };
+                from.is_none_or(|from| from <= last) && to.is_none_or(|to| date <= to)
             }
             (Some(days), date) => days == Days::Unknown && date.is_none(),
         };

@@ -33,6 +33,8 @@ pub(crate) fn run<T: Send + 'static>(
     work: impl FnOnce(&Arc<Progress>) -> Result<T> + Send + 'static,
 ) -> PyResult<T> {
     let progress = Arc::new(Progress::default());
+    // What can't be called is told of before anything is done.
+    on_progress.map_or(Ok(()), |on_progress| tell(py, on_progress, &progress.counts()))?;
     let ended = start(Arc::clone(&progress), work);
     let (mut records, mut piece) = (records, None);
     let (mut stopped, mut told) = (None, Instant::now());

@@ -118,7 +118,10 @@ impl Lake {
     fn log(&self, py: Python<'_>) -> PyResult<String> {
         self.check_process(py)?;
         let lake = self.lake.clone();
-        job::run(py, None, None, move |_| to_json(&lake.history()?))
+        job::run(py, None, None, move |_| {
+            lake.check()?;
+            to_json(&lake.history()?)
+        })
     }
 
     fn changes(&self, py: Python<'_>, since: u64) -> PyResult<String> {
@@ -138,6 +141,7 @@ impl Lake {
         self.check_process(py)?;
         let lake = self.lake.clone();
         job::run(py, None, None, move |_| {
+            lake.check()?;
             let options = VerifyOptions { scope: Scope::default(), is_deep, is_for_forgotten: false };
             to_json(&verify(&lake, &options)?)
         })

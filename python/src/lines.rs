@@ -14,7 +14,7 @@ use arrow::pyarrow::FromPyArrow;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyIterator, PyString};
+use pyo3::types::{PyByteArray, PyBytes, PyDict, PyIterator, PyString};
 use taskloom::Lines;
 
 /// Tasks that Python has still to hand out, and where their lines go.
@@ -80,8 +80,12 @@ fn append(record: &Bound<'_, PyAny>, to: &mut Vec<u8>) -> PyResult<()> {
         append_line(bytes.as_bytes(), to);
     } else if record.hasattr("__arrow_c_array__")? {
         append_array(record, to)?;
+    } else if let Ok(bytes) = record.cast::<PyByteArray>() {
+        append_line(&bytes.to_vec(), to);
     } else if record.hasattr("keys")? {
-        let json = record.py().import("json")?.call_method1("dumps", (record,))?;
+        // Any mapping: JSON is made of dicts alone.
+        let dict = record.py().get_type::<PyDict>().call1((record,))?;
+        let json = record.py().import("json")?.call_method1("dumps", (dict,))?;
         append_line(json.cast::<PyString>()?.to_str()?.as_bytes(), to);
     } else {
         let found = record.get_type().name()?;

@@ -81,8 +81,9 @@ impl RunSettings {
     /// The same, into a lake that is at hand.
     pub(crate) fn config_on(&self, source: Source, lake: Lake) -> Result<RunConfig> {
         let level = self.compression_level;
-        let compression_level = ZstdLevel::try_new(level)
-            .map_err(|_| usage("compression_level", "a level of zstd, 1 to 22", level.to_string()))?;
+        let compression_level = ZstdLevel::try_new(level).ok().filter(|_| level > 0);
+        let no_level = || usage("compression_level", "a level of zstd, 1 to 22", level.to_string());
+        let compression_level = compression_level.ok_or_else(no_level)?;
         let config = RunConfig::new(source, lake);
         if let Some(threads) = self.threads.filter(|threads| !(1..=MOST_THREADS).contains(threads)) {
             return Err(usage("threads", format!("1 to {MOST_THREADS}"), threads.to_string()));

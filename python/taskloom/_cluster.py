@@ -42,15 +42,12 @@ class Lead:
     ) -> None:
         """Begins it. `threads` are those of one that writes, unless `options` say so; those of the lead are all cores."""
         _settings.check_names(options, _settings.RunOptions, command.rsplit(".", 1)[-1])
-        place = os.fspath(lake)
-        # Those who write may be at work in another folder.
-        place = place if "://" in place else os.path.abspath(place)
         here = {name: value for name, value in options.items() if name not in ("threads", "memory_limit")}
-        self._lead = _core.Lead(_settings.dumps(_settings.run(place, here, command)), words)
+        self._lead = _core.Lead(_settings.dumps(_settings.run(lake, here, command)), words)
         there = {"threads": threads, "memory_limit": WORKER_MEMORY, **options}
         # Who writes has a folder of its own there.
         there = {name: value for name, value in there.items() if name != "work_dir"}
-        self.share = Share(_settings.dumps(_settings.run(place, there, command)), self._lead.ticket())
+        self.share = Share(_settings.dumps(_settings.run(lake, there, command)), self._lead.ticket())
 
     def commit(self, shards: Iterable[bytes], on_progress: Callable[[Any], object] | None = None) -> dict[str, Any]:
         """Makes one version of the shards, in this order; gives the report."""

@@ -69,7 +69,7 @@ class Lake:
         _settings.check_names(options, _settings.StoreOptions, "Lake")
         word = None if version is None else str(version)
         self._options = options
-        self._lake = _core.Lake(os.fspath(address), word, json.dumps(_settings.store(options)))
+        self._lake = _core.Lake(_settings.place(address), word, json.dumps(_settings.store(options)))
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Another process opens it anew, at the same version.
@@ -112,7 +112,7 @@ class Lake:
     def table(
         self,
         name: str,
-        columns: Iterable[str] | None = None,
+        columns: str | Iterable[str] | None = None,
         *,
         project: str | None | Iterable[str | None] | EllipsisType = ...,
         batch: str | None | Iterable[str | None] | EllipsisType = ...,
@@ -122,11 +122,12 @@ class Lake:
         """Rows of a table, with the columns `project`, `batch` and `date` of its partitions; projects, batches and deliveries have `project`.
 
         `columns`: these, in this order. `project`, `batch`: only rows of this id, or of these; None means rows without one. `date`: only
-        partitions that begin at this day, or from one day to another, both with it, None for an open end; None alone means rows without a day.
+        partitions that have this day, or a day from one to another, both with it, None for an open end; None alone means rows without a day. A
+        partition of a month has all of its days: what is read then is the whole month.
         What is not given is not narrowed, and partitions that are not meant are not read.
         """
         settings = {
-            "columns": None if columns is None else [str(column) for column in columns],
+            "columns": None if columns is None else _settings.words(columns),
             "project": _ids(project),
             "batch": _ids(batch),
             "days": _days(date),
@@ -166,7 +167,7 @@ class Lake:
         status: str | Iterable[str] = (),
         completed_after: _settings.Instant | None = None,
         completed_before: _settings.Instant | None = None,
-        task_ids: Iterable[str] | None = None,
+        task_ids: str | Iterable[str] | None = None,
         exclude_reported: bool = False,
         model: str | Iterable[str] = (),
         turns: Literal["all", "last"] = "all",
@@ -204,7 +205,7 @@ class Lake:
                 "statuses": _settings.words(status),
                 "completed_from": _settings.micros("completed_after", completed_after),
                 "completed_before": _settings.micros("completed_before", completed_before),
-                "task_ids": None if task_ids is None else list(task_ids),
+                "task_ids": None if task_ids is None else _settings.words(task_ids),
                 "excludes_reported": exclude_reported,
             },
             "models": _settings.words(model),

@@ -12,6 +12,7 @@ from typing import Any, Protocol, TypedDict, Unpack
 from . import _core, _settings
 from ._lake import Table
 from ._report import told
+from .errors import UsageError
 
 
 class ArrowArray(Protocol):
@@ -71,6 +72,7 @@ OnProgress = Callable[[Progress], object]
 """Called about five times a second, by the thread that called; an exception in it stops the run with nothing visible."""
 
 
+@_settings.explained(_settings.RunOptions)
 def flatten(
     inputs: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] | Tasks,
     lake: str | os.PathLike[str],
@@ -101,6 +103,7 @@ def flatten(
     return told(json.loads(report), stacklevel=3)
 
 
+@_settings.explained(_settings.ExportOptions)
 def export(
     lake: str | os.PathLike[str],
     *,
@@ -130,6 +133,7 @@ def export(
     return told(json.loads(report), stacklevel=3)
 
 
+@_settings.explained(_settings.SyncOptions)
 def sync(
     lake: str | os.PathLike[str],
     *,
@@ -145,22 +149,24 @@ def sync(
     _settings.check_names(options, _settings.SyncOptions, "sync")
     api, key = _settings.api(options)
     every = options.get("commit_every")
-    is_span = isinstance(every, dt.timedelta)
+    is_span = isinstance(every, dt.timedelta | str)
+    if not options.get("job", "default"):
+        raise UsageError("job: expected a name, found an empty text")
     checkout = options.get("checkout")
     settings = {
         "run": _settings.run(lake, options, "taskloom.sync in Python", work_dir=_settings.work_dir(), max_rejects="1%"),
         "api": api,
         "query": _settings.query(options),
         "job": options.get("job", "default"),
-        "overlap_seconds": _settings.seconds(options.get("overlap", dt.timedelta(hours=24))),
-        "reconcile_every_seconds": _settings.seconds(options.get("reconcile_every", dt.timedelta(days=7))),
+        "overlap_seconds": _settings.seconds("overlap", options.get("overlap", "24h")),
+        "reconcile_every_seconds": _settings.seconds("reconcile_every", options.get("reconcile_every", "7d")),
         "reconcile": options.get("reconcile", False),
-        "commit_every_seconds": every.total_seconds() if isinstance(every, dt.timedelta) else None,
+        "commit_every_seconds": _settings.seconds("commit_every", every) if is_span else None,
         "commit_every_tasks": None if is_span else every,
         "max_removed": str(options.get("max_removed", "5%")),
         "compact": options.get("compact", True),
         "retain_seconds": (
-            _settings.seconds(options.get("retain", dt.timedelta(days=7))) if options.get("vacuum", True) else None
+            _settings.seconds("retain", options.get("retain", "7d")) if options.get("vacuum", True) else None
         ),
         "checkout": None if checkout is None else os.fspath(checkout),
     }
@@ -192,6 +198,7 @@ class Tables(Mapping[str, Table]):
         return f"Tables({rows})"
 
 
+@_settings.explained(_settings.RunOptions)
 def tables(
     tasks: Tasks, *, on_progress: OnProgress | None = None, **options: Unpack[_settings.RunOptions]
 ) -> Tables:
@@ -244,6 +251,8 @@ def apart(inputs: Any) -> tuple[list[str] | None, Iterator[Any] | None]:
 
 def records(tasks: Any) -> Iterator[Any]:
     """One task or several, as an iterator."""
+    if isinstance(tasks, str) and not _is_json(tasks):
+        raise UsageError(f"tasks: expected tasks, found the text {tasks[:40]!r}, which is no JSON of one; `flatten` takes paths")
     if isinstance(tasks, str | bytes | Mapping) or hasattr(tasks, "__arrow_c_array__"):
         return iter([tasks])
     if hasattr(tasks, "__arrow_c_stream__"):

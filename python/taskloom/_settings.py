@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import ast
 import datetime as dt
+import inspect
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal, TypedDict, get_type_hints
+from typing import Any, Literal, TypedDict, TypeVar, get_type_hints
 
 from .errors import UsageError
 
-Span = dt.timedelta | float | int
-"""A span of time: a timedelta, or seconds."""
+_Call = TypeVar("_Call", bound=Callable[..., Any])
+
+Span = dt.timedelta | float | str
+"""A span of time: a timedelta, seconds, or words such as "24h", "7d" and "1h 30m"."""
 
 Instant = dt.datetime | dt.date | str
 """An instant: a datetime, which is UTC where it names no zone; a date, which begins at midnight UTC; or either in ISO 8601."""
@@ -73,9 +77,9 @@ class QueryOptions(TypedDict, total=False):
     """Only tasks of these statuses."""
     skip_delivery_tasks: bool
     """Leave the table `delivery_tasks` empty, which takes about half the requests [False]."""
-    expand: Iterable[str]
+    expand: str | Iterable[str]
     """What comes as an object, not as an id [all: project, batch, delivery]."""
-    opts: Iterable[str]
+    opts: str | Iterable[str]
     """Details to ask for [all: annotation_details, attachment_details, model_parameters, submissions]."""
 
 
@@ -142,7 +146,7 @@ class SyncOptions(RunOptions, QueryOptions, ApiOptions, total=False):
     """How often everything is asked for again, and what the API has no more is taken away; 0 for never [7 days]."""
     reconcile: bool
     """Do that now [False]."""
-    commit_every: dt.timedelta | int
+    commit_every: dt.timedelta | str | int
     """Commit a first walk slice by slice: of so long a time, or of about so many tasks [all at once]."""
     max_removed: int | str
     """Fail and change nothing where more of the lake's tasks would be taken away: a count, or a percentage ["5%"]."""
@@ -156,6 +160,29 @@ class SyncOptions(RunOptions, QueryOptions, ApiOptions, total=False):
     """Keep a plain folder of the newest version here [none]."""
 
 
+def explained(*kinds: type) -> Callable[[_Call], _Call]:
+    """Puts what options mean, as it stands in their classes, at the end of what a call says of itself."""
+    told = [line for kind in kinds for line in _meanings(kind)]
+
+    def explain(call: _Call) -> _Call:
+        call.__doc__ = inspect.cleandoc(call.__doc__ or "") + "\n\nOptions:\n" + "\n".join(told)
+        return call
+
+    return explain
+
+
+def _meanings(kind: type) -> list[str]:
+    body = ast.parse(inspect.getsource(kind)).body[0]
+    assert isinstance(body, ast.ClassDef)
+    bases = [base.id for base in body.bases if isinstance(base, ast.Name) and base.id != "TypedDict"]
+    inherited = [line for base in bases for line in _meanings(globals()[base])]
+    own = []
+    for field, text in zip(body.body, body.body[1:]):
+        if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant):
+            own.append(f"    {ast.unparse(field.target)}: {ast.unparse(field.annotation)}\n        {' '.join(str(text.value.value).split())}")
+    return inherited + own
+
+
 def check_names(options: Mapping[str, object], known: type, call: str) -> None:
     """Raises a TypeError for an option that is none of a call's, as Python does."""
     names = sorted(get_type_hints(known))
@@ -164,9 +191,24 @@ def check_names(options: Mapping[str, object], known: type, call: str) -> None:
             raise TypeError(f"{call}() got an unexpected keyword argument {name!r}; it takes {', '.join(names)}")
 
 
-def seconds(span: Span | None) -> float | None:
-    """A span in seconds."""
-    return span.total_seconds() if isinstance(span, dt.timedelta) else None if span is None else float(span)
+_SECONDS = {"ms": 0.001, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+
+
+def seconds(name: str, span: Span | None) -> float | None:
+    """A span in seconds.
+
+    >>> seconds("lease", "1h 30m"), seconds("lease", 5)
+    (5400.0, 5.0)
+    """
+    if isinstance(span, dt.timedelta):
+        return span.total_seconds()
+    if isinstance(span, str):
+        parts = re.findall(r"(\d+(?:\.\d+)?)\s*([a-z]+)", span)
+        is_whole = re.fullmatch(r"\s*(\d+(\.\d+)?\s*[a-z]+\s*)+", span)
+        if not is_whole or any(unit not in _SECONDS for _, unit in parts):
+            raise UsageError(f'{name}: expected seconds, a timedelta, or a span such as "24h" or "7d", found {span!r}')
+        return float(sum(float(number) * _SECONDS[unit] for number, unit in parts))
+    return None if span is None else float(span)
 
 
 def micros(name: str, instant: Instant | None) -> int | None:
@@ -178,6 +220,8 @@ def micros(name: str, instant: Instant | None) -> int | None:
             instant = dt.datetime.fromisoformat(instant)
         except ValueError:
             raise UsageError(f"{name}: expected an instant in ISO 8601, found {instant!r}") from None
+    if not isinstance(instant, dt.date):
+        raise UsageError(f"{name}: expected a datetime, a date, or ISO 8601, found {instant!r}")
     if not isinstance(instant, dt.datetime):
         instant = dt.datetime(instant.year, instant.month, instant.day)
     if instant.tzinfo is None:
@@ -211,10 +255,13 @@ def size(name: str, value: int | str | None) -> int | None:
 
 def store(options: Mapping[str, Any]) -> dict[str, Any]:
     """How the core is told of a store."""
+    given = options.get("store_options") or {}
+    if not isinstance(given, Mapping):
+        raise UsageError(f"store_options: expected settings by their names, found {type(given).__name__}")
     return {
-        "options": {key: str(value) for key, value in (options.get("store_options") or {}).items()},
-        "lease_seconds": seconds(options.get("lease")),
-        "retry_seconds": seconds(options.get("store_retry_for")),
+        "options": {key: str(value) for key, value in given.items()},
+        "lease_seconds": seconds("lease", options.get("lease")),
+        "retry_seconds": seconds("store_retry_for", options.get("store_retry_for")),
     }
 
 
@@ -224,7 +271,7 @@ def run(lake: str | os.PathLike[str], options: Mapping[str, Any], command: str, 
     max_rejects = options.get("max_rejects")
     work_dir = options.get("work_dir")
     return {
-        "lake": os.fspath(lake),
+        "lake": place(lake),
         "store": store(options),
         "work_dir": None if work_dir is None else os.fspath(work_dir),
         "overwrite": options.get("overwrite", False),
@@ -238,6 +285,14 @@ def run(lake: str | os.PathLike[str], options: Mapping[str, Any], command: str, 
         "max_rejects": None if max_rejects is None else str(max_rejects),
         "command": command,
     }
+
+
+def place(lake: str | os.PathLike[str]) -> str:
+    """Where a lake is, whatever the current folder becomes."""
+    given = os.fspath(lake)
+    if not given:
+        raise UsageError("the lake: expected a folder or an address, found an empty text")
+    return given if "://" in given else os.path.abspath(given)
 
 
 def work_dir() -> str | None:
@@ -257,10 +312,10 @@ def api(options: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
         "page_size": options.get("page_size", 100),
         "concurrency": options.get("concurrency", 8),
         "retries": options.get("retries"),
-        "retry_seconds": seconds(options.get("retry_for")),
+        "retry_seconds": seconds("retry_for", options.get("retry_for")),
         "max_requests_per_second": options.get("max_requests_per_second"),
-        "connect_seconds": seconds(options.get("connect_timeout")),
-        "read_seconds": seconds(options.get("read_timeout")),
+        "connect_seconds": seconds("connect_timeout", options.get("connect_timeout")),
+        "read_seconds": seconds("read_timeout", options.get("read_timeout")),
         "restart": options.get("restart", False),
         "keep_raw": options.get("keep_raw", False),
         "allow_count_mismatch": options.get("allow_count_mismatch", False),
@@ -298,8 +353,8 @@ def query(options: Mapping[str, Any]) -> dict[str, Any]:
         "completed_after": micros("completed_after", options.get("completed_after")),
         "completed_before": micros("completed_before", options.get("completed_before")),
         "skip_delivery_tasks": options.get("skip_delivery_tasks", False),
-        "expand": list(options.get("expand", ("project", "batch", "delivery"))),
-        "opts": list(options.get("opts", ("annotation_details", "attachment_details", "model_parameters", "submissions"))),
+        "expand": words(options.get("expand", ("project", "batch", "delivery"))),
+        "opts": words(options.get("opts", ("annotation_details", "attachment_details", "model_parameters", "submissions"))),
     }
 
 

@@ -78,9 +78,13 @@ class Datasink(_Datasink[Any]):
         for block in blocks:
             table = BlockAccessor.for_block(block).to_arrow()
             if table.num_rows:
-                yield from table.column(self._column or _only_text(table)).chunks
+                column = self._column or _only_text(table)
+                if column not in table.column_names:
+                    raise UsageError(f"column: expected one of {', '.join(table.column_names)}, found {column}")
+                yield from table.column(column).chunks
 
 
+@_settings.explained(_settings.RunOptions)
 def flatten(
     dataset: ray.data.Dataset,
     lake: str | os.PathLike[str],

@@ -29,6 +29,7 @@ _LEAST_BYTES = 64 * 1024 * 1024
 """Files that have less are taken together."""
 
 
+@_settings.explained(_settings.RunOptions)
 def flatten(
     frame_or_paths: DataFrame | str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
     lake: str | os.PathLike[str],
@@ -147,13 +148,18 @@ def _frame(frame: Any, column: str | None) -> DataFrame:
             found = ", ".join(texts) or "none"
             raise UsageError(f"column: expected the column of task JSON, or a frame with one of text, found {found}")
         [column] = texts
-    return frame.select(frame[column])  # type: ignore[no-any-return]
+    if column not in frame.columns:
+        raise UsageError(f"column: expected one of {', '.join(frame.columns)}, found {column}")
+    quoted = column.replace("`", "``")
+    return frame.select(f"`{quoted}`")  # type: ignore[no-any-return]
 
 
 def _files(
     session: SparkSession, paths: Any, shards: int | None, options: Mapping[str, Any]
 ) -> tuple[DataFrame, list[list[str]]]:
     """A frame with a number a share, and the files of each."""
+    if shards is not None and shards < 1:
+        raise UsageError(f"shards: expected 1 or more, found {shards}")
     given = [os.fspath(path) for path in ([paths] if isinstance(paths, str | os.PathLike) else paths)]
     whole = [path if "://" in path else os.path.abspath(path) for path in given]
     files = _core.resolve(whole, json.dumps(_settings.store(options)))

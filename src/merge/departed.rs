@@ -93,7 +93,10 @@ impl Walk<'_> {
         Ok(match self.extent {
             Extent::All => Extent::All,
             Extent::Projects(asked) => {
-                let came = own().filter_map(|part| part.key.project.as_deref().map(str::to_owned));
+                // A batch's own object may name a project that nobody asked for.
+                let is_told_by = |part: &&PartEntry| matches!(part.key.dataset, Dataset::Tasks | Dataset::Projects);
+                let told = own().filter(is_told_by);
+                let came = told.filter_map(|part| part.key.project.as_deref().map(str::to_owned));
                 Extent::Projects(asked.iter().cloned().chain(came).collect())
             }
             Extent::Batches(asked) => {

@@ -56,7 +56,11 @@ impl Run<'_> {
         })?;
         match ended {
             Ended::Committed(version) => report.version = version,
-            Ended::Nothing(version) => (report.outcome, report.version) = (report::Ended::NothingNew, version),
+            Ended::Nothing(version) => {
+                (report.outcome, report.version) = (report::Ended::NothingNew, version);
+                // Whoever reads the report finds every table, with nothing written.
+                report.count_files(&[]);
+            }
             Ended::Conflict(_) => {}
         }
         Ok(ended)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -90,6 +91,19 @@ def spark(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def workers():
+    """A cluster of Ray with two workers, which keeps the order of blocks."""
+    import ray
+    import ray.data
+
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
+    ray.data.DataContext.get_current().execution_options.preserve_order = True
+    ray.data.DataContext.get_current().enable_progress_bars = False
+    yield
+    ray.shutdown()
+
+
+@pytest.fixture(scope="session")
 def s3(tmp_path_factory):
     """A bucket of moto's server: the options by which a store is found there."""
     log = tmp_path_factory.mktemp("moto") / "log"
@@ -109,14 +123,12 @@ def s3(tmp_path_factory):
         server.kill()
 
 
-@pytest.fixture
-def api(tmp_path):
-    """The simulated API: its address and its key."""
-    log = tmp_path / "simulate"
-    server = subprocess.Popen(
-        [program(), "simulate", "--tasks", "60", "--seed", "5", "--port", "0"],
-        stdout=log.open("w"), stderr=subprocess.STDOUT,
-    )  # fmt: skip
+@contextmanager
+def simulated(folder, *arguments):
+    """The simulated API, as it is served while somebody asks: its address."""
+    log = folder / "simulate"
+    command = [program(), "simulate", "--port", "0", *arguments]
+    server = subprocess.Popen(command, stdout=log.open("w"), stderr=subprocess.STDOUT)
     try:
         while not (found := re.search(r"http://[\d.:]+", log.read_text())):
             assert server.poll() is None, log.read_text()
@@ -124,3 +136,9 @@ def api(tmp_path):
         yield found[0]
     finally:
         server.kill()
+
+
+@pytest.fixture
+def api(tmp_path):
+    with simulated(tmp_path, "--tasks", "60", "--seed", "5") as address:
+        yield address

@@ -27,11 +27,9 @@ def test_the_page_on_clusters_does_what_it_says(number, tmp_path, monkeypatch, c
     block = blocks("docs/cluster.md")[number]
     monkeypatch.chdir(tmp_path)
     run_program("generate", "--tasks", "50", "--out", tmp_path / "tasks.ndjson")
-    if "spark" in block:
+    if "taskloom.spark" in block:
         request.getfixturevalue("spark")
-    if "ray" in block:
-        import ray
-
-        ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error", ignore_reinit_error=True)
+    if "taskloom.ray" in block:
+        request.getfixturevalue("workers")
     exec(compile(block, "docs/cluster.md", "exec"), {})
     assert capsys.readouterr().out.strip()

@@ -22,7 +22,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
-from conftest import assert_whole, restored, run_program, task
+from conftest import REPOSITORY, assert_whole, restored, run_program, simulated, task
 
 import taskloom
 
@@ -192,6 +192,10 @@ def test_errors_are_classes_with_a_kind(tmp_path, lake):
         (lambda: taskloom.flatten([task(1)], lake.address, date_grain="month"), taskloom.LakeError, "day"),
         (lambda: taskloom.flatten([task(1), 7], place), TypeError, "found int"),
         (lambda: taskloom.flatten([task(1)], place, thread=1), TypeError, "thread"),
+        (lambda: taskloom.flatten([task(1)], ""), taskloom.UsageError, "empty"),
+        (lambda: taskloom.flatten([task(1)], place, lease="long"), taskloom.UsageError, "lease"),
+        (lambda: taskloom.flatten([task(1)], place, on_progress=5), TypeError, "callable"),
+        (lambda: taskloom.tables("tasks.ndjson"), taskloom.UsageError, "paths"),
         (lambda: taskloom.export(place), taskloom.UsageError, "all_projects"),
         (lambda: taskloom.export(place, all_projects=True, batch_id="b"), taskloom.UsageError, "batch_id"),
         (lambda: taskloom.export(place, all_projects=True, api_key="k", api_url="http://example.com"), taskloom.UsageError, "unencrypted"),
@@ -201,6 +205,47 @@ def test_errors_are_classes_with_a_kind(tmp_path, lake):
             call()
         assert issubclass(kind, TypeError) or raised.value.kind == kind.kind
     assert not Path(place).exists() or not list(Path(place).rglob("*.parquet"))
+
+
+def test_a_lake_that_is_gone_is_not_well(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    taskloom.flatten([task(1)], "lake")
+    lake = taskloom.Lake("lake")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert pa.table(lake.table("tasks")).num_rows == 1 and pickle.loads(pickle.dumps(lake)).version == 1
+    (tmp_path / "lake").rename(tmp_path / "moved")
+    for call in (lake.verify, lake.log):
+        with pytest.raises(taskloom.LakeError, match="no lake"):
+            call()
+
+
+def test_a_span_in_a_lake_by_months_has_the_months_of_its_days(tmp_path):
+    days = [("a", "2025-01-31"), ("b", "2025-02-01"), ("c", "2025-03-15")]
+    tasks = [{**task(1), "task_id": id, "completed_at": f"{day}T00:00:00Z"} for id, day in days]
+    taskloom.flatten(tasks, tmp_path / "lake", date_grain="month")
+    lake = taskloom.Lake(tmp_path / "lake")
+    ids = lambda date: sorted(pa.table(lake.table("tasks", ["task_id"], date=date))["task_id"].to_pylist())
+    assert [ids("2025-01-15"), ids(("2025-01-31", "2025-02-10")), ids(("2025-02-15", None)), ids("2025-04-01")] == [["a"], ["a", "b"], ["b", "c"], []]
+
+
+def test_a_job_of_one_project_takes_away_no_task_of_another(tmp_path):
+    tasks = [{**task(id), "task_id": f"p{id}", "project": "P", "batch": "bp"} for id in range(40)]
+    tasks += [{**task(id), "task_id": f"q{id}", "project": "Q", "batch": "bq"} for id in range(2)]
+    # The object of a batch names a project, and that of one task is odd.
+    tasks[0]["batch"] = {"id": "bq", "name": "a batch", "project": "Q"}
+    (tmp_path / "tasks.ndjson").write_text("\n".join(map(json.dumps, tasks)))
+    with simulated(tmp_path, "--from", tmp_path / "tasks.ndjson") as api:
+        reach = {"api_url": api, "api_key": "test_simulated"}
+        taskloom.sync(tmp_path / "lake", all_projects=True, job="all", **reach)
+        report = taskloom.sync(tmp_path / "lake", project_id="P", job="one", **reach)
+    assert report.get("merged", {}).get("tasks_removed", 0) == 0
+    assert len(restored(tmp_path / "lake")) == 42
+
+
+def test_help_tells_what_every_option_means():
+    for call, names in [(taskloom.flatten, ["memory_limit", "store_options"]), (taskloom.sync, ["overlap", "api_key", "status", "threads"])]:
+        assert all(f"    {name}: " in call.__doc__ for name in names), call
 
 
 def test_what_is_raised_in_what_the_caller_gave_comes_back_to_the_caller(tmp_path):
@@ -243,6 +288,9 @@ def test_an_exception_behind_the_commit_changes_nothing_of_it(tmp_path, monkeypa
 
     report = taskloom.flatten([task(1)], tmp_path / "lake", on_progress=stop)
     assert report["version"] == 1 and [str(error) for error in heard] == ["too late"]
+    with pytest.raises(LookupError, match="too late"):
+        taskloom.flatten([task(2)], tmp_path / "lake", on_progress=stop)
+    assert taskloom.Lake(tmp_path / "lake").version == 1
 
 
 def test_odd_arrays_and_single_tasks_are_tasks_too(tmp_path):
@@ -416,8 +464,10 @@ def test_what_a_lead_leaves_that_dies_goes_with_the_next_run(tmp_path):
 
 def test_the_package_is_typed_and_its_examples_hold():
     package = Path(taskloom.__file__).parent
-    assert (package / "py.typed").exists()
-    checked = subprocess.run([sys.executable, "-m", "mypy", "--strict", "--ignore-missing-imports", package], capture_output=True, encoding="utf-8")
+    assert (package / "py.typed").exists() and (package / "_core.pyi").exists()
+    # What is installed mypy takes for granted: so it looks at what that was made from.
+    sources = REPOSITORY / "python/taskloom"
+    checked = subprocess.run([sys.executable, "-m", "mypy", "--strict", "--ignore-missing-imports", sources], capture_output=True, encoding="utf-8")
     assert checked.returncode == 0, checked.stdout
     examples = 0
     for module in pkgutil.iter_modules([str(package)]):
