@@ -53,7 +53,11 @@ impl Lake {
     }
 
     /// Begins on the newest version, if `check` has nothing against that one. Whoever does so ends it, by [`Transaction::end`].
-    pub fn begin_transaction(&self, author: &Author, check: impl FnOnce(&State) -> Result<()>) -> Result<Transaction> {
+    pub(crate) fn begin_transaction(
+        &self,
+        author: &Author,
+        check: impl FnOnce(&State) -> Result<()>,
+    ) -> Result<Transaction> {
         let finished_versions = self.finish_publishing()?;
         if finished_versions > 0 {
             tracing::info!(finished_versions, "finished what an earlier run left");
