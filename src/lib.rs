@@ -162,7 +162,7 @@ pub use winrate::{Bias, Interval, Match, Player, WinRateOptions, WinRates, to_pa
 pub mod api {
     pub use crate::source::api::query::{EXPANDABLE, OPTS, Parameter};
     pub use crate::source::api::{ApiConfig, Key, Moving, Patience, Plan, Query, Selector, address, earliest};
-    pub use crate::sync::{Backfill, Due, Every, Ran, Schedule, Sync, Upkeep, UpkeepOptions};
+    pub use crate::sync::{Backfill, Due, Every, Ran, Schedule, Sync, Upkeep, UpkeepOptions, job_name};
 
     use std::collections::BTreeMap;
 

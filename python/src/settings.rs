@@ -8,7 +8,9 @@ use chrono::Utc;
 use parquet::basic::ZstdLevel;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use taskloom::api::{ApiConfig, Every, Key, Moving, Patience, Plan, Query, Schedule, Selector, Sync, UpkeepOptions};
+use taskloom::api::{
+    ApiConfig, Every, Key, Moving, Patience, Plan, Query, Schedule, Selector, Sync, UpkeepOptions, job_name,
+};
 use taskloom::{
     Author, DateBy, DateGrain, Lake, Limit, Memory, Reconcile, Result, RunConfig, Source, StoreOptions, Wanted,
 };
@@ -282,13 +284,14 @@ pub(crate) struct SyncSettings {
 
 impl SyncSettings {
     pub(crate) fn sync(&self, key: &str) -> Result<Sync> {
-        let query = self.query.query();
+        let expected = |_| usage("job", "up to 64 letters, digits, `.`, `_` and `-`", &self.job);
+        let (job, query) = (job_name(&self.job).map_err(expected)?, self.query.query());
         let api = self.api.config(key, query.clone(), Moving::default())?;
         let walk_every =
             seconds("reconcile_every", Some(self.reconcile_every_seconds))?.filter(|every| !every.is_zero());
         let by_time = seconds("commit_every", self.commit_every_seconds)?.map(Every::Span);
         let schedule = Schedule {
-            job: self.job.clone(),
+            job: job.clone(),
             query,
             account: api.origin(),
             overlap: seconds("overlap", Some(self.overlap_seconds))?.unwrap_or_default(),
@@ -305,6 +308,6 @@ impl SyncSettings {
             checkout: self.checkout.clone(),
             store: self.run.store_options()?,
         };
-        Ok(Sync { schedule, api: ApiConfig { job: Some(self.job.clone()), ..api }, config, max_removed, upkeep })
+        Ok(Sync { schedule, api: ApiConfig { job: Some(job), ..api }, config, max_removed, upkeep })
     }
 }

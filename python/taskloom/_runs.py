@@ -150,8 +150,6 @@ def sync(
     api, key = _settings.api(options)
     every = options.get("commit_every")
     is_span = isinstance(every, dt.timedelta | str)
-    if not options.get("job", "default"):
-        raise UsageError("job: expected a name, found an empty text")
     checkout = options.get("checkout")
     settings = {
         "run": _settings.run(lake, options, "taskloom.sync in Python", work_dir=_settings.work_dir(), max_rejects="1%"),

@@ -160,12 +160,15 @@ class SyncOptions(RunOptions, QueryOptions, ApiOptions, total=False):
     """Keep a plain folder of the newest version here [none]."""
 
 
-def explained(*kinds: type) -> Callable[[_Call], _Call]:
-    """Puts what options mean, as it stands in their classes, at the end of what a call says of itself."""
-    told = [line for kind in kinds for line in _meanings(kind)]
+def explained(kind: type) -> Callable[[_Call], _Call]:
+    """Puts what options mean, as it stands in their class, at the end of what a call says of itself."""
 
     def explain(call: _Call) -> _Call:
-        call.__doc__ = inspect.cleandoc(call.__doc__ or "") + "\n\nOptions:\n" + "\n".join(told)
+        try:
+            meanings = _meanings(kind)
+        except OSError:  # A package without its sources explains less.
+            return call
+        call.__doc__ = inspect.cleandoc(call.__doc__ or "") + "\n\nOptions:\n" + "\n".join(meanings)
         return call
 
     return explain

@@ -115,7 +115,6 @@ def views(
     # Files are listed here, not in a job with a task a file, which takes ten times as long.
     spark.conf.set("spark.sql.sources.parallelPartitionDiscovery.threshold", "1000000")
     place = "s3a://" + lake.address.removeprefix("s3://") if lake.address.startswith("s3://") else lake.address
-    place = place if "://" in place else os.path.abspath(place)
     made = {}
     for name, columns in json.loads(_core.spark_columns()).items():
         # The files are named one by one: what would be a pattern in their paths is none.

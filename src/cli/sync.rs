@@ -24,7 +24,7 @@ use crate::report::Report;
 use crate::source::Source;
 use crate::source::api::{ApiConfig, Moving};
 use crate::store::StoreOptions;
-use crate::sync::{Every, Ran, Schedule, Sync, Upkeep, UpkeepOptions};
+use crate::sync::{Every, Ran, Schedule, Sync, Upkeep, UpkeepOptions, job_name};
 
 /// Keep a lake up to date with the Scale API: the command for every night.
 ///
@@ -84,7 +84,7 @@ struct ScheduleArgs {
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Its name: letters, digits, `.`, `_` and `-`. Jobs of one lake that ask for different tasks have different names
-    #[arg(long, value_name = "NAME", default_value = "default", value_parser = job)]
+    #[arg(long, value_name = "NAME", default_value = "default", value_parser = job_name)]
     job: String,
     /// How long before what is known to be in a run begins to ask, for what shows late
     #[arg(long, value_name = "TIME", default_value = "24h", value_parser = humantime::parse_duration)]
@@ -147,16 +147,6 @@ fn every(text: &str) -> std::result::Result<Every, String> {
     let tasks = text.parse().ok().filter(|tasks| *tasks > 0).map(Every::Tasks);
     let span = || humantime::parse_duration(text).ok().filter(|span| !span.is_zero()).map(Every::Span);
     tasks.or_else(span).ok_or_else(expected)
-}
-
-/// No name is longer.
-const LONGEST_NAME: usize = 64;
-
-fn job(text: &str) -> std::result::Result<String, String> {
-    let is_plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
-    let is_fit = is_plain && !text.is_empty() && text.len() <= LONGEST_NAME;
-    let expected = || format!("expected up to {LONGEST_NAME} letters, digits, `.`, `_` and `-`");
-    is_fit.then(|| text.to_owned()).ok_or_else(expected)
 }
 
 /// A duration, or a bare 0.

@@ -43,7 +43,7 @@ pub use history::Version;
 pub use record::{Author, COMPACT, Counts, FORGET, Record, RemovedPart, SYNC, UPGRADE, is_export};
 pub use recover::Recovered;
 pub use running::Running;
-pub(crate) use running::beside_a_shard;
+pub(crate) use running::rejects_of_a_shard;
 pub use standing::Standing;
 pub use state::{SmallFiles, State};
 pub use transaction::{Ended, Transaction};

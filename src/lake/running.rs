@@ -84,13 +84,13 @@ fn is_of(path: &str, run: &str) -> bool {
     name.starts_with(&prefix_of(run)) || is_beside_a_shard()
 }
 
-/// What a file is called that lies beside the data of an attempt at a shard of a run, but for its ending. It begins with the run's name.
-pub(crate) fn beside_a_shard(run: &str, attempt: &str) -> String {
-    format!("{run}-{attempt}")
+/// Where the rejects of an attempt at a shard of a run lie. The name begins with the run's.
+pub(crate) fn rejects_of_a_shard(run: &str, attempt: &str) -> String {
+    format!("_taskloom/rejects/{run}-{attempt}.ndjson")
 }
 
 /// Whether a path is that of the rejects of a shard, which are nobody's once the run has ended.
-pub(super) fn is_beside_a_shard(path: &str) -> bool {
+pub(super) fn is_rejects_of_a_shard(path: &str) -> bool {
     let name = path.strip_prefix("_taskloom/rejects/").and_then(|name| name.strip_suffix(".ndjson"));
     name.is_some_and(|name| name.contains('T') && name.split('-').count() == 3)
 }

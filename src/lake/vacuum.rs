@@ -143,7 +143,7 @@ impl Lake {
             } else if lives.has_named(&path) {
                 Some(Going::Gone)
             } else {
-                let is_of_a_run = running::is_data_of_a_run(&path) || running::is_beside_a_shard(&path);
+                let is_of_a_run = running::is_data_of_a_run(&path) || running::is_rejects_of_a_shard(&path);
                 (is_of_a_run && !neighbours.knows_writer_of(&path)).then_some(Going::Left)
             };
             match going {

@@ -25,7 +25,7 @@ use crate::drift::Drift;
 use crate::error::{Error, Result};
 use crate::file::{Encoding, Objects};
 use crate::forgotten::Forgotten;
-use crate::lake::{Lake, beside_a_shard};
+use crate::lake::{Lake, rejects_of_a_shard};
 use crate::parse::Memberships;
 use crate::part::{Ledger, PartEntry, PartWriter};
 use crate::partition::Layout;
@@ -118,11 +118,6 @@ impl Shard {
         from_bytes("a shard", bytes)
     }
 
-    /// Tasks that were read for it, with rejects.
-    pub fn tasks_read(&self) -> u64 {
-        self.tasks_read
-    }
-
     /// What it tells, but for its parts.
     fn add_to(&self, report: &mut Report) {
         report.input_bytes += self.input_bytes;
@@ -142,7 +137,7 @@ pub fn write_shard(ticket: &Ticket, config: &RunConfig, progress: &Arc<Progress>
     let lake = &config.lake;
     ticket.check(lake)?;
     let (ledger, attempt) = (Ledger::default(), attempt());
-    let rejects = format!("{REJECTS}/{}.ndjson", beside_a_shard(&ticket.run, &attempt));
+    let rejects = rejects_of_a_shard(&ticket.run, &attempt);
     let shard = write(ticket, config, progress, &ledger, &attempt, &rejects);
     // Whoever leads may have ended meanwhile: then nobody looks for these files.
     let shard = shard.and_then(|shard| ticket.check(lake).map(|()| shard));
@@ -196,8 +191,6 @@ fn write(
         drift: report.drift,
     })
 }
-
-const REJECTS: &str = "_taskloom/rejects";
 
 /// What tells the files of one attempt from those of another.
 fn attempt() -> String {

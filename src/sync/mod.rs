@@ -40,6 +40,17 @@ pub struct Schedule {
     pub commit_every: Option<Every>,
 }
 
+/// No name of a job is longer.
+const LONGEST_NAME: usize = 64;
+
+/// A name that a job can have: it stands in records, and in the name of the file that its pages wait in.
+pub fn job_name(text: &str) -> std::result::Result<String, String> {
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
+    let is_fit = is_plain && !text.is_empty() && text.len() <= LONGEST_NAME;
+    let expected = || format!("expected up to {LONGEST_NAME} letters, digits, `.`, `_` and `-`");
+    is_fit.then(|| text.to_owned()).ok_or_else(expected)
+}
+
 /// How much of a back-fill is committed at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Every {

@@ -196,6 +196,7 @@ def test_errors_are_classes_with_a_kind(tmp_path, lake):
         (lambda: taskloom.flatten([task(1)], place, lease="long"), taskloom.UsageError, "lease"),
         (lambda: taskloom.flatten([task(1)], place, on_progress=5), TypeError, "callable"),
         (lambda: taskloom.tables("tasks.ndjson"), taskloom.UsageError, "paths"),
+        (lambda: taskloom.sync(place, all_projects=True, api_key="k", job="../x"), taskloom.UsageError, "letters, digits"),
         (lambda: taskloom.export(place), taskloom.UsageError, "all_projects"),
         (lambda: taskloom.export(place, all_projects=True, batch_id="b"), taskloom.UsageError, "batch_id"),
         (lambda: taskloom.export(place, all_projects=True, api_key="k", api_url="http://example.com"), taskloom.UsageError, "unencrypted"),
