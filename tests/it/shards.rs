@@ -1,15 +1,16 @@
 //! Runs that one machine leads and others write: what comes of them is what one machine makes, whatever attempts fail.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Cursor;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use taskloom::internals::config::RunConfig;
 use taskloom::internals::error::{Error, Result};
-use taskloom::internals::lake::Lake;
+use taskloom::internals::lake::{Author, Lake, VacuumOptions};
 use taskloom::internals::pipeline::{Lead, Outcome, Shard, Ticket, write_shard};
 use taskloom::internals::progress::Progress;
 use taskloom::internals::report::Report;
@@ -142,6 +143,34 @@ impl std::io::Read for Ending {
         drop(self.lead.lock().unwrap().take());
         Ok(0)
     }
+}
+
+#[test]
+fn what_an_attempt_leaves_that_was_cut_off_behind_its_run_goes_with_the_next_vacuum() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_, lake) = flatten_text(task(1, 1), folder.path());
+    let place = lake.place().to_owned();
+    let files = || {
+        let files =
+            walkdir::WalkDir::new(&place).into_iter().map(Result::unwrap).filter(|file| file.file_type().is_file());
+        files.map(walkdir::DirEntry::into_path).collect::<BTreeSet<_>>()
+    };
+    let before = files();
+    let (lead, ticket) = begin(&place);
+    shard(&ticket, &place, &[task(2, 1), "{broken".to_owned()]).unwrap();
+    let is_own = |path: &PathBuf| !before.contains(path) && !path.starts_with(place.join("_taskloom/running"));
+    let written =
+        files().into_iter().filter(is_own).map(|path| (std::fs::read(&path).unwrap(), path)).collect::<Vec<_>>();
+    assert!(written.iter().any(|(_, path)| path.starts_with(place.join("_taskloom/rejects"))));
+    drop(lead);
+    assert_eq!(files(), before);
+    // As one writes that is dead behind the end of its run.
+    for (bytes, path) in &written {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes).unwrap();
+    }
+    let vacuumed = lake.vacuum(&VacuumOptions::retaining(Duration::ZERO), &Author::default()).unwrap();
+    assert_eq!((files(), vacuumed.left_files), (before.clone(), written.len() as u64));
 }
 
 #[test]
