@@ -2,7 +2,7 @@
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
-REQUIREMENTS := tests/read_back/requirements.txt
+REQUIREMENTS := tests/read_back/requirements.txt tests/python/requirements.txt
 # Readers of Delta Lake, which want another DuckDB.
 DELTA_VENV := .venv-delta
 DELTA_REQUIREMENTS := tests/read_back/delta-requirements.txt
@@ -14,11 +14,6 @@ DELTA_STAMP := $(DELTA_VENV)/installed
 TRAIN_VENV := .venv-train
 TRAIN_REQUIREMENTS := tests/training/requirements.txt
 TRAIN_STAMP := $(TRAIN_VENV)/installed
-
-# The Python module with what it is tested beside: Spark, Ray, and readers of Arrow streams.
-MODULE_VENV := .venv-python
-MODULE_REQUIREMENTS := tests/python/requirements.txt
-MODULE_STAMP := $(MODULE_VENV)/installed
 
 # A stand-in for Azure; what is like S3 is in the environment above.
 AZURITE := .azurite
@@ -44,7 +39,7 @@ test: announce
 	$(DELTA_VENV)/bin/python tests/servers.py cargo test
 	$(MAKE) --jobs=2 --output-sync=target rows rows-by-delta module-tests trainers kernel
 
-prepared: browser $(STAMP) $(DELTA_STAMP) $(TRAIN_STAMP) $(MODULE_STAMP) $(AZURITE_STAMP)
+prepared: browser $(STAMP) $(DELTA_STAMP) $(TRAIN_STAMP) $(AZURITE_STAMP)
 	cargo test --no-run
 
 PYTEST := -m pytest -q -p no:cacheprovider
@@ -63,20 +58,20 @@ kernel:
 	cargo test --lib --manifest-path tests/delta_kernel/Cargo.toml
 
 module-tests: module
-	$(MODULE_VENV)/bin/python $(PYTEST) tests/python
+	$(PYTHON) $(PYTEST) tests/python
 
 # The feature that counts tokens; its fifty crates take minutes to build, so it is no part of `make test`.
 tokenizer:
 	cargo test --lib --no-default-features --features tokenizer dataset
 
 # The Python module with the program, as the tests install it.
-module: $(MODULE_STAMP)
+module: $(STAMP)
 	test -x $(TASKLOOM_BIN) || cargo build
 	rm -rf target/module
 	mkdir -p python/taskloom.data/scripts
 	strip -o python/taskloom.data/scripts/taskloom $(TASKLOOM_BIN)
-	PATH=$(CURDIR)/$(MODULE_VENV)/bin:$$PATH maturin build --quiet --profile dev --manifest-path python/Cargo.toml --out target/module
-	$(MODULE_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --force-reinstall --no-deps target/module/taskloom-*.whl
+	PATH=$(CURDIR)/$(VENV)/bin:$$PATH maturin build --quiet --profile dev --manifest-path python/Cargo.toml --out target/module
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --force-reinstall --no-deps target/module/taskloom-*.whl
 
 # Wheels for Linux on x86-64 and aarch64 with the program in them, by zig's compiler, so that old systems can load them; into target/wheels.
 WHEEL_TARGETS ?= x86_64-unknown-linux-gnu aarch64-unknown-linux-gnu
@@ -92,7 +87,7 @@ wheel:
 
 announce:
 	@echo 'make test: builds the program, runs the tests in Rust, then reads lakes back in DuckDB, Polars, Spark and pyarrow, from disk and from S3, trains on them, and runs the Python module on Spark and Ray.'
-	@echo 'The first time it fetches crates and Python packages (5 GB) into target, $(VENV) and so on. About 40 minutes on 2 cores, 30 after that.'
+	@echo 'The first time it fetches crates and Python packages (4 GB; with what is built 20 GB of disk) into target, $(VENV) and so on. About 40 minutes on 2 cores, 30 after that.'
 
 # A browser, for the page of `overview`.
 browser:
@@ -103,17 +98,16 @@ browser:
 $(STAMP): $(REQUIREMENTS)
 $(DELTA_STAMP): $(DELTA_REQUIREMENTS)
 $(TRAIN_STAMP): $(TRAIN_REQUIREMENTS)
-$(MODULE_STAMP): $(MODULE_REQUIREMENTS)
 # All that trainers need stands in their list, so that nothing comes that only a graphics card uses.
 $(TRAIN_STAMP): PIP_FLAGS := --no-deps
-$(STAMP) $(DELTA_STAMP) $(TRAIN_STAMP) $(MODULE_STAMP):
+$(STAMP) $(DELTA_STAMP) $(TRAIN_STAMP):
 	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo 'make test: needs python3, 3.11 or newer' >&2; exit 1; }
 	@python3 -c 'import ensurepip, venv' || \
 		{ echo 'make test: needs venv and pip for python3 (on Debian: apt install python3-venv)' >&2; exit 1; }
 	python3 -m venv --clear $(@D)
-	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check $(PIP_FLAGS) -r $< || \
-		{ echo 'make test: pip could not install $<' >&2; exit 1; }
+	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check $(PIP_FLAGS) $(foreach list,$^,-r $(list)) || \
+		{ echo 'make test: pip could not install $^' >&2; exit 1; }
 	@touch $@
 
 $(AZURITE_STAMP):
@@ -153,4 +147,4 @@ bench: $(STAMP)
 
 clean:
 	cargo clean
-	rm -rf $(VENV) $(DELTA_VENV) $(TRAIN_VENV) $(MODULE_VENV) $(AZURITE)
+	rm -rf $(VENV) $(DELTA_VENV) $(TRAIN_VENV) $(AZURITE)

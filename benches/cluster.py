@@ -3,7 +3,8 @@
     benches/cluster.py spark             one and two executors of one core each on the same files
     benches/cluster.py lead [PARTS]      a run of so many parts, by default 100,000: time and memory of the lead, and what a lake's record weighs
 
-Needs the module, built for release (`make wheel`), in the Python that runs this; `spark` also what tests/python/requirements.txt names.
+Needs the module, built for release (`make wheel`), in the Python that runs this; `spark` also
+what tests/read_back/requirements.txt and tests/python/requirements.txt name.
 """
 
 import json
