@@ -140,10 +140,11 @@ bench: $(STAMP)
 	cargo build --release
 	cargo bench --bench rooms
 	cargo bench --bench buckets
-	$(PYTHON) benches/whole_runs.py memory
+	cargo bench --bench instructions
 	$(PYTHON) benches/whole_runs.py compare --chart benches/whole_runs.svg
-	$(PYTHON) benches/export_runs.py latency
-	$(PYTHON) benches/export_runs.py clients
+	for what in floor scaling memory back merge; do $(PYTHON) benches/whole_runs.py $$what || exit 1; done
+	$(PYTHON) benches/queries.py
+	for what in speed latency clients; do $(PYTHON) benches/export_runs.py $$what || exit 1; done
 
 clean:
 	cargo clean

@@ -2,23 +2,22 @@
 
     python benches/export_runs.py clients      the same tasks by all three, in turn; taskloom also flattens and writes them
     python benches/export_runs.py latency      how near taskloom comes to one page for each request and latency
+    python benches/export_runs.py speed        an export without latency beside flattening the same tasks from a file
 
 The simulated API runs on the same machine, so its work counts against all of them. Needs `scaleapi`; builds nothing.
 """
-import argparse
 import json
 import os
 import pathlib
+import resource
 import shutil
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from contextlib import contextmanager
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-TASKLOOM = os.environ.get("TASKLOOM_BIN", str(ROOT / "target/release/taskloom"))
+from measured import TASKLOOM, Figures, flatten, folder_parser, fresh, generate, machine, mb, medians, our_version, ratio, run, scratch, table
 
 # Page after page of every project; each task parsed and written as a line.
 PLAIN = """
@@ -138,18 +137,32 @@ def latency(folder: pathlib.Path, runs: int, tasks: int) -> None:
     print(f"{found:.0f} requests/s of at most {possible:.0f}: {found / possible:.0%}; {statistics.median(again):.0%} of the tasks came again")
 
 
+def speed(folder: pathlib.Path, runs: int, tasks: int) -> None:
+    """The simulator's pages come in its own process: what it takes of the cores is told apart."""
+    source, lake = generate(folder / "tasks.ndjson", tasks), folder / "lake"
+    files, exports, servers = [], [], []
+    for _ in range(runs):
+        files.append(run(flatten(source, fresh(lake))))
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        with simulator("--from", str(source), "--latency", "0"):
+            exports.append(run(export(lake, "--skip-delivery-tasks")))
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        children = sum(getattr(after, kind) - getattr(before, kind) for kind in ("ru_utime", "ru_stime"))
+        servers.append(children - exports[-1].cpu_s)
+    print(f"{mb(source):.0f} MB of NDJSON, {our_version()}, {machine()}; medians of {runs} runs in turn")
+    table("what | wall s | CPU s | flatten's wall by it | the simulator's CPU s, with its start", [
+        [who, f"{figures.wall_s:.2f}", f"{figures.cpu_s:.2f}", ratio(files, of_one), theirs]
+        for who, of_one, theirs in (("flatten", files, ""), ("export", exports, f"{statistics.median(servers):.2f}"))
+        for figures in [medians(of_one)]
+    ])
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["clients", "latency"])
-    parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--tasks", type=int)
-    parser.add_argument("--folder", default="/dev/shm" if pathlib.Path("/dev/shm").is_dir() else None)
-    arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
-        if arguments.what == "clients":
-            clients(pathlib.Path(folder), arguments.runs, arguments.tasks or 11_000)
-        else:
-            latency(pathlib.Path(folder), arguments.runs, arguments.tasks or 40_000)
+    kinds = {"clients": (clients, 11_000), "latency": (latency, 40_000), "speed": (speed, 20_500)}
+    arguments = folder_parser(__doc__, list(kinds)).parse_args()
+    act, tasks = kinds[arguments.what]
+    with scratch(arguments) as folder:
+        act(folder, arguments.runs or 3, arguments.tasks or tasks)
 
 
 if __name__ == "__main__":

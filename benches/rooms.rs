@@ -1,89 +1,24 @@
 //! How fast the rooms are that work on every byte, each on one core: `cargo bench --bench rooms`.
 //!
-//! The data are 4 MB of generated tasks, about what a part has. `open` and `flatten` are measured in bytes of JSON, `encode` in
-//! bytes of the columns in memory.
+//! `open` and `flatten` are measured in bytes of JSON, `encode` in bytes of the columns in memory.
 
 #![allow(missing_docs, reason = "criterion's macros declare functions without docs")]
 #![allow(clippy::unwrap_used, reason = "a benchmark that can't go on should stop")]
 
-use std::hint::black_box;
-use std::path::Path;
+mod common;
 
 use arrow::array::{Array, RecordBatch};
+use common::{blocks, encode_tables, flatten_blocks, open_block};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use parquet::basic::ZstdLevel;
-use taskloom::internals::batch::Tables;
-use taskloom::internals::file::{Encoding, encode};
-use taskloom::internals::flatten::{Workbench, flatten};
-use taskloom::internals::generate::{GenerateOptions, generate};
-use taskloom::internals::parse::{Item, Opener, Origin, Reject, Sink};
-use taskloom::internals::partition::Layout;
 use taskloom::internals::source::Block;
-use taskloom::internals::table::{Dataset, Table};
+use taskloom::internals::table::Table;
 
 /// The program's own.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Four blocks of about 1 MB, the size that the reader cuts.
-fn blocks() -> Vec<Block> {
-    let tasks = 50;
-    let block = |sequence: u64| {
-        let mut bytes = Vec::new();
-        let options = GenerateOptions { tasks, first_task: sequence * tasks, ..GenerateOptions::default() };
-        let input_bytes = generate(&options, &mut bytes).unwrap();
-        Block { sequence, input: 0, byte: 0, line: 1, input_bytes, bytes, values: None }
-    };
-    (0..4).map(block).collect()
-}
-
 fn json_bytes(blocks: &[Block]) -> Throughput {
     Throughput::Bytes(blocks.iter().map(|block| block.input_bytes).sum())
-}
-
-#[derive(Default)]
-struct Items<'a>(Vec<Item<'a>>);
-
-impl<'a> Sink<'a> for Items<'a> {
-    fn item(&mut self, item: Item<'a>) {
-        self.0.push(item);
-    }
-
-    fn reject(&mut self, reject: Reject) {
-        panic!("{reject:?}");
-    }
-}
-
-/// Finds the records of a block, and in each what tells its partition.
-fn open_block(block: &Block) -> usize {
-    let opener = Opener::new(Layout::default());
-    let mut items = Items::default();
-    for span in block.records() {
-        let origin = Origin { input: block.input, line: span.line, byte: span.range.start as u64 };
-        opener.open(&block.bytes[span.range], origin, &mut items);
-    }
-    black_box(&items.0).len()
-}
-
-/// The rows of all tasks.
-fn flatten_blocks(blocks: &[Block]) -> Tables {
-    let mut tables = Tables::default();
-    let mut bench = Workbench::default();
-    for block in blocks {
-        for span in block.records() {
-            flatten(Dataset::Tasks, &[&block.bytes[span.range]], &mut tables, &bench).unwrap();
-            bench.clear();
-        }
-    }
-    tables
-}
-
-fn encode_tables(batches: &[(&Table, RecordBatch)]) -> usize {
-    let encoding = Encoding { compression_level: ZstdLevel::try_new(3).unwrap() };
-    let encoded = batches.iter().map(|(table, batch)| {
-        encode(table, std::slice::from_ref(batch), encoding, Path::new("bench")).unwrap().bytes.len()
-    });
-    encoded.sum()
 }
 
 fn column_bytes(batches: &[(&Table, RecordBatch)]) -> Throughput {

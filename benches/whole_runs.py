@@ -1,75 +1,36 @@
 """Times and weighs whole runs, as processes, in fresh folders.
 
-    python benches/whole_runs.py memory      taskloom's peak memory on 2 GB of tasks, and on 10,000 partitions
-    python benches/whole_runs.py compare     taskloom, DuckDB and Polars in turn on 400 MB: medians, and ratios round by round
-            [--runs 5] [--tasks 20500] [--chart runs.svg] [--json runs.json]
+    python benches/whole_runs.py compare     taskloom, DuckDB and Polars in turn on 400 MB [--chart runs.svg] [--json runs.json]
+    python benches/whole_runs.py floor       beside a program that only reads, compresses the same pages and writes them
+    python benches/whole_runs.py scaling     taskloom with one thread and two, and on 400 MB and 2 GB
+    python benches/whole_runs.py memory      taskloom's peak memory on 2 GB, on 200 partitions and on 10,000
+    python benches/whole_runs.py back        restore and a deep verify beside flatten
+    python benches/whole_runs.py merge       the newest 1 % of the tasks, changed, into lakes of 400 MB and 4 GB
 
-Folders are made in memory (/dev/shm) where that exists, so that no disk is measured; `--folder` names another place. Builds
-nothing: `cargo build --release` first.
+All take `--runs N`, `--tasks N` and `--folder DIR`.
 """
 import argparse
 import html
 import json
-import os
 import pathlib
-import platform
-import re
-import shutil
 import statistics
 import subprocess
 import sys
-import tempfile
-import time
 from importlib.metadata import version
-from typing import NamedTuple
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-TASKLOOM = os.environ.get("TASKLOOM_BIN", str(ROOT / "target/release/taskloom"))
+from measured import (
+    ROOT, TASKLOOM, Figures, flatten, folder_parser, fresh, generate, in_turn, machine, mb, medians, our_version, ratio, run, scratch, table,
+)
+
+# 404 MB of JSON.
+TASKS = 20_500
 # The tables that all write, and of which annotations; taskloom has more of both.
 COMMON = ("tasks", "task_errors", "threads", "turns", "messages", "reference_texts", "attachments", "annotations")
 COMMON_SCOPES = "('thread', 'turn', 'message')"
 
 
-class Figures(NamedTuple):
-    wall_s: float
-    cpu_s: float
-    peak_mib: float
-
-
-def run(command: list[str]) -> Figures:
-    """What a process takes, which must succeed."""
-    start = time.monotonic()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    wall = time.monotonic() - start
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode != 0:
-        sys.exit(f"exit status {process.returncode}: {' '.join(command)}")
-    return Figures(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
-
-
-def generate(path: pathlib.Path, tasks: int, partitions: int = 200) -> None:
-    run([TASKLOOM, "generate", "--tasks", str(tasks), "--partitions", str(partitions), "--out", str(path)])
-
-
-def flatten(source: pathlib.Path, lake: pathlib.Path, *flags: str) -> list[str]:
-    return [TASKLOOM, "flatten", str(source), "--out", str(lake), *flags]
-
-
-def memory(folder: pathlib.Path) -> None:
-    source, lake = folder / "tasks.ndjson", folder / "lake"
-    print("| input | memory limit | wall s | CPU s | peak MiB |\n| --- | --- | --- | --- | --- |")
-    for name, tasks, partitions in (("2 GB, 200 partitions", 102_500, 200), ("2 GB, 10,000 partitions", 100_000, 10_000)):
-        generate(source, tasks, partitions)
-        for limit in ("512MiB", "256MiB"):
-            shutil.rmtree(lake, ignore_errors=True)
-            wall, cpu, peak = run(flatten(source, lake, "--memory-limit", limit))
-            print(f"| {name} | {limit} | {wall:.1f} | {cpu:.1f} | {peak:.0f} |", flush=True)
-
-
 def competitors(source: pathlib.Path, lake: pathlib.Path) -> dict[str, list[str]]:
-    ours = subprocess.run([TASKLOOM, "--version"], capture_output=True, text=True, check=True).stdout.strip()
-    commands = {ours: flatten(source, lake)}
+    commands = {our_version(): flatten(source, lake)}
     for name in ("DuckDB", "Polars"):
         script = ROOT / f"benches/{name.lower()}_flatten.py"
         commands[f"{name} {version(name.lower())}"] = [sys.executable, str(script), str(source), str(lake)]
@@ -79,28 +40,34 @@ def competitors(source: pathlib.Path, lake: pathlib.Path) -> dict[str, list[str]
 def count_rows(lake: pathlib.Path) -> dict[str, int]:
     import duckdb
 
-    def count(table: str) -> int:
-        scopes = f"WHERE scope IN {COMMON_SCOPES}" if table == "annotations" else ""
-        return duckdb.sql(f"SELECT count(*) FROM read_parquet('{lake}/{table}/project=*/**/*.parquet') {scopes}").fetchall()[0][0]
+    def count(name: str) -> int:
+        scopes = f"WHERE scope IN {COMMON_SCOPES}" if name == "annotations" else ""
+        return duckdb.sql(f"SELECT count(*) FROM read_parquet('{lake}/{name}/project=*/**/*.parquet') {scopes}").fetchall()[0][0]
 
-    return {table: count(table) for table in COMMON}
+    # The others call their folders by other names of the same partitions.
+    return {name: count(name) for name in COMMON}
 
 
 def compare(folder: pathlib.Path, arguments: argparse.Namespace) -> None:
-    source, lake = folder / "tasks.ndjson", folder / "lake"
-    generate(source, arguments.tasks)
-    commands = competitors(source, lake)
-    runs: dict[str, list[Figures]] = {who: [] for who in commands}
-    rows = {}
-    for _ in range(arguments.runs):
-        for who, command in commands.items():
-            runs[who].append(run(command))
-            rows[who] = rows.get(who) or count_rows(lake)
-            shutil.rmtree(lake)
-        if any(of_one != next(iter(rows.values())) for of_one in rows.values()):
-            sys.exit(f"the tables have different numbers of rows: {json.dumps(rows, indent=2)}")
-    what = f"{source.stat().st_size / 1e6:.0f} MB of NDJSON ({arguments.tasks:,} tasks)"
-    print_table(what, runs)
+    source, lake = generate(folder / "tasks.ndjson", arguments.tasks or TASKS), folder / "lake"
+    rows, written = {}, {}
+
+    def note(who: str) -> None:
+        rows[who] = rows.get(who) or count_rows(lake)
+        written[who] = sum(mb(lake / name) for name in COMMON)
+        fresh(lake)
+
+    runs = in_turn(arguments.runs or 5, competitors(source, lake), note)
+    if any(of_one != next(iter(rows.values())) for of_one in rows.values()):
+        sys.exit(f"the tables have different numbers of rows: {json.dumps(rows, indent=2)}")
+    ours, *_ = runs.values()
+    what = f"{mb(source):.0f} MB of NDJSON ({arguments.tasks or TASKS:,} tasks)"
+    print(f"{what}, {machine()}; medians of {len(ours)} runs in turn; times taskloom's: median (least to most)")
+    table("who | wall s | CPU s | peak MiB | times taskloom's wall | times its CPU | MB of the eight tables", [
+        [who, f"{figures.wall_s:.2f}", f"{figures.cpu_s:.2f}", f"{figures.peak_mib:.0f}", ratio(of_one, ours), ratio(of_one, ours, "cpu_s"),
+         f"{written[who]:.0f}"]
+        for who, of_one in runs.items() for figures in [medians(of_one)]
+    ])
     if arguments.chart:
         arguments.chart.write_text(chart(what, runs))
     if arguments.json:
@@ -109,33 +76,111 @@ def compare(folder: pathlib.Path, arguments: argparse.Namespace) -> None:
         arguments.json.write_text(json.dumps(facts, indent=2) + "\n")
 
 
-def medians(runs: dict[str, list[Figures]]) -> dict[str, Figures]:
-    return {who: Figures(*map(statistics.median, zip(*of_one))) for who, of_one in runs.items()}
+def floor(folder: pathlib.Path, arguments: argparse.Namespace) -> None:
+    """Beside a program that only reads, compresses the same pages and writes them."""
+    source, lake = generate(folder / "tasks.ndjson", arguments.tasks or TASKS), folder / "lake"
+    ours = [run(flatten(source, fresh(lake))) for _ in range(arguments.runs or 5)]
+    command = ["cargo", "bench", "--quiet", "--bench", "floor", "--", str(source), str(lake), str(folder / "floor")]
+    bare = [
+        Figures(*map(float, subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()), 0)
+        for _ in range(arguments.runs or 5)
+    ]
+    print(f"{mb(source):.0f} MB of NDJSON, {our_version()}, {machine()}")
+    table("what | wall s | CPU s | times the floor's wall | times its CPU", [
+        [who, f"{figures.wall_s:.2f}", f"{figures.cpu_s:.2f}", ratio(of_one, bare), ratio(of_one, bare, "cpu_s")]
+        for who, of_one in (("flatten", ours), ("reading, compressing, writing", bare)) for figures in [medians(of_one)]
+    ])
 
 
-def ratios(runs: dict[str, list[Figures]], who: str) -> list[float]:
-    """Wall time by taskloom's, round by round, in ascending order."""
-    ours, *_ = runs.values()
-    return sorted(theirs.wall_s / our.wall_s for our, theirs in zip(ours, runs[who]))
+def scaling(folder: pathlib.Path, arguments: argparse.Namespace) -> None:
+    tasks, lake = arguments.tasks or TASKS, folder / "lake"
+    small, large = generate(folder / "small.ndjson", tasks), generate(folder / "large.ndjson", tasks * 5)
+    commands = {
+        "one thread": flatten(small, lake, "--threads", "1"),
+        "two threads": flatten(small, lake, "--threads", "2"),
+        "two threads, five times the input": flatten(large, lake, "--threads", "2"),
+    }
+    runs = in_turn(arguments.runs or 5, commands, lambda _: fresh(lake))
+    one, two, more = runs.values()
+    five = [Figures(*(figure / 5 for figure in figures)) for figures in more]
+    print(f"{mb(small):.0f} MB and {mb(large):.0f} MB of NDJSON, {machine()}")
+    table("what | wall s | CPU s | peak MiB | beside two threads", [
+        [who, f"{figures.wall_s:.2f}", f"{figures.cpu_s:.2f}", f"{figures.peak_mib:.0f}", beside]
+        for (who, of_one), beside in zip(runs.items(), [f"{ratio(one, two)} times the wall", "1", f"{ratio(five, two)} times the wall a byte"])
+        for figures in [medians(of_one)]
+    ])
 
 
-def print_table(what: str, runs: dict[str, list[Figures]]) -> None:
-    ours, *others = runs
-    print(f"{what}, {machine()}; medians of {len(runs[ours])} runs in turn; times taskloom's wall time: median (least to most)\n")
-    print("| who | wall s | CPU s | peak MiB | times taskloom |\n| --- | --- | --- | --- | --- |")
-    for who, (wall, cpu, peak) in medians(runs).items():
-        by_round = ratios(runs, who)
-        spread = f"{statistics.median(by_round):.1f} ({by_round[0]:.1f} to {by_round[-1]:.1f})"
-        times = spread if who in others else "1"
-        print(f"| {who} | {wall:.2f} | {cpu:.2f} | {peak:.0f} | {times} |")
+def memory(folder: pathlib.Path, arguments: argparse.Namespace) -> None:
+    source, lake, rows = folder / "tasks.ndjson", folder / "lake", []
+    for name, tasks, partitions in (("2 GB, 200 partitions", 102_500, 200), ("2 GB, 10,000 partitions", 100_000, 10_000)):
+        generate(source, tasks, partitions)
+        for limit in ("512MiB", "256MiB"):
+            wall, cpu, peak = run(flatten(source, fresh(lake), "--memory-limit", limit))
+            rows.append([name, limit, f"{wall:.1f}", f"{cpu:.1f}", f"{peak:.0f}"])
+    print(f"{our_version()}, {machine()}")
+    table("input | memory limit | wall s | CPU s | peak MiB", rows)
 
 
-def machine() -> str:
-    """The processor, its cores and the memory."""
-    cpuinfo = pathlib.Path("/proc/cpuinfo")
-    model = re.search(r"^model name\s*: (.+)$", cpuinfo.read_text() if cpuinfo.exists() else "", re.MULTILINE)
-    memory_gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    return f"{model[1] if model else platform.machine()}, {os.cpu_count()} cores, {memory_gib:.0f} GiB of memory"
+def back(folder: pathlib.Path, arguments: argparse.Namespace) -> None:
+    source, lake, other = generate(folder / "tasks.ndjson", arguments.tasks or TASKS), folder / "lake", folder / "other"
+    run(flatten(source, lake))
+    commands = {}
+    for threads in ("1", "2"):
+        commands |= {
+            f"flatten, {threads}": flatten(source, other, "--threads", threads),
+            f"restore, {threads}": [TASKLOOM, "restore", str(lake), "--out", str(folder / "back.ndjson"), "--quiet", "--threads", threads],
+            f"verify --deep, {threads}": [TASKLOOM, "verify", str(lake), "--deep", "--quiet", "--threads", threads],
+        }
+    runs = in_turn(arguments.runs or 5, commands, lambda _: fresh(other))
+    print(f"{mb(source):.0f} MB of NDJSON, {our_version()}, {machine()}")
+    table("command, threads | wall s | CPU s | peak MiB | flatten's wall by it", [
+        [who, f"{figures.wall_s:.2f}", f"{figures.cpu_s:.2f}", f"{figures.peak_mib:.0f}", ratio(runs[f"flatten, {who[-1]}"], of_one)]
+        for who, of_one in runs.items() for figures in [medians(of_one)]
+    ])
+
+
+def newest_changed(source: pathlib.Path, to: pathlib.Path, count: int) -> pathlib.Path:
+    """Changed copies of the tasks that were completed, or made, last."""
+    def date(line: bytes) -> str:
+        task = json.loads(line)
+        return task.get("completed_at") or task["created_at"]
+
+    with source.open("rb") as lines:
+        dates = sorted(((date(line), number) for number, line in enumerate(lines)), reverse=True)
+    wanted = {number for _, number in dates[:count]}
+    with source.open("rb") as lines, to.open("w") as out:
+        for task in (json.loads(line) for number, line in enumerate(lines) if number in wanted):
+            task["metadata"] = (task.get("metadata") or {}) | {"changed": True}
+            out.write(json.dumps(task) + "\n")
+    return to
+
+
+def merge(folder: pathlib.Path, arguments: argparse.Namespace) -> None:
+    rows, merged, empty = [], folder / "merged", folder / "empty"
+    print(f"{our_version()}, {machine()}")
+    for times in (1, 10):
+        tasks = (arguments.tasks or TASKS) * times
+        source = generate(folder / "tasks.ndjson", tasks)
+        changed = newest_changed(source, folder / "changed.ndjson", (arguments.tasks or TASKS) // 100)
+        lake = folder / "lake"
+        whole, json_mb = run(flatten(source, fresh(lake))), mb(source)
+        source.unlink()
+        alone, into, reports = [], [], []
+        for _ in range(arguments.runs or 5):
+            subprocess.run(["cp", "-r", "--reflink=auto", str(lake), str(fresh(merged))], check=True)
+            alone.append(run(flatten(changed, fresh(empty))))
+            into.append(run(flatten(changed, merged)))
+            reports.append(json.loads(max((merged / "_taskloom/runs").iterdir(), key=lambda path: path.stat().st_mtime).read_text()))
+        replaced, parts = reports[-1]["merged"]["parts_replaced"], len(list(lake.glob("tasks/project=*/**/*.parquet")))
+        rewriting = medians([whole]).wall_s * replaced / parts
+        allowed = 2 * medians(alone).wall_s + rewriting
+        rows.append([
+            f"{json_mb:.0f} MB", f"{mb(changed):.1f} MB", f"{replaced} of {parts}", f"{medians(alone).wall_s:.3f}", f"{rewriting:.3f}",
+            f"{medians(into).wall_s:.3f}", f"{medians(into).wall_s / allowed:.2f}",
+        ])
+    table("lake | what came | parts rewritten | into an empty lake, s | rewriting at flatten's speed, s | merged, s | of twice the first and the second",
+          rows)
 
 
 # Every colour can be read on white and on black: a viewer may tell its own theme instead of the page's.
@@ -150,11 +195,16 @@ WIDTH, BAR_LEFT, BAR_WIDTH, BAR_HEIGHT, ROW_HEIGHT, TOP = 720, 132, 420, 24, 38,
 
 def chart(what: str, runs: dict[str, list[Figures]]) -> str:
     """Bars of wall time."""
-    walls = {who: figures.wall_s for who, figures in medians(runs).items()}
+    walls = {who: medians(of_one).wall_s for who, of_one in runs.items()}
+    ours_of_each, *_ = runs.values()
     ours, *others = walls
+
+    def times(of_one: list[Figures]) -> float:
+        return statistics.median(own.wall_s / our.wall_s for own, our in zip(of_one, ours_of_each))
+
     title, where = f"{what} to Parquet: wall time, less is better", html.escape(machine())
     labels = {ours: f"{walls[ours]:.1f} s"}
-    labels |= {who: f"{walls[who]:.1f} s ({statistics.median(ratios(runs, who)):.1f} times)" for who in others}
+    labels |= {who: f"{walls[who]:.1f} s ({times(runs[who]):.1f} times)" for who in others}
     bars = []
     for row, (who, wall) in enumerate(walls.items()):
         y, width = TOP + row * ROW_HEIGHT, max(2, wall / max(walls.values()) * BAR_WIDTH)
@@ -178,19 +228,13 @@ def chart(what: str, runs: dict[str, list[Figures]]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["memory", "compare"])
-    parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--tasks", type=int, default=20_500)
+    kinds = {"compare": compare, "floor": floor, "scaling": scaling, "memory": memory, "back": back, "merge": merge}
+    parser = folder_parser(__doc__, list(kinds))
     parser.add_argument("--chart", type=pathlib.Path)
     parser.add_argument("--json", type=pathlib.Path)
-    parser.add_argument("--folder", default="/dev/shm" if pathlib.Path("/dev/shm").is_dir() else None)
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
-        if arguments.what == "memory":
-            memory(pathlib.Path(folder))
-        else:
-            compare(pathlib.Path(folder), arguments)
+    with scratch(arguments) as folder:
+        kinds[arguments.what](folder, arguments)
 
 
 if __name__ == "__main__":

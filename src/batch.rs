@@ -3,7 +3,7 @@
 use arrow::array::RecordBatch;
 
 use crate::error::{Error, Result};
-use crate::table::{Table, TableBuilder, catalog};
+use crate::table::{Room, Table, TableBuilder, catalog};
 
 macro_rules! open_tables {
     ($($table:ident)+) => {
@@ -22,6 +22,20 @@ macro_rules! open_tables {
             /// Forgets all rows since the mark.
             pub fn return_to(&mut self, mark: &Mark) {
                 $(self.$table.truncate(mark.$table);)+
+            }
+
+            /// How much room all columns take.
+            pub fn room(&self) -> Vec<Room> {
+                let mut rooms = Vec::new();
+                $(self.$table.tell_room(&mut rooms);)+
+                rooms
+            }
+
+            /// Tables with as much room from the beginning: columns that grow are copied each time they are full.
+            pub fn with_room(rooms: impl IntoIterator<Item = Room>) -> Tables {
+                let (mut tables, mut rooms) = (Tables::default(), rooms.into_iter());
+                $(tables.$table.make_room(&mut rooms);)+
+                tables
             }
 
             /// The batches of all tables that have rows, parents before children.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use parquet::basic::ZstdLevel;
 
+use crate::file::usual_level;
 use crate::lake::{Author, Lake, SYNC};
 use crate::partition::{Extent, Wanted};
 use crate::source::Source;
@@ -86,7 +87,7 @@ impl RunConfig {
             layout: Wanted::default(),
             threads: all_cores(),
             memory: Memory::default(),
-            compression_level: ZstdLevel::default(),
+            compression_level: usual_level(),
             max_rejects: None,
             reconcile: None,
             job: None,

@@ -41,6 +41,16 @@ pub enum Error {
         /// The cause.
         source: io::Error,
     },
+    /// An input is not what it was a moment ago.
+    #[error(
+        "expected the input {input} to stay as it is while it is read, found other bytes at byte {byte}: run it again when nobody writes to it"
+    )]
+    InputChanged {
+        /// Its name.
+        input: String,
+        /// Where in it.
+        byte: u64,
+    },
     /// An input is no text.
     #[error("expected JSON text in the input {input}, plain or compressed with gzip or zstd, found {found}")]
     NotText {

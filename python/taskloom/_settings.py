@@ -48,7 +48,7 @@ class RunOptions(StoreOptions, total=False):
     memory_limit: int | str
     """Bytes that may be buffered and be encoded, or a size such as "512MiB" [512 MiB]; at least 32 MiB."""
     compression_level: int
-    """zstd's level, 1 to 22 [3]."""
+    """zstd's level, 1 to 22 [2]."""
     date_by: Literal["completed", "created"]
     """Which time of a task names its date; a lake's first run fixes it [completed]."""
     date_grain: Literal["day", "month"]
@@ -282,7 +282,7 @@ def run(lake: str | os.PathLike[str], options: Mapping[str, Any], command: str, 
         "conflict_retries": options.get("conflict_retries", 10),
         "threads": options.get("threads"),
         "memory_limit": size("memory_limit", options.get("memory_limit")),
-        "compression_level": options.get("compression_level", 3),
+        "compression_level": options.get("compression_level", 2),
         "date_by": options.get("date_by"),
         "date_grain": options.get("date_grain"),
         "max_rejects": None if max_rejects is None else str(max_rejects),

@@ -160,10 +160,13 @@ SET VARIABLE lake_files = (
         SELECT part.part AS name, max(version) AS at, max_by(part, version) AS part
         FROM (SELECT version, unnest(\"add\") AS part FROM records) GROUP BY name
     ), files AS (
-        SELECT unnest(json_keys(part.files)) AS \"table\", '/' || part.folder || '/' || name AS path
+        SELECT unnest(json_keys(part.files)) AS \"table\", part.files AS entries, '/' || part.folder || '/' || name AS path
         FROM added LEFT JOIN removed USING (name) WHERE removed.at IS NULL OR added.at >= removed.at
     ), by_table AS (
-        SELECT \"table\", list(getvariable('lake_pattern') || '/' || \"table\" || path ORDER BY path) AS paths
+        -- DuckDB takes the first file for what all are like: not one without rows, or it joins in a bad order.
+        SELECT \"table\", list(
+            getvariable('lake_pattern') || '/' || \"table\" || path ORDER BY ((entries->\"table\")->>'rows')::BIGINT = 0, path
+        ) AS paths
         FROM files GROUP BY ALL
     )
     SELECT CASE

@@ -43,7 +43,9 @@ impl Error {
             | Error::NoRows { .. }
             | Error::NoInput { .. }
             | Error::Address { .. } => ErrorKind::Usage,
-            Error::Input { .. } | Error::NotText { .. } | Error::NoTask { .. } => ErrorKind::Input,
+            Error::Input { .. } | Error::InputChanged { .. } | Error::NotText { .. } | Error::NoTask { .. } => {
+                ErrorKind::Input
+            }
             Error::Store { source, .. } if source.kind == FailureKind::PlainHttp => ErrorKind::Usage,
             Error::Store { .. }
             | Error::File { .. }

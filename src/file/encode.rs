@@ -9,7 +9,7 @@ use std::sync::Arc;
 use arrow::array::{Array, AsArray, RecordBatch};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::{ArrowRowGroupWriterFactory, ArrowWriterOptions, compute_leaves};
-use parquet::basic::{Compression, ZstdLevel};
+use parquet::basic::{Compression, Encoding as Layout, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{KeyValue, ParquetMetaData, SortingColumn};
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
@@ -25,6 +25,20 @@ use crate::table::{SCHEMA_VERSION, Shape, Table};
 pub struct Encoding {
     /// zstd's level.
     pub compression_level: ZstdLevel,
+}
+
+/// The level of zstd unless one says otherwise: by 3 % larger than at level 3, which takes half as long again.
+pub const USUAL_LEVEL: i32 = 2;
+
+impl Default for Encoding {
+    fn default() -> Encoding {
+        Encoding { compression_level: usual_level() }
+    }
+}
+
+/// The same, as Parquet has it.
+pub fn usual_level() -> ZstdLevel {
+    ZstdLevel::try_new(USUAL_LEVEL).unwrap_or_default()
 }
 
 /// A Parquet file in memory.
@@ -100,7 +114,7 @@ fn row_groups(batches: &[RecordBatch]) -> Vec<Vec<RecordBatch>> {
     let mut bytes = ROW_GROUP_BYTES;
     for batch in batches {
         for piece in pieces(batch) {
-            let piece_bytes = row_bytes(&piece).iter().sum::<usize>();
+            let piece_bytes = piece.columns().iter().map(|column| text_bytes(column)).sum::<usize>();
             if bytes + piece_bytes > ROW_GROUP_BYTES {
                 groups.push(Vec::new());
                 bytes = 0;
@@ -115,6 +129,10 @@ fn row_groups(batches: &[RecordBatch]) -> Vec<Vec<RecordBatch>> {
 /// A batch as it is, or, where a row is wide, in slices of about a page: the column writer looks at the size of its page
 /// between slices.
 fn pieces(batch: &RecordBatch) -> Vec<RecordBatch> {
+    // Most batches have no row that could be wide, which takes no list of all rows to tell.
+    if batch.columns().iter().map(|column| longest_text(column)).sum::<usize>() <= WIDE_ROW_BYTES {
+        return vec![batch.clone()];
+    }
     let widths = row_bytes(batch);
     if widths.iter().all(|width| *width <= WIDE_ROW_BYTES) {
         return vec![batch.clone()];
@@ -130,6 +148,35 @@ fn pieces(batch: &RecordBatch) -> Vec<RecordBatch> {
     }
     pieces.push(batch.slice(start, batch.num_rows() - start));
     pieces
+}
+
+/// Bytes of text in a column, in lists too.
+fn text_bytes(array: &dyn Array) -> usize {
+    let offsets = match (array.as_string_opt::<i32>(), array.as_list_opt::<i32>()) {
+        (Some(texts), _) => texts.value_offsets(),
+        (None, Some(lists)) => {
+            let (first, last) = ends(lists.value_offsets());
+            return text_bytes(lists.values().slice(first, last - first).as_ref());
+        }
+        (None, None) => return 0,
+    };
+    let (first, last) = ends(offsets);
+    last - first
+}
+
+fn ends(offsets: &[i32]) -> (usize, usize) {
+    (offsets.first().map_or(0, |&first| first as usize), offsets.last().map_or(0, |&last| last as usize))
+}
+
+/// Bytes of the longest text of a column, or of the longest list of texts.
+fn longest_text(array: &dyn Array) -> usize {
+    if let Some(texts) = array.as_string_opt::<i32>() {
+        let offsets = texts.value_offsets();
+        let lengths = offsets.iter().zip(offsets.iter().skip(1)).map(|(start, end)| end - start);
+        return lengths.fold(0, i32::max) as usize;
+    }
+    let ends = text_ends(array);
+    ends.iter().zip(ends.iter().skip(1)).map(|(start, end)| end - start).max().unwrap_or(0)
 }
 
 /// Bytes of text in each row, in lists too.
@@ -176,7 +223,7 @@ fn properties(table: &Table, batches: &[RecordBatch]) -> WriterProperties {
         .set_compression(Compression::UNCOMPRESSED);
     for (index, column) in table.columns.iter().enumerate() {
         let arrays = batches.iter().map(|batch| batch.column(index).as_ref()).collect::<Vec<_>>();
-        builder = column_properties(builder, leaf(column.name, column.shape), &arrays);
+        builder = column_properties(builder, || leaf(column.name, column.shape), &arrays);
     }
     if table.name == "tasks" {
         let rows = batches.iter().map(RecordBatch::num_rows).sum::<usize>();
@@ -201,7 +248,7 @@ fn leaf(name: &str, shape: Shape) -> ColumnPath {
 
 fn column_properties(
     builder: WriterPropertiesBuilder,
-    path: ColumnPath,
+    path: impl Fn() -> ColumnPath,
     arrays: &[&dyn Array],
 ) -> WriterPropertiesBuilder {
     let mut builder = builder;
@@ -210,10 +257,20 @@ fn column_properties(
         texts.value_data().len() > LONG_VALUE_BYTES * filled.max(1)
     });
     if is_long {
-        builder = builder.set_column_statistics_enabled(path.clone(), EnabledStatistics::None);
+        builder = builder.set_column_statistics_enabled(path(), EnabledStatistics::None);
     }
-    let has_dictionary = arrays.first().is_some_and(|array| repeats(*array));
-    builder.set_column_dictionary_enabled(path, has_dictionary)
+    if arrays.first().is_some_and(|array| repeats(*array)) {
+        return builder;
+    }
+    if is_text(arrays) {
+        // Texts behind their lengths compress better than texts between them: 1 to 5 % smaller.
+        builder = builder.set_column_encoding(path(), Layout::DELTA_LENGTH_BYTE_ARRAY);
+    }
+    builder.set_column_dictionary_enabled(path(), false)
+}
+
+fn is_text(arrays: &[&dyn Array]) -> bool {
+    arrays.first().is_some_and(|array| array.as_string_opt::<i32>().is_some())
 }
 
 /// Whether a dictionary pays: in a sample, at least two of three values have been seen before.

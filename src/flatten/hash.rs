@@ -87,11 +87,7 @@ fn entry(member: &Member<'_>, place: Place) -> u128 {
 }
 
 fn pair(first: u128, second: u128) -> u128 {
-    let mut bytes = [0; 32];
-    let (left, right) = bytes.split_at_mut(16);
-    left.copy_from_slice(&first.to_le_bytes());
-    right.copy_from_slice(&second.to_le_bytes());
-    xxh3_128(&bytes)
+    xxh3_128([first.to_le_bytes(), second.to_le_bytes()].as_flattened())
 }
 
 fn hash_text(text: &str) -> u128 {
@@ -118,8 +114,11 @@ const SIGNATURES: [&str; 4] = ["X-Amz-Signature=", "Signature=", "X-Goog-Signatu
 
 /// An address without its query, if that has a signature; any other text as it is.
 fn without_signature(text: &str) -> &str {
-    let is_address =
-        text.starts_with("http") && !text.contains(|character: char| character.is_whitespace() || character == '#');
+    // Few texts begin so: all others need not be looked through.
+    if !text.starts_with("http") {
+        return text;
+    }
+    let is_address = !text.contains(|character: char| character.is_whitespace() || character == '#');
     match text.split_once('?') {
         Some((address, query)) if is_address && query.split('&').any(is_signature) => address,
         _ => text,

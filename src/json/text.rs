@@ -27,45 +27,47 @@ const fn stops_in(word: u64) -> u64 {
     (is_quote | is_backslash | is_control) & HIGHS
 }
 
+/// Bytes that wide instructions look at in one go.
+const CHUNK: usize = 4 * WORD;
+
 /// The first byte from `from` on that is no plain character of a string, and what it is.
 pub fn find_stop(bytes: &[u8], from: usize) -> (usize, Stop) {
     let rest = bytes.get(from..).unwrap_or_default();
-    let mut at = 0;
-    let (words, tail) = rest.as_chunks::<WORD>();
-    for (count, word) in words.iter().enumerate() {
+    let at = stop_in(rest);
+    (from + at, stop_of(rest, at))
+}
+
+/// Most strings are keys and words, which end in the first bytes; of longer ones whole chunks are passed over.
+fn stop_in(bytes: &[u8]) -> usize {
+    let (chunks, tail) = bytes.as_chunks::<CHUNK>();
+    for (count, chunk) in chunks.iter().enumerate() {
+        if count > 0 && !has_stop(chunk) {
+            continue;
+        }
+        if let Some(at) = stop_in_words(chunk) {
+            return count * CHUNK + at;
+        }
+    }
+    let passed = bytes.len() - tail.len();
+    passed + tail.iter().position(|&byte| is_stop(byte)).unwrap_or(tail.len())
+}
+
+const fn is_stop(byte: u8) -> bool {
+    // Without a branch, so that the compiler compares many bytes at once.
+    (byte == b'"') | (byte == b'\\') | (byte < 0x20)
+}
+
+fn has_stop(chunk: &[u8; CHUNK]) -> bool {
+    chunk.iter().fold(false, |found, &byte| found | is_stop(byte))
+}
+
+fn stop_in_words(chunk: &[u8; CHUNK]) -> Option<usize> {
+    let (words, _) = chunk.as_chunks::<WORD>();
+    words.iter().enumerate().find_map(|(count, word)| {
         let marks = stops_in(u64::from_le_bytes(*word));
-        if marks != 0 {
-            at += marks.trailing_zeros() as usize / 8;
-            return (from + at, stop_of(rest, at));
-        }
-        at += WORD;
-        if count == 7 {
-            return find_far_stop(bytes, from + at);
-        }
-    }
-    at += tail.iter().position(|&byte| byte == b'"' || byte == b'\\' || byte < 0x20).unwrap_or(tail.len());
-    (from + at, stop_of(rest, at))
+        (marks != 0).then(|| count * WORD + marks.trailing_zeros() as usize / 8)
+    })
 }
-
-/// The same for long strings, where two passes of wide instructions over each block beat one of words.
-fn find_far_stop(bytes: &[u8], from: usize) -> (usize, Stop) {
-    let rest = bytes.get(from..).unwrap_or_default();
-    let mut at = 0;
-    for block in rest.chunks(FAR_BLOCK_BYTES) {
-        let end = memchr::memchr2(b'"', b'\\', block).unwrap_or(block.len());
-        let run = block.get(..end).unwrap_or_default();
-        let lowest = run.iter().fold(u8::MAX, |lowest, &byte| lowest.min(byte));
-        let stop = if lowest < 0x20 { run.iter().position(|&byte| byte < 0x20).unwrap_or(end) } else { end };
-        at += stop;
-        if stop < block.len() {
-            break;
-        }
-    }
-    (from + at, stop_of(rest, at))
-}
-
-/// Small enough to stay in the fastest cache between the passes, and to bound what a near control character costs.
-const FAR_BLOCK_BYTES: usize = 4096;
 
 fn stop_of(bytes: &[u8], at: usize) -> Stop {
     match bytes.get(at) {

@@ -1,5 +1,7 @@
 //! The frames of a part to the rows of its tables.
 
+use std::cell::RefCell;
+
 use arrow::array::RecordBatch;
 use rayon::prelude::*;
 
@@ -9,8 +11,8 @@ use crate::error::Result;
 use crate::flatten::{Workbench, flatten};
 use crate::parse::{Problem, Reject};
 use crate::partition::Key;
-use crate::shuffle::{Frame, Position, frames, identity};
-use crate::table::{Dataset, Table};
+use crate::shuffle::{Frame, Loaded, Position, identity};
+use crate::table::{Dataset, Room, Table};
 
 /// Frames that are flattened in one go; the runs of a part are flattened side by side.
 const RUN_BYTES: usize = 4 * 1024 * 1024;
@@ -26,8 +28,8 @@ pub(super) struct Rows {
 }
 
 /// Flattens the frames in the order of their ids. Runs end between ids, by bytes, so that they don't depend on threads.
-pub(super) fn flatten_frames(key: &Key, pieces: &[Vec<u8>]) -> Result<Vec<Rows>> {
-    let mut sorted = pieces.iter().flat_map(|piece| frames(piece)).collect::<Result<Vec<_>>>()?;
+pub(super) fn flatten_frames(key: &Key, loaded: &Loaded) -> Result<Vec<Rows>> {
+    let mut sorted = loaded.frames().collect::<Result<Vec<_>>>()?;
     sorted.sort_unstable_by_key(|frame| (frame.id, frame.position));
     let mut runs: Vec<Vec<&[Frame<'_>]>> = Vec::new();
     let mut bytes = RUN_BYTES;
@@ -47,8 +49,36 @@ pub(super) fn flatten_frames(key: &Key, pieces: &[Vec<u8>]) -> Result<Vec<Rows>>
     runs.into_par_iter().map(|run| flatten_run(key, &run)).collect()
 }
 
+/// A shorter run says nothing of others.
+const TELLING_BYTES: usize = 256 * 1024;
+
+/// What the columns of a run took, for the next run of this thread: most are alike.
+struct Taken {
+    dataset: Dataset,
+    json_bytes: usize,
+    rooms: Vec<Room>,
+}
+
+thread_local! {
+    static TAKEN: RefCell<Option<Taken>> = const { RefCell::new(None) };
+}
+
+/// Tables with the room that a run of so many bytes is likely to need, and some to spare. Spares 4 % of a run's time.
+fn roomy_tables(dataset: Dataset, json_bytes: usize) -> Tables {
+    TAKEN.with_borrow(|taken| match taken {
+        Some(taken) if taken.dataset == dataset => {
+            let scaled = |size: usize| (size as f64 * 1.1 * json_bytes as f64 / taken.json_bytes as f64) as usize;
+            Tables::with_room(
+                taken.rooms.iter().map(|room| Room { rows: scaled(room.rows), bytes: scaled(room.bytes) }),
+            )
+        }
+        _ => Tables::default(),
+    })
+}
+
 fn flatten_run(key: &Key, run: &[&[Frame<'_>]]) -> Result<Rows> {
-    let mut tables = Tables::default();
+    let json_bytes = run.iter().copied().flatten().map(|frame| frame.raw.len()).sum();
+    let mut tables = roomy_tables(key.dataset, json_bytes);
     let mut bench = Workbench::default();
     let mut rows = Rows {
         batches: Vec::new(),
@@ -63,6 +93,9 @@ fn flatten_run(key: &Key, run: &[&[Frame<'_>]]) -> Result<Rows> {
             Dataset::Tasks => rows.add_last(key, same_id, &mut tables, &mut bench),
             _ => rows.add_merged(key, same_id, &mut tables, &mut bench),
         }
+    }
+    if json_bytes >= TELLING_BYTES {
+        TAKEN.set(Some(Taken { dataset: key.dataset, json_bytes, rooms: tables.room() }));
     }
     rows.batches = tables.finish()?;
     rows.batches.iter().for_each(|(table, batch)| rows.drift.observe(table, batch));

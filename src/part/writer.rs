@@ -90,8 +90,8 @@ impl PartWriter {
         let (number, key) = (part.number, part.key.clone());
         tracing::debug!(part = number, partition = key.path(), bytes = part.bytes, "writing");
         let rows = {
-            let pieces = part.load()?;
-            flatten_frames(&key, &pieces)?
+            let loaded = part.load()?;
+            flatten_frames(&key, &loaded)?
         };
         progress.check()?;
         let mut written = Written {

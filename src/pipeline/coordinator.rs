@@ -87,7 +87,6 @@ impl<'r> Coordinator<'r> {
         let (memory, scratch) = (tools.config.memory, tools.scratch);
         let (sender, events) = unbounded();
         Coordinator {
-            feed,
             is_read: false,
             events,
             sender,
@@ -95,7 +94,7 @@ impl<'r> Coordinator<'r> {
             blocks: 0,
             all_blocks: 0,
             grouped: Sequence::of("block"),
-            buffers: Buffers::new(memory.part_bytes(), memory.spill_bytes(), scratch),
+            buffers: Buffers::new(memory.part_bytes(), memory.spill_bytes(), scratch, feed.originals.clone()),
             waiting: VecDeque::new(),
             write_bytes: 0,
             writing: 0,
@@ -105,6 +104,7 @@ impl<'r> Coordinator<'r> {
             rejects: Rejects::new(scratch, tools.config.source.names()),
             left_out_memberships: Memberships::new(),
             report: Report::default(),
+            feed,
             tools,
         }
     }
@@ -204,10 +204,10 @@ impl<'r> Coordinator<'r> {
                 self.left_out_memberships.entry(delivery).or_default().extend(own);
             }
             self.rejects.of_block(&grouped.rejects)?;
-            let bytes = grouped.pieces.iter().map(|(_, frames)| frames.len() as u64).sum();
+            let bytes = grouped.bundles.iter().map(|bundle| bundle.bytes as u64).sum();
             self.tools.progress.buffered(bytes, grouped.tasks);
-            for (key, frames) in grouped.pieces {
-                self.waiting.extend(self.buffers.add(key, frames)?);
+            for bundle in grouped.bundles {
+                self.waiting.extend(self.buffers.add(bundle)?);
             }
         }
         Ok(())

@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::forgotten::Forgotten;
 use crate::parse::{Item, Memberships, Opener, Origin, Problem, Reject, Sieve, Sink};
 use crate::partition::{Key, Layout};
-use crate::shuffle::{Frame, Position};
+use crate::shuffle::{Bundle, Frame, Position};
 use crate::source::{Block, MAX_RECORD_BYTES, Span};
 use crate::table::Dataset;
 
@@ -18,8 +18,8 @@ pub(super) struct Grouped {
     pub bytes: usize,
     /// Bytes of the input that it stood for.
     pub input_bytes: u64,
-    /// Frames by partition, in the order in which partitions and pieces began.
-    pub pieces: Vec<(Key, Vec<u8>)>,
+    /// Frames by partition, in the order in which partitions and bundles began.
+    pub bundles: Vec<Bundle>,
     pub rejects: Vec<Reject>,
     /// Tasks among the items.
     pub tasks: u64,
@@ -29,8 +29,8 @@ pub(super) struct Grouped {
     pub forgotten_memberships: Memberships,
 }
 
-/// A piece for a buffer has at most this, unless one item alone has more: parts are cut between pieces.
-const PIECE_BYTES: usize = 1024 * 1024;
+/// A bundle for a buffer has at most this, unless one item alone has more: parts are cut between bundles.
+const BUNDLE_BYTES: usize = 1024 * 1024;
 
 /// Opens the records of a block, and brings the items of each partition together.
 pub(super) fn group(block: &Block, layout: Layout, forgotten: Option<&Forgotten>) -> Result<Grouped> {
@@ -76,19 +76,24 @@ struct Piece<'i, 'a> {
 impl BlockSink<'_> {
     fn finish(mut self, block: &Block) -> Grouped {
         self.items.extend(std::mem::take(&mut self.repeated).into_values().flatten());
-        let frames = |piece: Piece<'_, '_>| {
-            // Of just the size that it needs: pieces may be held for long.
-            let mut frames = Vec::with_capacity(piece.bytes);
+        let bundle = |piece: Piece<'_, '_>| {
+            let is_left = |item: &Item<'_>| item.raw.len() >= LEAST_LEFT_BYTES && stands_at_origin(item, block);
+            let held = |item: &Item<'_>| if is_left(item) { Frame::bytes_left(item) } else { Frame::bytes(item) };
+            let bytes = piece.items.iter().map(|(_, item)| held(item)).sum();
+            // Of just the size that it needs: bundles may be held for long.
+            let mut frames = Vec::with_capacity(bytes);
             for (index, item) in piece.items {
-                Frame::append(item, Position { block: block.sequence, index }, &mut frames);
+                let position = Position { block: block.sequence, index };
+                let append = if is_left(item) { Frame::append_left } else { Frame::append };
+                append(item, position, &mut frames);
             }
-            (piece.key.clone(), frames)
+            Bundle { key: piece.key.clone(), frames, bytes: piece.bytes }
         };
         Grouped {
             sequence: block.sequence,
             bytes: block.bytes.len(),
             input_bytes: block.input_bytes,
-            pieces: pieces(&self.items).into_iter().map(frames).collect(),
+            bundles: pieces(&self.items).into_iter().map(bundle).collect(),
             rejects: self.rejects,
             tasks: self.tasks,
             forgotten: 0,
@@ -97,13 +102,24 @@ impl BlockSink<'_> {
     }
 }
 
+/// A shorter text is carried along: to read it again would cost more.
+const LEAST_LEFT_BYTES: usize = 4096;
+
+/// Whether the text of an item can be read again where it came from.
+fn stands_at_origin(item: &Item<'_>, block: &Block) -> bool {
+    let at = item.origin.byte.checked_sub(block.byte).filter(|_| block.is_kept);
+    let found = at.and_then(|at| block.bytes.get(usize::try_from(at).ok()?..));
+    // The very same bytes, not equal ones: a text that was put together stands nowhere.
+    found.is_some_and(|found| std::ptr::eq(found.as_ptr(), item.raw.as_ptr()))
+}
+
 fn pieces<'i, 'a>(items: &'i [Item<'a>]) -> Vec<Piece<'i, 'a>> {
     let mut pieces: Vec<Piece<'i, 'a>> = Vec::new();
     let mut growing: HashMap<&Key, usize> = HashMap::new();
     for (index, item) in items.iter().enumerate() {
         let bytes = Frame::bytes(item);
         let piece = growing.get(&item.key).and_then(|piece| pieces.get_mut(*piece));
-        match piece.filter(|piece| piece.bytes + bytes <= PIECE_BYTES) {
+        match piece.filter(|piece| piece.bytes + bytes <= BUNDLE_BYTES) {
             Some(piece) => {
                 piece.items.push((index as u32, item));
                 piece.bytes += bytes;

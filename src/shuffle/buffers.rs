@@ -8,6 +8,20 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::partition::Key;
+use crate::source::Originals;
+
+use super::frame::Loaded;
+
+/// Frames of one partition.
+#[derive(Debug)]
+pub struct Bundle {
+    /// The partition.
+    pub key: Key,
+    /// The frames.
+    pub frames: Vec<u8>,
+    /// Their bytes, with the texts that were left in the inputs.
+    pub bytes: usize,
+}
 
 /// Whole items of one partition that become one file a table.
 #[derive(Debug)]
@@ -16,11 +30,12 @@ pub struct Part {
     pub number: u32,
     /// Its partition.
     pub key: Key,
-    /// Bytes of its frames.
+    /// Bytes of its frames, with the texts that were left in the inputs.
     pub bytes: usize,
     held: Vec<Vec<u8>>,
     spilled: Vec<Segment>,
     spill: Option<Arc<Spill>>,
+    originals: Originals,
 }
 
 /// A nameless file, so that nothing of it stays when the process dies, and the folder that it was made in.
@@ -39,11 +54,12 @@ struct Segment {
 impl Part {
     /// One whose frames are at hand.
     pub fn of(number: u32, key: Key, frames: Vec<u8>) -> Part {
-        Part { number, key, bytes: frames.len(), held: vec![frames], spilled: Vec::new(), spill: None }
+        let (bytes, originals) = (frames.len(), Originals::default());
+        Part { number, key, bytes, held: vec![frames], spilled: Vec::new(), spill: None, originals }
     }
 
-    /// The frames, in pieces, read back from disk where they were put there.
-    pub fn load(self) -> Result<Vec<Vec<u8>>> {
+    /// The frames, read back from disk where they were put there.
+    pub fn load(self) -> Result<Loaded> {
         let mut pieces = Vec::with_capacity(self.spilled.len() + self.held.len());
         for segment in &self.spilled {
             let Spill { file, folder } = self.spill.as_deref().ok_or_else(|| Error::Bug {
@@ -56,7 +72,7 @@ impl Part {
             pieces.push(piece);
         }
         pieces.extend(self.held);
-        Ok(pieces)
+        Loaded::of(pieces, &self.originals)
     }
 }
 
@@ -78,12 +94,13 @@ pub struct Buffers {
     spill_folder: PathBuf,
     spill: Option<Arc<Spill>>,
     file_bytes: u64,
+    originals: Originals,
 }
 
 impl Buffers {
     /// Buffers that cut parts of at most `part_bytes`, unless one item alone has more, and go to disk when they hold more than
-    /// `spill_bytes`.
-    pub fn new(part_bytes: usize, spill_bytes: usize, spill_folder: &Path) -> Buffers {
+    /// `spill_bytes`. What frames left in the inputs can be read there again.
+    pub fn new(part_bytes: usize, spill_bytes: usize, spill_folder: &Path, originals: Originals) -> Buffers {
         Buffers {
             partitions: BTreeMap::new(),
             part_bytes,
@@ -93,6 +110,7 @@ impl Buffers {
             spill_folder: spill_folder.to_owned(),
             spill: None,
             file_bytes: 0,
+            originals,
         }
     }
 
@@ -102,13 +120,14 @@ impl Buffers {
     }
 
     /// Adds frames to a partition; gives a part where that makes one full.
-    pub fn add(&mut self, key: Key, frames: Vec<u8>) -> Result<Option<Part>> {
+    pub fn add(&mut self, bundle: Bundle) -> Result<Option<Part>> {
+        let Bundle { key, frames, bytes } = bundle;
         let partition = self.partitions.entry(key.clone()).or_default();
-        let is_full = partition.bytes > 0 && partition.bytes + frames.len() > self.part_bytes;
+        let is_full = partition.bytes > 0 && partition.bytes + bytes > self.part_bytes;
         let part = is_full.then(|| self.cut(&key)).flatten();
         self.held_bytes += frames.len();
         let partition = self.partitions.entry(key).or_default();
-        partition.bytes += frames.len();
+        partition.bytes += bytes;
         partition.held.push(frames);
         if self.held_bytes > self.spill_bytes {
             self.spill()?;
@@ -139,6 +158,7 @@ impl Buffers {
             held,
             spilled: std::mem::take(&mut partition.spilled),
             spill: self.spill.clone(),
+            originals: self.originals.clone(),
         };
         self.cut_parts += 1;
         Some(part)

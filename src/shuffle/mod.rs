@@ -9,6 +9,6 @@ mod frame;
 mod index;
 mod sorter;
 
-pub use buffers::{Buffers, Part};
-pub use frame::{Frame, Position, frames};
+pub use buffers::{Buffers, Bundle, Part};
+pub use frame::{Frame, Loaded, Position};
 pub use index::{Index, identity};

@@ -9,6 +9,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::framing::{Framing, ValueCutter};
 use super::input::{Input, Text};
+use super::originals::Originals;
 use crate::error::{Error, Result};
 use crate::json::scan;
 use crate::progress::Progress;
@@ -50,6 +51,8 @@ pub struct Block {
     pub bytes: Vec<u8>,
     /// The records, where they are values; otherwise each line is one.
     pub values: Option<Vec<Span>>,
+    /// Whether they can be read again where they stand in the input.
+    pub is_kept: bool,
 }
 
 impl Block {
@@ -111,6 +114,7 @@ impl Spares {
 /// Reads the inputs one after the other.
 pub struct Blocks {
     spares: Spares,
+    originals: Originals,
     inputs: VecDeque<Input>,
     progress: Arc<Progress>,
     opened: u32,
@@ -126,6 +130,8 @@ impl std::fmt::Debug for Blocks {
 
 struct Open {
     name: String,
+    /// Whether it can be read again.
+    is_kept: bool,
     stream: Box<dyn Read + Send>,
     /// Bytes read and not yet handed out.
     held: Vec<u8>,
@@ -143,12 +149,19 @@ impl Blocks {
     /// Will read these inputs in this order, and count what it reads.
     pub fn new(inputs: Vec<Input>, progress: &Arc<Progress>) -> Blocks {
         let progress = Arc::clone(progress);
-        Blocks { spares: Spares::default(), inputs: inputs.into(), progress, opened: 0, current: None, sequence: 0 }
+        let originals = Originals::of(&inputs);
+        let (spares, inputs) = (Spares::default(), inputs.into());
+        Blocks { spares, originals, inputs, progress, opened: 0, current: None, sequence: 0 }
     }
 
     /// Where used blocks can be given back.
     pub fn spares(&self) -> Spares {
         self.spares.clone()
+    }
+
+    /// What can be read again of the inputs.
+    pub fn originals(&self) -> Originals {
+        self.originals.clone()
     }
 
     fn next_block(&mut self) -> Result<Option<Block>> {
@@ -157,7 +170,7 @@ impl Blocks {
                 let Some(input) = self.inputs.pop_front() else {
                     return Ok(None);
                 };
-                self.current = Some(Open::new(&input, &self.progress)?);
+                self.current = Some(Open::new(&input, self.opened, &self.originals, &self.progress)?);
                 self.opened += 1;
             }
             let Some(open) = self.current.as_mut() else {
@@ -181,12 +194,14 @@ impl Iterator for Blocks {
 }
 
 impl Open {
-    fn new(input: &Input, progress: &Arc<Progress>) -> Result<Open> {
+    fn new(input: &Input, position: u32, originals: &Originals, progress: &Arc<Progress>) -> Result<Open> {
         let name = input.name();
         tracing::info!(input = name, "reading");
-        let Text { stream, mark_bytes: byte, framing } = input.open(progress)?;
+        let Text { stream, mark_bytes: byte, framing, original } = input.open(progress)?;
+        let is_kept = original.is_some_and(|file| originals.keep(position, file, input.name()));
         Ok(Open {
             name,
+            is_kept,
             stream,
             held: Vec::new(),
             is_all: false,
@@ -269,7 +284,7 @@ impl Open {
         self.searched = 0;
         let values = (self.framing == Some(Framing::Values)).then(|| self.spans(&bytes));
         let (byte, line, input_bytes) = (self.byte, self.line, end as u64);
-        let block = Block { sequence, input, byte, line, input_bytes, bytes, values };
+        let block = Block { sequence, input, byte, line, input_bytes, bytes, values, is_kept: self.is_kept };
         self.byte += end as u64;
         self.line += memchr::memchr_iter(b'\n', &block.bytes).count() as u64;
         Some(block)
@@ -306,7 +321,7 @@ impl Open {
         }
         let span = Span { range: 0..kept.len(), line, oversized_bytes: Some(self.byte - byte) };
         let input_bytes = self.byte - byte;
-        Ok(Block { sequence, input, byte, line, input_bytes, bytes: kept, values: Some(vec![span]) })
+        Ok(Block { sequence, input, byte, line, input_bytes, bytes: kept, values: Some(vec![span]), is_kept: false })
     }
 
     fn record_end(&mut self) -> Option<usize> {

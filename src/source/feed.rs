@@ -11,6 +11,7 @@ use crossbeam_channel::{Receiver, bounded};
 use super::api::{self, ApiConfig};
 use super::blocks::{Block, Blocks, Spares};
 use super::input::Input;
+use super::originals::Originals;
 use crate::error::{Error, Result};
 use crate::forgotten::Forgotten;
 use crate::progress::Progress;
@@ -167,6 +168,8 @@ pub struct Feed {
     pub flow: Flow,
     /// Where used blocks can be given back.
     pub spares: Spares,
+    /// What can be read again of the inputs.
+    pub originals: Originals,
     /// What is left when the blocks are at their end.
     pub tail: Option<Box<dyn Tail>>,
 }
@@ -186,17 +189,17 @@ const QUEUED_BLOCKS: usize = 2;
 impl Feed {
     fn of_files(inputs: &[Input], is_alone: bool, progress: &Arc<Progress>) -> Feed {
         let blocks = Blocks::new(inputs.to_vec(), progress);
-        let spares = blocks.spares();
+        let (spares, originals) = (blocks.spares(), blocks.originals());
         // A pipe can be silent for long, and somebody may want to stop meanwhile.
         let is_inline = is_alone && inputs.iter().all(|input| input.size().is_some());
         let flow = if is_inline { Flow::Inline(Box::new(blocks)) } else { Flow::Thread(read_ahead(blocks)) };
-        Feed { flow, spares, tail: None }
+        Feed { flow, spares, originals, tail: None }
     }
 
     /// Blocks that come in from elsewhere; they end with `None`.
     #[cfg(feature = "api")]
     pub(super) fn of_thread(blocks: Receiver<Option<Result<Block>>>, spares: Spares, tail: Box<dyn Tail>) -> Feed {
-        Feed { flow: Flow::Thread(blocks), spares, tail: Some(tail) }
+        Feed { flow: Flow::Thread(blocks), spares, originals: Originals::default(), tail: Some(tail) }
     }
 }
 

@@ -1,5 +1,6 @@
 //! One stream of bytes to read: where it comes from, and what lies around its text.
 
+use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -36,6 +37,8 @@ pub(super) struct Text {
     pub mark_bytes: u64,
     /// How its records are set apart, where that need not be found out.
     pub framing: Option<Framing>,
+    /// The file whose bytes are the text, if there is one.
+    pub original: Option<File>,
 }
 
 impl Input {
@@ -64,26 +67,34 @@ impl Input {
         let failed = |source| Error::Input { input: self.name(), source };
         if let Input::Lines(lines) = self {
             let stream = lines.take().map(|stream| counted(stream, progress)).map_err(failed)?;
-            return Ok(Text { stream, mark_bytes: 0, framing: Some(Framing::Lines) });
+            return Ok(Text { stream, mark_bytes: 0, framing: Some(Framing::Lines), original: None });
         }
-        let plain = self.raw(progress).and_then(plain).map_err(failed)?;
+        let (raw, file) = self.raw(progress).map_err(failed)?;
+        let (is_compressed, plain) = plain(raw).map_err(failed)?;
+        let original = file.filter(|_| !is_compressed);
         let (beginning, mut stream) = peek(plain, foreign::ENOUGH_BYTES).map_err(failed)?;
         if let Some(found) = foreign::kind(&beginning) {
             return Err(Error::NotText { input: self.name(), found });
         }
         if !beginning.starts_with(&BYTE_ORDER_MARK) {
-            return Ok(Text { stream, mark_bytes: 0, framing: None });
+            return Ok(Text { stream, mark_bytes: 0, framing: None, original });
         }
         stream.read_exact(&mut [0; BYTE_ORDER_MARK.len()]).map_err(failed)?;
-        Ok(Text { stream, mark_bytes: BYTE_ORDER_MARK.len() as u64, framing: None })
+        Ok(Text { stream, mark_bytes: BYTE_ORDER_MARK.len() as u64, framing: None, original })
     }
 
-    fn raw(&self, progress: &Arc<Progress>) -> io::Result<Box<dyn Read + Send>> {
+    /// Its bytes as they lie, and the file that they lie in.
+    fn raw(&self, progress: &Arc<Progress>) -> io::Result<(Box<dyn Read + Send>, Option<File>)> {
         Ok(match self {
-            Input::Stdin => counted(io::stdin(), progress),
-            Input::File(path) => counted(std::fs::File::open(path)?, progress),
-            Input::Stored(file) => counted(file.open()?, progress),
-            Input::Lines(lines) => counted(lines.take()?, progress),
+            Input::Stdin => (counted(io::stdin(), progress), None),
+            Input::Stored(file) => (counted(file.open()?, progress), None),
+            Input::Lines(lines) => (counted(lines.take()?, progress), None),
+            Input::File(path) => {
+                let file = File::open(path)?;
+                let is_regular = file.metadata()?.is_file();
+                let again = if is_regular { Some(file.try_clone()?) } else { None };
+                (counted(file, progress), again)
+            }
         })
     }
 }
@@ -93,15 +104,15 @@ fn counted(stream: impl Read + Send + 'static, progress: &Arc<Progress>) -> Box<
     Box::new(Counted { stream, progress: Arc::clone(progress) })
 }
 
-/// A stream behind its decompression.
-fn plain(raw: Box<dyn Read + Send>) -> io::Result<Box<dyn Read + Send>> {
+/// A stream behind its decompression, and whether it has any.
+fn plain(raw: Box<dyn Read + Send>) -> io::Result<(bool, Box<dyn Read + Send>)> {
     let (magic, raw) = peek(raw, ZSTD_MAGIC.len())?;
     Ok(if magic.starts_with(&GZIP_MAGIC) {
-        Box::new(GzipMembers { member: Some(GzDecoder::new(buffered(raw))) })
+        (true, Box::new(GzipMembers { member: Some(GzDecoder::new(buffered(raw))) }))
     } else if is_zstd(&magic) {
-        Box::new(zstd::stream::read::Decoder::with_buffer(buffered(raw))?)
+        (true, Box::new(zstd::stream::read::Decoder::with_buffer(buffered(raw))?))
     } else {
-        raw
+        (false, raw)
     })
 }
 
@@ -177,7 +188,7 @@ mod tests {
 
     fn text(bytes: Vec<u8>) -> io::Result<String> {
         let mut text = String::new();
-        plain(Box::new(io::Cursor::new(bytes)))?.read_to_string(&mut text)?;
+        plain(Box::new(io::Cursor::new(bytes)))?.1.read_to_string(&mut text)?;
         Ok(text)
     }
 

@@ -11,6 +11,7 @@ mod foreign;
 mod framing;
 mod handed;
 mod input;
+mod originals;
 
 #[cfg(feature = "simulate")]
 pub use blocks::Blocks;
@@ -21,3 +22,4 @@ pub use feed::{Accounted, Feed, Flow, Opening, Source, Tail};
 pub use find::{resolve, resolve_with};
 pub use handed::{Lines, Stored};
 pub use input::Input;
+pub use originals::Originals;

@@ -67,6 +67,14 @@ macro_rules! tables {
                         self.rows = rows;
                     }
 
+                    fn tell_room(&self, to: &mut Vec<crate::table::Room>) {
+                        $(self.$column.tell_room(to);)+
+                    }
+
+                    fn make_room(&mut self, rooms: &mut dyn Iterator<Item = crate::table::Room>) {
+                        $(self.$column.make_room(rooms);)+
+                    }
+
                     fn finish(self) -> Result<arrow::array::RecordBatch, arrow::error::ArrowError> {
                         arrow::array::RecordBatch::try_new(TABLE.arrow_schema(), vec![$(self.$column.finish()?),+])
                     }

@@ -65,12 +65,27 @@ fn element(data_type: DataType) -> Arc<Field> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Overflow;
 
+/// How much a growing column takes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Room {
+    /// Rows, or elements of all lists.
+    pub rows: usize,
+    /// Bytes of text.
+    pub bytes: usize,
+}
+
 /// A growing column: rows are pushed at its end and can be cut off again.
 pub trait Builder: Default {
     /// Rows held.
     fn row_count(&self) -> usize;
     /// Forgets every row from `rows` on.
     fn truncate(&mut self, rows: usize);
+    /// Tells how much room it takes; a list does so of its elements too.
+    fn tell_room(&self, to: &mut Vec<Room>) {
+        to.push(Room { rows: self.row_count(), bytes: 0 });
+    }
+    /// Makes as much while it is empty.
+    fn make_room(&mut self, rooms: &mut dyn Iterator<Item = Room>);
     /// The finished array.
     fn finish(self) -> Result<ArrayRef, ArrowError>;
 }
@@ -161,6 +176,17 @@ impl Builder for TextBuilder {
         self.validity.truncate(rows);
     }
 
+    fn tell_room(&self, to: &mut Vec<Room>) {
+        to.push(Room { rows: self.row_count(), bytes: self.bytes.len() });
+    }
+
+    fn make_room(&mut self, rooms: &mut dyn Iterator<Item = Room>) {
+        let room = rooms.next().unwrap_or_default();
+        self.bytes.reserve_exact(room.bytes);
+        self.ends.reserve_exact(room.rows);
+        self.validity = NullBufferBuilder::new(room.rows);
+    }
+
     fn finish(mut self) -> Result<ArrayRef, ArrowError> {
         let ends = OffsetBuffer::new(ScalarBuffer::from(self.ends));
         Ok(Arc::new(StringArray::try_new(ends, Buffer::from_vec(self.bytes), self.validity.finish())?))
@@ -202,6 +228,12 @@ impl<P: ArrowPrimitiveType> Builder for FixedBuilder<P> {
         self.validity.truncate(rows);
     }
 
+    fn make_room(&mut self, rooms: &mut dyn Iterator<Item = Room>) {
+        let room = rooms.next().unwrap_or_default();
+        self.values.reserve_exact(room.rows);
+        self.validity = NullBufferBuilder::new(room.rows);
+    }
+
     fn finish(mut self) -> Result<ArrayRef, ArrowError> {
         let array = PrimitiveArray::<P>::try_new(ScalarBuffer::from(self.values), self.validity.finish())?;
         Ok(match P::DATA_TYPE {
@@ -232,6 +264,12 @@ impl Builder for BooleanBuilder {
     fn truncate(&mut self, rows: usize) {
         self.values.truncate(rows);
         self.validity.truncate(rows);
+    }
+
+    fn make_room(&mut self, rooms: &mut dyn Iterator<Item = Room>) {
+        let room = rooms.next().unwrap_or_default();
+        self.values = BooleanBufferBuilder::new(room.rows);
+        self.validity = NullBufferBuilder::new(room.rows);
     }
 
     fn finish(mut self) -> Result<ArrayRef, ArrowError> {
@@ -275,6 +313,18 @@ impl<B: Builder> Builder for ListBuilder<B> {
         self.ends.truncate(rows + 1);
         self.items.truncate(self.ends.last().map_or(0, |&end| end as usize));
         self.validity.truncate(rows);
+    }
+
+    fn tell_room(&self, to: &mut Vec<Room>) {
+        to.push(Room { rows: self.row_count(), bytes: 0 });
+        self.items.tell_room(to);
+    }
+
+    fn make_room(&mut self, rooms: &mut dyn Iterator<Item = Room>) {
+        let room = rooms.next().unwrap_or_default();
+        self.ends.reserve_exact(room.rows);
+        self.validity = NullBufferBuilder::new(room.rows);
+        self.items.make_room(rooms);
     }
 
     fn finish(mut self) -> Result<ArrayRef, ArrowError> {

@@ -19,7 +19,7 @@ use arrow::error::ArrowError;
 use serde::Serialize;
 
 pub use catalog::TABLES;
-pub use kind::{Overflow, Shape};
+pub use kind::{Overflow, Room, Shape};
 pub use scope::Scope;
 
 /// The version of all table schemas together. It grows when a column is added.
@@ -193,6 +193,10 @@ pub trait TableBuilder: Default {
     fn rows(&self) -> usize;
     /// Forgets every row from `rows` on.
     fn truncate(&mut self, rows: usize);
+    /// Tells how much room the columns take, one after the other.
+    fn tell_room(&self, to: &mut Vec<Room>);
+    /// Makes as much, in the same order.
+    fn make_room(&mut self, rooms: &mut dyn Iterator<Item = Room>);
     /// The finished columns.
     fn finish(self) -> Result<RecordBatch, ArrowError>;
 }

@@ -36,7 +36,7 @@ pub fn rollback(lake: &Lake, to: u64, author: &Author) -> Result<RolledBack> {
         |_| Ok(()),
         |transaction| {
             let workers = Workers::start(config::all_cores())?;
-            let writer = transaction.writer(Encoding { compression_level: Default::default() }, workers.pool());
+            let writer = transaction.writer(Encoding::default(), workers.pool());
             let mut done = RolledBack { to, ..RolledBack::default() };
             let ended = transaction.commit(
                 &writer,

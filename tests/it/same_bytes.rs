@@ -33,22 +33,29 @@ fn threads_change_no_byte() {
 }
 
 #[test]
-fn spilling_changes_no_byte() {
+fn where_a_text_waits_for_its_part_changes_no_byte() {
     let folder = tempfile::tempdir().unwrap();
-    let input = folder.path().join("input.ndjson");
+    let (plain, compressed) = (folder.path().join("input.ndjson"), folder.path().join("input.ndjson.zst"));
     let mut text = Vec::new();
     generate(&GenerateOptions { tasks: 900, partitions: 300, ..Default::default() }, &mut text).unwrap();
-    std::fs::write(&input, &text).unwrap();
+    std::fs::write(&compressed, zstd::encode_all(text.as_slice(), 1).unwrap()).unwrap();
+    std::fs::write(&plain, &text).unwrap();
     let mut lakes = Vec::new();
-    for (name, limit_bytes) in [("spilled", Memory::LEAST_BYTES), ("held", 1 << 30)] {
+    // A plain file is read again; what is compressed is held, or put on disk where that is too much.
+    for (name, input, limit_bytes) in [
+        ("left", &plain, Memory::LEAST_BYTES),
+        ("spilled", &compressed, Memory::LEAST_BYTES),
+        ("held", &compressed, 1 << 30),
+    ] {
         let out = folder.path().join(name);
-        let mut config = config(&input, &out);
+        let mut config = config(input, &out);
         config.memory = Memory { limit_bytes };
         let report = lakes::run(config).unwrap();
-        assert_eq!(report.spilled_bytes > 0, name == "spilled");
+        assert_eq!(report.spilled_bytes > 0, name == "spilled", "{name}");
         lakes.push(visible_files(&out));
     }
     assert!(lakes[0] == lakes[1]);
+    assert!(lakes[0] == lakes[2]);
 }
 
 #[test]

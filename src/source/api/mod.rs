@@ -396,7 +396,8 @@ impl Outlet {
         let (sequence, byte, input_bytes) = (self.sequence, self.byte, bytes.len() as u64);
         self.sequence += 1;
         self.byte += input_bytes;
-        let page = Block { sequence, input: 0, byte, line: sequence + 1, input_bytes, bytes, values: None };
+        let page =
+            Block { sequence, input: 0, byte, line: sequence + 1, input_bytes, bytes, values: None, is_kept: false };
         self.to.send(Some(Ok(page))).map_err(|_| Error::Reader)
     }
 }
