@@ -125,17 +125,21 @@ def memory(folder: pathlib.Path, arguments: argparse.Namespace) -> None:
 def back(folder: pathlib.Path, arguments: argparse.Namespace) -> None:
     source, lake, other = generate(folder / "tasks.ndjson", arguments.tasks or TASKS), folder / "lake", folder / "other"
     run(flatten(source, lake))
-    commands = {}
-    for threads in ("1", "2"):
-        commands |= {
-            f"flatten, {threads}": flatten(source, other, "--threads", threads),
-            f"restore, {threads}": [TASKLOOM, "restore", str(lake), "--out", str(folder / "back.ndjson"), "--quiet", "--threads", threads],
-            f"verify --deep, {threads}": [TASKLOOM, "verify", str(lake), "--deep", "--quiet", "--threads", threads],
-        }
-    runs = in_turn(arguments.runs or 5, commands, lambda _: fresh(other))
+    text = folder / "back.ndjson"
+
+    def clean(_: str) -> None:
+        fresh(other)
+        text.unlink(missing_ok=True)
+
+    commands = {
+        "flatten": flatten(source, other),
+        "restore": [TASKLOOM, "restore", str(lake), "--out", str(text), "--quiet"],
+        "verify --deep": [TASKLOOM, "verify", str(lake), "--deep", "--quiet"],
+    }
+    runs = in_turn(arguments.runs or 5, commands, clean)
     print(f"{mb(source):.0f} MB of NDJSON, {our_version()}, {machine()}")
-    table("command, threads | wall s | CPU s | peak MiB | flatten's wall by it", [
-        [who, f"{figures.wall_s:.2f}", f"{figures.cpu_s:.2f}", f"{figures.peak_mib:.0f}", ratio(runs[f"flatten, {who[-1]}"], of_one)]
+    table("command | wall s | CPU s | peak MiB | flatten's wall by it", [
+        [who, f"{figures.wall_s:.2f}", f"{figures.cpu_s:.2f}", f"{figures.peak_mib:.0f}", ratio(runs["flatten"], of_one)]
         for who, of_one in runs.items() for figures in [medians(of_one)]
     ])
 

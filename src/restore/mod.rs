@@ -6,6 +6,7 @@
 mod dimensions;
 mod judgements;
 mod owned;
+mod parallel;
 mod rows;
 mod tree;
 
@@ -15,6 +16,7 @@ use arrow::array::{Array, AsArray, StringArray};
 use bumpalo::Bump;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
 
+use crate::config::all_cores;
 use crate::error::{Error, Result};
 use crate::file;
 use crate::lake::{Lake, State};
@@ -28,9 +30,10 @@ use crate::table::catalog::{
 };
 use crate::table::{Dataset, Table, TableReader};
 use owned::Json;
+use parallel::restore_parts;
 use tree::{Child, Object, Tree};
 
-/// Writes every task of the lake's newest version as one line of JSON, in no particular order; gives their number.
+/// Writes every task of the lake's newest version as one line of JSON, part by part; gives their number.
 pub fn restore(lake: &Lake, out: &mut dyn Write) -> Result<u64> {
     restore_state(lake, &lake.readable_state()?, out)
 }
@@ -43,16 +46,10 @@ pub fn restore_state(lake: &Lake, state: &State, out: &mut dyn Write) -> Result<
     let mut next = groups.next().map(|group| Near::bring(store, group).map(|near| (near, group)));
     while let Some(brought) = next {
         let (near, group) = brought?;
-        let mut write = |task: &mut String| {
-            task.push('\n');
-            out.write_all(task.as_bytes()).map_err(Error::Output)
-        };
         // The next ones are on their way meanwhile.
         next = std::thread::scope(|scope| {
             let next = groups.next().map(|group| (scope.spawn(move || Near::bring(store, group)), group));
-            for part in group {
-                restored += restore_part(near.store(), part, &mut write)?;
-            }
+            restored += restore_parts(near.store(), group, all_cores(), out)?;
             let panicked = |_| Err(Error::Bug { place: "restore", found: "a panic while files were read".to_owned() });
             Ok::<_, Error>(next.map(|(near, group)| near.join().unwrap_or_else(panicked).map(|near| (near, group))))
         })?;
