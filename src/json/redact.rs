@@ -2,12 +2,12 @@
 
 use std::borrow::Cow;
 
-use bumpalo::Bump;
 use memchr::memmem;
+use serde::de::IgnoredAny;
 
 use super::scan;
 use super::text::{self, Escape, Stop};
-use super::tree::{self, REDACTED, SECRET_KEY};
+use super::tree::{REDACTED, SECRET_KEY};
 
 /// The text with every value under [`SECRET_KEY`] replaced.
 ///
@@ -17,23 +17,29 @@ pub fn redact(bytes: &[u8]) -> (Cow<'_, [u8]>, bool) {
     let Some(suspicion) = find_key(bytes) else {
         return (Cow::Borrowed(bytes), false);
     };
-    let is_json = std::str::from_utf8(bytes).is_ok_and(|text| tree::read(text, MOST_LEVELS, &Bump::new()).is_ok());
-    if is_json {
-        return (redact_values(bytes), false);
+    if is_json(bytes) {
+        let redacted = if is_plain(bytes) { redact_plain(bytes) } else { redact_values(bytes) };
+        return (redacted, false);
     }
     let mut kept = bytes.get(..suspicion).unwrap_or_default().to_vec();
     kept.extend_from_slice(REDACTED.as_bytes());
     (Cow::Owned(kept), true)
 }
 
-/// Deeper text is treated as no JSON.
-const MOST_LEVELS: usize = 256;
+/// Told without making anything of it: a page of the API is looked through before it is written to disk.
+fn is_json(bytes: &[u8]) -> bool {
+    simdutf8::basic::from_utf8(bytes).is_ok() && serde_json::from_slice::<IgnoredAny>(bytes).is_ok()
+}
+
+/// Whether no character can be spelled as an escape of its number, nor in UTF-16.
+fn is_plain(bytes: &[u8]) -> bool {
+    memmem::find(bytes, b"\\u00").is_none() && !bytes.contains(&0)
+}
 
 /// The end of the first thing that looks like the key: plain, with some of its characters as `\u` escapes, with any number of
 /// backslashes before these (JSON inside JSON strings), or in UTF-16.
 fn find_key(bytes: &[u8]) -> Option<usize> {
-    let is_plain = memmem::find(bytes, b"\\u00").is_none() && !bytes.contains(&0);
-    if is_plain {
+    if is_plain(bytes) {
         return memmem::find(bytes, SECRET_KEY.as_bytes()).map(|start| start + SECRET_KEY.len());
     }
     let mut start = 0;
@@ -67,6 +73,36 @@ fn key_at(bytes: &[u8], start: usize) -> Option<usize> {
         at += slashes + 5;
     }
     Some(at)
+}
+
+/// The same of JSON whose keys are spelled plainly: then each is found by its letters, and nothing else needs to be looked at. Behind a
+/// backslash a quote is within a string, and any other quote begins or ends one: so what stands between two is a whole string.
+fn redact_plain(bytes: &[u8]) -> Cow<'_, [u8]> {
+    let quoted = format!("\"{SECRET_KEY}\"");
+    let mut replaced = Vec::new();
+    let mut kept = 0;
+    for start in memmem::find_iter(bytes, quoted.as_bytes()) {
+        let is_within_string = start.checked_sub(1).and_then(|before| bytes.get(before)) == Some(&b'\\');
+        let colon = scan::skip_white_space(bytes, start + quoted.len());
+        if start < kept || is_within_string || bytes.get(colon) != Some(&b':') {
+            continue;
+        }
+        let value = scan::skip_white_space(bytes, colon + 1);
+        let end = scan::value_end(bytes, value).unwrap_or(bytes.len());
+        if bytes.get(value..end) != Some(b"null") {
+            if replaced.is_empty() {
+                replaced.reserve(bytes.len() + REDACTED.len());
+            }
+            replaced.extend_from_slice(bytes.get(kept..value).unwrap_or_default());
+            [b"\"", REDACTED.as_bytes(), b"\""].into_iter().for_each(|piece| replaced.extend_from_slice(piece));
+            kept = end;
+        }
+    }
+    if kept == 0 {
+        return Cow::Borrowed(bytes);
+    }
+    replaced.extend_from_slice(bytes.get(kept..).unwrap_or_default());
+    Cow::Owned(replaced)
 }
 
 fn redact_values(bytes: &[u8]) -> Cow<'_, [u8]> {
@@ -130,6 +166,9 @@ fn is_key(key: &[u8], wanted: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use serde_json::Value;
+
     use super::*;
 
     fn redacted(text: &str) -> (String, bool) {
@@ -150,6 +189,49 @@ mod tests {
             (r#"["workspace_token", "x"]"#, r#"["workspace_token", "x"]"#),
         ] {
             assert_eq!(redacted(text), (expected.to_owned(), false));
+        }
+    }
+
+    /// JSON with the key in every place, and what could be taken for it.
+    fn with_secrets() -> impl Strategy<Value = Value> {
+        let word =
+            prop_oneof![Just("workspace_token"), Just("\"workspace_token\":"), Just("workspace_token\\"), Just("x")];
+        let word = word.prop_map(str::to_owned);
+        let leaf =
+            prop_oneof![Just(Value::Null), any::<u8>().prop_map(Value::from), word.clone().prop_map(Value::from)];
+        leaf.prop_recursive(4, 24, 4, move |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                prop::collection::btree_map(word.clone(), inner, 0..3)
+                    .prop_map(|map| Value::Object(map.into_iter().collect())),
+            ]
+        })
+    }
+
+    fn expected(value: Value) -> Value {
+        match value {
+            Value::Array(elements) => elements.into_iter().map(expected).collect(),
+            Value::Object(members) => {
+                let member = |(key, value): (String, Value)| {
+                    let is_secret = key == SECRET_KEY && !value.is_null();
+                    let value = if is_secret { Value::from(REDACTED) } else { expected(value) };
+                    (key, value)
+                };
+                Value::Object(members.into_iter().map(member).collect())
+            }
+            other => other,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn all_secrets_of_json_go_and_nothing_else(value in with_secrets(), is_pretty: bool, is_spelled: bool) {
+            let text = if is_pretty { serde_json::to_string_pretty(&value) } else { serde_json::to_string(&value) }.unwrap();
+            // Spelled with an escape, so that the other way is taken.
+            let text = if is_spelled { text.replacen("workspace_token", "w\\u006frkspace_token", 1) } else { text };
+            let (found, is_cut) = redact(text.as_bytes());
+            prop_assert!(!is_cut);
+            prop_assert_eq!(serde_json::from_slice::<Value>(&found).unwrap(), expected(value));
         }
     }
 
