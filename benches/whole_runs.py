@@ -30,7 +30,8 @@ COMMON_SCOPES = "('thread', 'turn', 'message')"
 
 
 def competitors(source: pathlib.Path, lake: pathlib.Path) -> dict[str, list[str]]:
-    commands = {our_version(): flatten(source, lake)}
+    # The others' level of zstd is 3: so ours is shown with it too.
+    commands = {our_version(): flatten(source, lake), "taskloom, level 3": flatten(source, lake, "--compression-level", "3")}
     for name in ("DuckDB", "Polars"):
         script = ROOT / f"benches/{name.lower()}_flatten.py"
         commands[f"{name} {version(name.lower())}"] = [sys.executable, str(script), str(source), str(lake)]
@@ -42,7 +43,7 @@ def count_rows(lake: pathlib.Path) -> dict[str, int]:
 
     def count(name: str) -> int:
         scopes = f"WHERE scope IN {COMMON_SCOPES}" if name == "annotations" else ""
-        return duckdb.sql(f"SELECT count(*) FROM read_parquet('{lake}/{name}/project=*/**/*.parquet') {scopes}").fetchall()[0][0]
+        return duckdb.sql(f"SELECT count(*) FROM read_parquet('{lake}/{name}/project*=*/**/*.parquet') {scopes}").fetchall()[0][0]
 
     # The others call their folders by other names of the same partitions.
     return {name: count(name) for name in COMMON}
