@@ -31,7 +31,7 @@ COMMON_SCOPES = "('thread', 'turn', 'message')"
 
 def competitors(source: pathlib.Path, lake: pathlib.Path) -> dict[str, list[str]]:
     # The others' level of zstd is 3: so ours is shown with it too.
-    commands = {our_version(): flatten(source, lake), "taskloom, level 3": flatten(source, lake, "--compression-level", "3")}
+    commands = {our_version(): flatten(source, lake), "at level 3": flatten(source, lake, "--compression-level", "3")}
     for name in ("DuckDB", "Polars"):
         script = ROOT / f"benches/{name.lower()}_flatten.py"
         commands[f"{name} {version(name.lower())}"] = [sys.executable, str(script), str(source), str(lake)]

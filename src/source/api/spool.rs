@@ -191,12 +191,17 @@ impl Spool {
     }
 
     /// Appends a page, as one line, without its secrets. Gives the line.
-    pub fn append(&mut self, chain: ChainId, glance: Glance, body: Vec<u8>) -> Result<Vec<u8>> {
+    pub fn append(&mut self, chain: ChainId, glance: Glance, mut body: Vec<u8>) -> Result<Vec<u8>> {
         let redacted = match redact(&body) {
             (Cow::Borrowed(_), _) => None,
             (Cow::Owned(redacted), _) => Some(redacted),
         };
-        let line = one_line(redacted.unwrap_or(body));
+        if let Some(redacted) = redacted {
+            // Back into the buffer that is used again: a fresh one for each page would have to be cleared by the system first.
+            body.clear();
+            body.extend_from_slice(&redacted);
+        }
+        let line = one_line(body);
         self.append_page(chain, glance, &line).map_err(Error::file("write", &self.path))?;
         Ok(line)
     }
