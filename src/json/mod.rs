@@ -1,5 +1,6 @@
 //! JSON text: what it says and where its values end. Knows nothing of tasks and touches no file.
 
+mod block;
 pub mod number;
 pub mod redact;
 pub mod scan;

@@ -87,7 +87,8 @@ pub fn open_brackets(text: &[u8]) -> (Option<u8>, bool) {
 pub fn value_end(bytes: &[u8], at: usize) -> Option<usize> {
     let rest = bytes.get(at..)?;
     match rest.first()? {
-        b'{' | b'[' | b'"' => Scanner::default().feed(rest).map(|length| at + length),
+        b'{' | b'[' => super::block::bracketed_length(rest).map(|length| at + length),
+        b'"' => Scanner::default().feed(rest).map(|length| at + length),
         _ => Some(at + rest.iter().position(|byte| ends_scalar(*byte)).unwrap_or(rest.len())),
     }
 }

@@ -1,5 +1,7 @@
 //! The insides of JSON strings: where they stop, what their escapes mean, how they are written.
 
+use wide::u8x16;
+
 /// Why a run of plain string characters stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stop {
@@ -13,22 +15,8 @@ pub enum Stop {
     End,
 }
 
-const WORD: usize = size_of::<u64>();
-const ONES: u64 = u64::MAX / 255;
-const HIGHS: u64 = ONES * 0x80;
-
-/// Marks the high bit of each byte that stops a string. Bits above the lowest mark may be wrong, the lowest is right.
-const fn stops_in(word: u64) -> u64 {
-    let quote = word ^ (ONES * b'"' as u64);
-    let backslash = word ^ (ONES * b'\\' as u64);
-    let is_quote = quote.wrapping_sub(ONES) & !quote;
-    let is_backslash = backslash.wrapping_sub(ONES) & !backslash;
-    let is_control = word.wrapping_sub(ONES * 0x20) & !word;
-    (is_quote | is_backslash | is_control) & HIGHS
-}
-
-/// Bytes that wide instructions look at in one go.
-const CHUNK: usize = 4 * WORD;
+/// Bytes that are looked at at once.
+const LANE: usize = 16;
 
 /// The first byte from `from` on that is no plain character of a string, and what it is.
 pub fn find_stop(bytes: &[u8], from: usize) -> (usize, Stop) {
@@ -37,36 +25,19 @@ pub fn find_stop(bytes: &[u8], from: usize) -> (usize, Stop) {
     (from + at, stop_of(rest, at))
 }
 
-/// Most strings are keys and words, which end in the first bytes; of longer ones whole chunks are passed over.
 fn stop_in(bytes: &[u8]) -> usize {
-    let (chunks, tail) = bytes.as_chunks::<CHUNK>();
-    for (count, chunk) in chunks.iter().enumerate() {
-        if count > 0 && !has_stop(chunk) {
-            continue;
-        }
-        if let Some(at) = stop_in_words(chunk) {
-            return count * CHUNK + at;
+    let (lanes, tail) = bytes.as_chunks::<LANE>();
+    for (count, lane) in lanes.iter().enumerate() {
+        let lane = u8x16::new(*lane);
+        let is_control = lane.min(u8x16::splat(0x1f)).simd_eq(lane);
+        let stops = lane.simd_eq(u8x16::splat(b'"')) | lane.simd_eq(u8x16::splat(b'\\')) | is_control;
+        let marks = stops.to_bitmask();
+        if marks != 0 {
+            return count * LANE + marks.trailing_zeros() as usize;
         }
     }
-    let passed = bytes.len() - tail.len();
-    passed + tail.iter().position(|&byte| is_stop(byte)).unwrap_or(tail.len())
-}
-
-const fn is_stop(byte: u8) -> bool {
-    // Without a branch, so that the compiler compares many bytes at once.
-    (byte == b'"') | (byte == b'\\') | (byte < 0x20)
-}
-
-fn has_stop(chunk: &[u8; CHUNK]) -> bool {
-    chunk.iter().fold(false, |found, &byte| found | is_stop(byte))
-}
-
-fn stop_in_words(chunk: &[u8; CHUNK]) -> Option<usize> {
-    let (words, _) = chunk.as_chunks::<WORD>();
-    words.iter().enumerate().find_map(|(count, word)| {
-        let marks = stops_in(u64::from_le_bytes(*word));
-        (marks != 0).then(|| count * WORD + marks.trailing_zeros() as usize / 8)
-    })
+    let is_stop = |byte: &u8| matches!(byte, b'"' | b'\\' | ..0x20);
+    bytes.len() - tail.len() + tail.iter().position(is_stop).unwrap_or(tail.len())
 }
 
 fn stop_of(bytes: &[u8], at: usize) -> Stop {
