@@ -13,7 +13,7 @@ use std::time::Instant;
 
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use rayon::prelude::*;
-use taskloom::internals::file::USUAL_LEVEL;
+use taskloom::internals::file::Encoding;
 
 /// The program's own.
 #[global_allocator]
@@ -75,7 +75,7 @@ fn read(source: &Path) {
 fn compress_and_write(files: &[Vec<Vec<Vec<u8>>>], folder: &Path) {
     thread_local! {
         static COMPRESSOR: RefCell<zstd::bulk::Compressor<'static>> =
-            RefCell::new(zstd::bulk::Compressor::new(USUAL_LEVEL).unwrap());
+            RefCell::new(zstd::bulk::Compressor::new(Encoding::USUAL_LEVEL).unwrap());
     }
     files.par_iter().enumerate().for_each(|(number, chunks)| {
         let mut bytes = Vec::new();

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use parquet::basic::ZstdLevel;
 
-use crate::file::usual_level;
+use crate::file::Encoding;
 use crate::lake::{Author, Lake, SYNC};
 use crate::partition::{Extent, Wanted};
 use crate::source::Source;
@@ -87,7 +87,7 @@ impl RunConfig {
             layout: Wanted::default(),
             threads: all_cores(),
             memory: Memory::default(),
-            compression_level: usual_level(),
+            compression_level: Encoding::usual_level(),
             max_rejects: None,
             reconcile: None,
             job: None,

@@ -15,7 +15,7 @@ use super::summary::Summary;
 use super::voice::Voice;
 use crate::config::{self, Limit, Memory, Reconcile, RunConfig};
 use crate::error::{Error, Result};
-use crate::file::USUAL_LEVEL;
+use crate::file::Encoding;
 use crate::lake::{Author, Lake, State};
 use crate::partition::{DateBy, DateGrain, Wanted};
 use crate::pipeline::{self, Outcome};
@@ -52,7 +52,7 @@ pub(super) struct LakeArgs {
     #[arg(long, value_name = "SIZE", default_value = "512MiB", value_parser = size)]
     memory_limit: ByteSize,
     /// Level of zstd: 1 is quick, 2 is small enough for most, 19 is for archives
-    #[arg(long, value_name = "LEVEL", default_value_t = USUAL_LEVEL, value_parser = clap::value_parser!(i32).range(1..=22))]
+    #[arg(long, value_name = "LEVEL", default_value_t = Encoding::USUAL_LEVEL, value_parser = clap::value_parser!(i32).range(1..=22))]
     compression_level: i32,
     /// Which time of a task names its date; fixed by a lake's first run [default: completed; of sync that of the lake]
     #[arg(long, value_enum, value_name = "INSTANT")]

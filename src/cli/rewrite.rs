@@ -4,7 +4,7 @@ use clap::Args;
 use parquet::basic::ZstdLevel;
 
 use crate::config;
-use crate::file::USUAL_LEVEL;
+use crate::file::Encoding;
 
 #[derive(Debug, Args)]
 pub(super) struct RewriteArgs {
@@ -12,7 +12,7 @@ pub(super) struct RewriteArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
     /// Level of zstd
-    #[arg(long, value_name = "LEVEL", default_value_t = USUAL_LEVEL, value_parser = clap::value_parser!(i32).range(1..=22))]
+    #[arg(long, value_name = "LEVEL", default_value_t = Encoding::USUAL_LEVEL, value_parser = clap::value_parser!(i32).range(1..=22))]
     compression_level: i32,
 }
 

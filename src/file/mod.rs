@@ -7,7 +7,7 @@ mod objects;
 mod read;
 mod rewrite;
 
-pub use encode::{Encoding, USUAL_LEVEL, encode, schema_version_of, usual_level};
+pub use encode::{Encoding, encode, schema_version_of};
 pub use join::joined;
 pub use objects::Objects;
 pub use read::{footer_of, open, open_batches, open_columns};

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::config::{self, CONFLICT_RETRIES};
 use crate::error::{Error, Result};
-use crate::file::{Encoding, usual_level};
+use crate::file::Encoding;
 use crate::lake::{Author, COMPACT, Change, Ended, Lake, RemovedPart, State};
 use crate::part::{Near, PartEntry, PartWriter};
 use crate::partition::{DateGrain, Key, Layout};
@@ -33,7 +33,7 @@ impl Default for CompactOptions {
         CompactOptions {
             date_grain: None,
             threads: config::all_cores(),
-            compression_level: usual_level(),
+            compression_level: Encoding::usual_level(),
             author: Author::default(),
         }
     }

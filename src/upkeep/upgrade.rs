@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::gathered::Gathered;
 use crate::config::{self, CONFLICT_RETRIES};
 use crate::error::{Error, Result};
-use crate::file::{Encoding, Objects, usual_level};
+use crate::file::{Encoding, Objects};
 use crate::lake::{Author, Change, Ended, Lake, RemovedPart, State, UPGRADE};
 use crate::part::{Near, PartEntry, PartWriter, groups};
 use crate::pipeline::Workers;
@@ -33,7 +33,11 @@ pub struct UpgradeOptions {
 impl Default for UpgradeOptions {
     /// With all cores.
     fn default() -> UpgradeOptions {
-        UpgradeOptions { threads: config::all_cores(), compression_level: usual_level(), author: Author::default() }
+        UpgradeOptions {
+            threads: config::all_cores(),
+            compression_level: Encoding::usual_level(),
+            author: Author::default(),
+        }
     }
 }
 

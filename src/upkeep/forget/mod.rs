@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::gathered::Gathered;
 use crate::config::{self, CONFLICT_RETRIES};
 use crate::error::{Error, Result};
-use crate::file::{Encoding, open_columns, usual_level};
+use crate::file::{Encoding, open_columns};
 use crate::forgotten::Forgotten;
 use crate::lake::{Author, Change, Counts, Ended, Erased, FORGET, Lake, RemovedPart, State, Transaction};
 use crate::merge::memberships;
@@ -59,7 +59,7 @@ impl Default for ForgetOptions {
             is_dry_run: false,
             work_dir: None,
             threads: config::all_cores(),
-            compression_level: usual_level(),
+            compression_level: Encoding::usual_level(),
             author: Author::default(),
         }
     }
