@@ -2,7 +2,7 @@
 //!
 //! A count does not depend on what else the machine does, so a change of a few per cent can be told from noise. What is counted is
 //! the difference between three rounds and one, so that neither the start of the program nor the making of the data is in it. Each is
-//! held against `benches/instructions.json`, which `UPDATE_COUNTS=1` writes anew.
+//! held against `benches/instructions.json`, if there is one: `UPDATE_COUNTS=1` writes it.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a benchmark that can't go on should stop")]
 

@@ -1,8 +1,8 @@
 //! The end of an object or an array, found by 64 bytes at a time.
 //!
 //! Which bytes are quotes, backslashes and brackets is told by wide comparisons, a bit a byte; arithmetic on these bits tells which are
-//! within strings, as in "Parsing Gigabytes of JSON per Second" (Langdale and Lemire, 2019). Four times as fast as going from string to
-//! string, which is 5 % of flattening a file.
+//! within strings, as in "Parsing Gigabytes of JSON per Second" (Langdale and Lemire, 2019). To go from string to string instead, and
+//! by words of 8 bytes in them, takes 6 % more CPU time of flattening a file.
 
 use wide::u8x16;
 
