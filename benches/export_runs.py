@@ -2,6 +2,7 @@
 
     python benches/export_runs.py clients      the same tasks by all three, in turn; taskloom also flattens and writes them
     python benches/export_runs.py latency      how near taskloom comes to one page for each request and latency
+    python benches/export_runs.py attachments  how near fetching attachments comes to requests at a time by latency
     python benches/export_runs.py speed        an export without latency beside flattening the same tasks from a file
 
 The simulated API runs on the same machine, so its work counts against all of them. Needs `scaleapi`; builds nothing.
@@ -137,6 +138,30 @@ def latency(folder: pathlib.Path, runs: int, tasks: int) -> None:
     print(f"{found:.0f} requests/s of at most {possible:.0f}: {found / possible:.0%}; {statistics.median(again):.0%} of the tasks came again")
 
 
+def attachments(folder: pathlib.Path, runs: int, count: int) -> None:
+    """Pictures of 50 KB, ten a task; how many come a second while they do."""
+    ms, picture, of_task = 20, "50KB", 10
+    source = folder / "tasks.ndjson"
+    with source.open("w") as file:
+        for number in range(count // of_task):
+            urls = [f"https://files.example.com/{number * of_task + index:08x}.png" for index in range(of_task)]
+            content = {"text": "look", "attachments": [{"url": url} for url in urls]}
+            turn = {"messages": [{"role": "user", "content": content}]}
+            task = {"task_id": f"{number:06}", "project": "p", "status": "completed", "threads": [{"turns": [turn]}]}
+            file.write(json.dumps(task) + "\n")
+    print(f"{count:,} pictures of {picture}, {ms} ms latency, {our_version()}, {machine()}; medians of {runs} runs")
+    rows = []
+    with simulator("--from", str(source), "--latency", str(ms), "--attachments", "--picture-bytes", picture):
+        for at_a_time in (16, 32):
+            flags = ["--skip-delivery-tasks", "--attachment-host", "127.0.0.1", "--attachment-concurrency", str(at_a_time)]
+            own = [seconds(export(folder / "lake", "--fetch-attachments", *flags)) for _ in range(runs)]
+            kept = sum(1 for _ in (folder / "lake/_taskloom/attachments").glob("*/*"))
+            assert kept == count, f"{kept} pictures"
+            least, wall = count * ms / 1000 / at_a_time, statistics.median(own)
+            rows.append([str(at_a_time), f"{wall:.2f}", f"{least:.2f}", f"{least / wall:.0%}"])
+    table("requests at a time | wall s | requests by latency alone, s | of what is possible", rows)
+
+
 def speed(folder: pathlib.Path, runs: int, tasks: int) -> None:
     """The simulator's pages come in its own process: what it takes of the cores is told apart."""
     source, lake = generate(folder / "tasks.ndjson", tasks), folder / "lake"
@@ -158,7 +183,7 @@ def speed(folder: pathlib.Path, runs: int, tasks: int) -> None:
 
 
 def main() -> None:
-    kinds = {"clients": (clients, 11_000), "latency": (latency, 40_000), "speed": (speed, 20_500)}
+    kinds = {"clients": (clients, 11_000), "latency": (latency, 40_000), "speed": (speed, 20_500), "attachments": (attachments, 10_000)}
     arguments = folder_parser(__doc__, list(kinds)).parse_args()
     act, tasks = kinds[arguments.what]
     with scratch(arguments) as folder:

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use parquet::basic::ZstdLevel;
 
+#[cfg(feature = "api")]
+use crate::attachment::FetchOptions;
 use crate::file::Encoding;
 use crate::lake::{Author, Lake, SYNC};
 use crate::partition::{Extent, Wanted};
@@ -37,6 +39,9 @@ pub struct RunConfig {
     pub max_rejects: Option<Limit>,
     /// Take away what the source, which is walked whole, has no more.
     pub reconcile: Option<Reconcile>,
+    /// Fetch what the tasks' attachments are, and keep it beside the tables.
+    #[cfg(feature = "api")]
+    pub attachments: Option<FetchOptions>,
     /// The scheduled job that this is a run of, if it is one.
     pub job: Option<Job>,
     /// Who runs it, for the lake's history.
@@ -90,6 +95,8 @@ impl RunConfig {
             compression_level: Encoding::usual_level(),
             max_rejects: None,
             reconcile: None,
+            #[cfg(feature = "api")]
+            attachments: None,
             job: None,
             author: Author::here(),
         }

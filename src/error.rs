@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 mod kind;
 
@@ -462,6 +463,9 @@ pub enum Error {
         /// What stood there.
         found: String,
     },
+    /// What keeps attachments can't go on.
+    #[error("can't keep attachments")]
+    Attachments(#[source] Arc<Error>),
     /// Threads can't be started.
     #[error("can't start {threads} threads")]
     Threads {

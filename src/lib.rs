@@ -70,6 +70,8 @@ mod flatten;
 
 mod file;
 
+mod attachment;
+
 mod drift;
 
 mod part;
@@ -123,6 +125,8 @@ mod simulate;
 #[cfg(feature = "cli")]
 pub mod cli;
 
+pub use attachment::{AttachmentReport, Example, OfTasks};
+
 pub use annotations::{
     AnnotationReport, Bin, ContributorReport, KeyReport, Measurement, MonthReport, NumberReport, RepeatedReport,
     ScaleReport, Use, ValueReport, annotations_of,
@@ -160,6 +164,7 @@ pub use winrate::{Bias, Interval, Match, Player, WinRateOptions, WinRates, to_pa
 /// Tasks from the Scale API: what is asked of it, and how it is reached.
 #[cfg(feature = "api")]
 pub mod api {
+    pub use crate::attachment::{AllowedHost, FetchOptions};
     pub use crate::source::api::query::{EXPANDABLE, OPTS, Parameter};
     pub use crate::source::api::{ApiConfig, Key, Moving, Patience, Plan, Query, Selector, address, earliest};
     pub use crate::sync::{Backfill, Due, Every, Ran, Schedule, Sync, Upkeep, UpkeepOptions, job_name};
@@ -186,7 +191,7 @@ pub mod schema {
 #[cfg(feature = "simulate")]
 pub mod trial {
     pub use crate::generate::{GenerateOptions, generate};
-    pub use crate::simulate::{Delivery, Fault, Faults, RequestSeen, SimulateOptions, Simulator, Store};
+    pub use crate::simulate::{Attachments, Delivery, Fault, Faults, RequestSeen, SimulateOptions, Simulator, Store};
 }
 
 /// The rooms, for this package's own tests and benches. Nothing in here is promised to anybody.

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use serde::{Deserialize, Serialize};
 
+use crate::attachment::AttachmentReport;
 use crate::drift::{Drift, Finding};
 use crate::error::{Error, Result};
 use crate::lake::SmallFiles;
@@ -48,6 +49,9 @@ pub struct Report {
     /// What came from the API; of an export.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fetch: Option<FetchReport>,
+    /// What became of the tasks' attachments; of a run that fetched them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attachments: Option<AttachmentReport>,
     /// Deliveries that say that they have another number of tasks than came, and whose tasks are held back therefore; of a scheduled job.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub held_deliveries: Vec<Incomplete>,

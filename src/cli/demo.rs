@@ -11,11 +11,12 @@ use clap::Args;
 
 use super::lake;
 use super::voice::Voice;
+use crate::attachment::{AllowedHost, FetchOptions};
 use crate::config::RunConfig;
 use crate::error::{Error, Result};
 use crate::lake::{Lake, VacuumOptions};
 use crate::partition::{DateGrain, Wanted};
-use crate::simulate::{Fault, Faults, SimulateOptions, Simulator, Store};
+use crate::simulate::{Attachments, Fault, Faults, SimulateOptions, Simulator, Store};
 use crate::source::Source;
 use crate::source::api::query::{EXPANDABLE, OPTS};
 use crate::source::api::{ApiConfig, Key, Moving, Patience, Plan, Query, Selector};
@@ -23,8 +24,8 @@ use crate::store::address::check_path;
 
 /// Show it all: export from a simulated API, then ask.
 ///
-/// Serves generated tasks as the Scale API would, with some latency and some faults, exports them over HTTP into a lake, and prints three
-/// questions to ask of it. Needs no key and no network.
+/// Serves generated tasks and their attachments as the Scale API would, with some latency and some faults, exports them over HTTP into a
+/// lake, and prints three questions to ask of it. Needs no key and no network.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -52,6 +53,7 @@ pub(super) fn run(args: DemoArgs, voice: Voice) -> Result<u8> {
         is_overwrite: true,
         conflict_retries: 0,
         layout: Wanted { date_grain: Some(DateGrain::Month), ..Wanted::default() },
+        attachments: Some(FetchOptions { hosts: vec![here()?], ..FetchOptions::default() }),
         author: lake::author(),
         ..RunConfig::new(source, Lake::at(&args.out)?)
     };
@@ -71,9 +73,16 @@ fn options() -> SimulateOptions {
     SimulateOptions {
         faults,
         latency: Duration::from_millis(20),
+        attachments: Some(Attachments::default()),
         token: Some(KEY.to_owned()),
         ..SimulateOptions::default()
     }
+}
+
+/// Whose attachments are fetched although it is this machine.
+fn here() -> Result<AllowedHost> {
+    let invalid = |reason| Error::Client { reason };
+    Ipv4Addr::LOCALHOST.to_string().parse().map_err(invalid)
 }
 
 fn api(simulator: &Simulator) -> Result<ApiConfig> {

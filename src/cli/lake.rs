@@ -8,6 +8,8 @@ use bytesize::ByteSize;
 use clap::Args;
 use parquet::basic::ZstdLevel;
 
+#[cfg(feature = "api")]
+use super::attachments::{FetchArgs, warn_of_failures};
 use super::metrics::MetricsArgs;
 use super::place::StoreArgs;
 use super::printable;
@@ -69,6 +71,13 @@ pub(super) struct LakeArgs {
     /// Print the report as JSON
     #[arg(long)]
     json: bool,
+    /// Fetch what attachments are, and keep it in the lake beside the tables
+    #[cfg(feature = "api")]
+    #[arg(long, help_heading = "Attachments")]
+    fetch_attachments: bool,
+    #[cfg(feature = "api")]
+    #[command(flatten)]
+    attachments: FetchArgs,
     #[command(flatten)]
     metrics: MetricsArgs,
     #[command(flatten)]
@@ -107,6 +116,8 @@ impl LakeArgs {
         let report = make(RunConfig { reconcile, ..self.fixed(source)? }, is_json, &metrics, voice)?;
         let fetch = report.fetch.as_ref();
         warn_of_left_out(&report, voice);
+        #[cfg(feature = "api")]
+        report.attachments.iter().for_each(|attachments| warn_of_failures(attachments, voice));
         let is_missing = fetch.is_some_and(|fetch| !fetch.missing_task_ids.is_empty());
         let is_rejected = report.rejected > 0;
         Ok(if is_rejected && !allows_rejects || is_missing && !allows_missing { STATUS_NOT_ALL } else { 0 })
@@ -154,6 +165,8 @@ impl LakeArgs {
             compression_level: ZstdLevel::try_new(self.compression_level).unwrap_or_default(),
             max_rejects: self.max_rejects,
             reconcile: None,
+            #[cfg(feature = "api")]
+            attachments: self.fetch_attachments.then(|| self.attachments.options()),
             job: None,
             author: author(),
         })
@@ -246,7 +259,7 @@ pub(super) fn print(report: &Report, is_json: bool, voice: Voice) -> std::io::Re
     write!(anstream::stdout(), "{bold}{heading}{bold:#}\n{rest}")
 }
 
-fn size(text: &str) -> std::result::Result<ByteSize, String> {
+pub(super) fn size(text: &str) -> std::result::Result<ByteSize, String> {
     text.parse().map_err(|_| format!("expected a size such as 512MiB or 2GB, found `{text}`"))
 }
 

@@ -3,6 +3,8 @@
 mod annotations;
 #[cfg(feature = "api")]
 mod api;
+#[cfg(feature = "api")]
+mod attachments;
 mod changes;
 mod checkout;
 mod compact;
@@ -100,6 +102,8 @@ enum Command {
     Forget(forget::ForgetArgs),
     Vacuum(vacuum::VacuumArgs),
     Recover(restore::RecoverArgs),
+    #[cfg(feature = "api")]
+    Attachments(attachments::AttachmentsArgs),
     Annotations(annotations::AnnotationsArgs),
     Winrate(winrate::WinrateArgs),
     Dataset(Box<dataset::DatasetArgs>),
@@ -148,6 +152,8 @@ pub fn run() -> ExitCode {
         Command::Upgrade(args) => upgrade::run(&args, voice),
         Command::Forget(args) => forget::run(&args, voice),
         Command::Vacuum(args) => vacuum::run(&args),
+        #[cfg(feature = "api")]
+        Command::Attachments(args) => attachments::run(&args, voice),
         Command::Annotations(args) => annotations::run(&args, voice),
         Command::Winrate(args) => winrate::run(&args, voice),
         Command::Dataset(args) => dataset::run(&args, voice),

@@ -6,11 +6,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytesize::ByteSize;
 use clap::Args;
 
 use super::signals;
 use crate::error::{Error, Result};
-use crate::simulate::{Faults, SimulateOptions, Simulator, Store};
+use crate::simulate::{Attachments, Faults, SimulateOptions, Simulator, Store};
 
 /// Serve tasks as Scale's v2 API does, on this machine.
 ///
@@ -22,6 +23,7 @@ Examples:
   taskloom simulate                                   1,000 generated tasks
   taskloom simulate --from tasks.ndjson --port 9000   your own
   taskloom simulate --faults 0.2 --rate-limit 50      on a bad day
+  taskloom simulate --attachments                     and the files
   curl -H 'Authorization: Bearer test_simulated' \\
     http://127.0.0.1:8686/v2/projects                 ask it
 
@@ -49,6 +51,16 @@ pub(super) struct SimulateArgs {
     /// Requests a second; those beyond are answered 429
     #[arg(long, value_name = "RPS", value_parser = clap::value_parser!(u32).range(1..))]
     rate_limit: Option<u32>,
+    /// Serve what the generated attachments are, too: addresses that can be asked
+    /// take the place of those of files.example.com
+    #[arg(long)]
+    attachments: bool,
+    /// How long such an address may be asked
+    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = humantime::parse_duration, requires = "attachments")]
+    attachment_lifetime: Duration,
+    /// How many bytes a picture has at least
+    #[arg(long, value_name = "SIZE", default_value = "2KB", value_parser = super::lake::size, requires = "attachments")]
+    picture_bytes: ByteSize,
     /// Which tasks are generated and which requests fail
     #[arg(long, value_name = "S", default_value_t = 0)]
     seed: u64,
@@ -69,6 +81,10 @@ pub(super) fn run(args: SimulateArgs) -> Result<u8> {
         faults: Faults { rate: args.faults, ..Faults::default() },
         rate_limit: args.rate_limit,
         seed: args.seed,
+        attachments: args.attachments.then(|| Attachments {
+            lifetime: args.attachment_lifetime,
+            picture_bytes: usize::try_from(args.picture_bytes.as_u64()).unwrap_or(usize::MAX),
+        }),
         token: Some(args.key.clone()),
     };
     let end = signals::end();

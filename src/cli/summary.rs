@@ -5,6 +5,7 @@ use std::fmt::{self, Display, Formatter};
 use bytesize::ByteSize;
 
 use super::printable;
+use crate::attachment::AttachmentReport;
 use crate::drift::{Finding, What};
 use crate::lake::SmallFiles;
 use crate::merge::Merged;
@@ -91,6 +92,9 @@ impl Display for Summary<&Report> {
         if let Some(merged) = &report.merged {
             write_merged(formatter, merged)?;
         }
+        if let Some(attachments) = &report.attachments {
+            writeln!(formatter, "{}", of_attachments(attachments))?;
+        }
         if report.is_first_replacement {
             writeln!(
                 formatter,
@@ -127,6 +131,9 @@ impl Summary<&Report> {
         if let Some(merged) = &report.merged {
             write_merged(formatter, merged)?;
         }
+        if let Some(attachments) = &report.attachments {
+            writeln!(formatter, "{}", of_attachments(attachments))?;
+        }
         writeln!(
             formatter,
             "nothing new: the lake, at version {}, has all of it already ({} of JSON in {:.2} s)",
@@ -161,6 +168,20 @@ fn write_merged(formatter: &mut Formatter<'_>, merged: &Merged) -> fmt::Result {
 fn write_row(formatter: &mut Formatter<'_>, name: &str, written: &TableReport) -> fmt::Result {
     let bytes = ByteSize(written.bytes).to_string();
     writeln!(formatter, "{name:<26}{:>14}{:>10}{bytes:>14}", grouped(written.rows), grouped(written.files))
+}
+
+/// What became of attachments.
+pub(super) fn of_attachments(report: &AttachmentReport) -> String {
+    let AttachmentReport { fetched, fetched_bytes, resumed, from_tasks, from_tasks_bytes, .. } = *report;
+    let mut told = format!("attachments: {} fetched with {}", grouped(fetched), ByteSize(fetched_bytes));
+    if resumed > 0 {
+        told += &format!(", {} by the run before", grouped(resumed));
+    }
+    if from_tasks > 0 {
+        told += &format!(", {} from the tasks with {}", grouped(from_tasks), ByteSize(from_tasks_bytes));
+    }
+    let failed = report.failed.iter().map(|(word, count)| format!(", {} {word}", grouped(*count)));
+    told + &failed.collect::<String>()
 }
 
 /// What to do about small files.

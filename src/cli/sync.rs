@@ -10,6 +10,7 @@ use clap::{ArgGroup, Args};
 use serde::Serialize;
 
 use super::api::ApiArgs;
+use super::attachments::{self, warn_of_failures};
 use super::export::rehearse;
 use super::lake::{LakeArgs, STATUS_NOT_ALL, measure, print, warn_of_left_out};
 use super::summary::grouped;
@@ -129,7 +130,8 @@ impl UpkeepArgs {
 
     /// What was done, as lines.
     fn told(&self, done: &Upkeep) -> String {
-        let mut told = done.compacted.iter().map(|compacted| compact::told(compacted) + "\n").collect::<String>();
+        let mut told = done.attachments.iter().map(|fetched| attachments::told(fetched) + "\n").collect::<String>();
+        told += &done.compacted.iter().map(|compacted| compact::told(compacted) + "\n").collect::<String>();
         if done.removed_files > 0 {
             let (files, bytes) = (grouped(done.removed_files), ByteSize(done.removed_bytes));
             told += &format!("{files} old files with {bytes} removed\n");
@@ -216,6 +218,8 @@ impl SyncArgs {
             voice.warn(&format!("version {version} is committed, but the report can't be written: {error}"));
         }
         warn_of_left_out(report, voice);
+        let later = upkeep.attachments.as_ref().map(|fetched| &fetched.report);
+        report.attachments.iter().chain(later).for_each(|attachments| warn_of_failures(attachments, voice));
         if let Some(path) = &report.rejects_file {
             let (rejected, path) = (grouped(report.rejected), path.display());
             voice.warn(&format!(

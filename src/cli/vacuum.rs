@@ -47,8 +47,18 @@ pub(super) fn run(args: &VacuumArgs) -> Result<u8> {
 }
 
 fn told(vacuumed: &Vacuumed) -> String {
-    let Vacuumed { is_dry_run, oldest_version, files, left_files, logs, bytes, swept_runs, aborted_uploads, paths } =
-        vacuumed;
+    let Vacuumed {
+        is_dry_run,
+        oldest_version,
+        files,
+        left_files,
+        attachments,
+        logs,
+        bytes,
+        swept_runs,
+        aborted_uploads,
+        paths,
+    } = vacuumed;
     let mut text = String::new();
     if *is_dry_run {
         for path in paths {
@@ -56,10 +66,11 @@ fn told(vacuumed: &Vacuumed) -> String {
         }
     }
     let (verb, runs) = if *is_dry_run { ("would be removed", "to be ended") } else { ("removed", "ended") };
-    let [files, left, logs, swept] = [files, left_files, logs, swept_runs].map(|number| grouped(*number));
+    let [files, left, logs, attachments, swept] =
+        [files, left_files, logs, attachments, swept_runs].map(|number| grouped(*number));
     let _ = writeln!(
         text,
-        "{verb}: {files} files of old versions, {left} files that runs left, {logs} logs and snapshots; {} in all",
+        "{verb}: {files} files of old versions, {left} files that runs left, {logs} logs and snapshots, {attachments} attachments; {} in all",
         ByteSize(*bytes)
     );
     if *aborted_uploads > 0 {

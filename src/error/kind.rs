@@ -75,6 +75,7 @@ impl Error {
             Error::GaveUp { .. } | Error::Unknown { .. } => ErrorKind::Unavailable,
             Error::LakeBusy { .. } | Error::SpoolBusy { .. } | Error::Listen { .. } => ErrorKind::Busy,
             Error::Conflict { .. } | Error::TakenForDead { .. } | Error::RunOver { .. } => ErrorKind::Conflict,
+            Error::Attachments(cause) => cause.kind(),
             Error::Interrupted { .. } => ErrorKind::Interrupted,
             Error::Bug { .. } | Error::Reader | Error::Batch { .. } | Error::Json { .. } | Error::Threads { .. } => {
                 ErrorKind::Bug

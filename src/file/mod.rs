@@ -10,5 +10,7 @@ mod rewrite;
 pub use encode::{Encoding, encode, schema_version_of};
 pub use join::joined;
 pub use objects::Objects;
+#[cfg(feature = "api")]
+pub use read::conform;
 pub use read::{footer_of, open, open_batches, open_columns};
 pub use rewrite::{identities, without};

@@ -114,15 +114,17 @@ const SIGNATURES: [&str; 4] = ["X-Amz-Signature=", "Signature=", "X-Goog-Signatu
 
 /// An address without its query, if that has a signature; any other text as it is.
 fn without_signature(text: &str) -> &str {
+    if is_signed(text) { text.split('?').next().unwrap_or(text) } else { text }
+}
+
+/// Whether a text is an address whose query has a signature.
+pub fn is_signed(text: &str) -> bool {
     // Few texts begin so: all others need not be looked through.
     if !text.starts_with("http") {
-        return text;
+        return false;
     }
     let is_address = !text.contains(|character: char| character.is_whitespace() || character == '#');
-    match text.split_once('?') {
-        Some((address, query)) if is_address && query.split('&').any(is_signature) => address,
-        _ => text,
-    }
+    is_address && text.split_once('?').is_some_and(|(_, query)| query.split('&').any(is_signature))
 }
 
 fn is_signature(pair: &str) -> bool {

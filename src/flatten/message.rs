@@ -149,6 +149,12 @@ fn append_attachments<'a>(
             extra: fields.rest([]),
             content_sha256: digest.map(|digest| digest.sha256),
             content_bytes: digest.map(|digest| digest.bytes),
+            // What a task can't tell.
+            content_state: None,
+            content_path: None,
+            content_type: None,
+            transcript_state: None,
+            transcript_path: None,
         })?)
     })
 }

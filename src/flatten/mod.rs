@@ -1,6 +1,7 @@
 //! From objects to rows. Pure: what goes in is JSON, what comes out are rows, and no field is lost between.
 
 mod annotation;
+mod attachment;
 mod digest;
 mod dimension;
 mod fields;
@@ -10,9 +11,10 @@ mod place;
 mod rubric;
 mod task;
 
+pub use attachment::each_attachment;
 pub(crate) use digest::BASE64;
 pub use fields::Workbench;
-pub use hash::content_hash;
+pub use hash::{content_hash, is_signed};
 
 use crate::batch::Tables;
 use crate::json::{Member, Value};

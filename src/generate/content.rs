@@ -1,5 +1,6 @@
 //! The content of a message: its text and what is attached to it.
 
+use super::FILES;
 use super::pen::Pen;
 
 /// How a message's text is drawn.
@@ -124,7 +125,7 @@ impl Pen {
         let name = self.rng.bits() & 0xFFFF_FFFF;
         self.json.string_field("scale_url", &format!("scaledata://files/{name:08x}.{extension}"));
         if self.rng.chance(700) {
-            self.json.string_field("url", &format!("https://files.example.com/{name:08x}.{extension}"));
+            self.json.string_field("url", &format!("{FILES}{name:08x}.{extension}"));
         }
     }
 

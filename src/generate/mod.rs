@@ -29,6 +29,9 @@ use std::io::{self, Write};
 use pen::Pen;
 use sizing::Sizing;
 
+/// Where generated attachments are said to lie.
+pub(crate) const FILES: &str = "https://files.example.com/";
+
 /// The buffer is written out whenever it holds this much; a task of the usual size adds 20 KB.
 const FLUSH_BYTES: usize = 256 << 10;
 

@@ -8,12 +8,13 @@ use chrono::{DateTime, TimeDelta, Utc};
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::lives::{Kept, Life, Lives};
+use super::lives::{Kept, Lives};
 use super::publish::{is_same, logs_of};
 use super::record::Record;
 use super::running::{self, Neighbours};
 use super::state::State;
 use super::{Lake, OWN, delta, erase, recover, snapshot};
+use crate::attachment::Sha256;
 use crate::error::{Error, Result};
 use crate::part::PartEntry;
 use crate::store::{Listed, read_each, with_readers};
@@ -325,7 +326,7 @@ impl Lake {
         for version in self.versions_behind(*newest)? {
             now.apply(&self.record(version)?.0);
         }
-        let needed: BTreeSet<String> = now.kept(&kept).flat_map(Life::paths).collect();
+        let needed: BTreeSet<String> = now.kept(&kept).flat_map(|life| life.part.paths()).collect();
         let missing = paths.into_iter().filter(|path| needed.contains(path));
         Ok(missing.map(|path| Finding::new(Fault::Missing, path, "a file of a version that is kept", "none")).collect())
     }
@@ -407,6 +408,7 @@ fn is_own(listed: &Listed, begins: Option<u64>, newest: u64) -> bool {
     if let Some(own) = path.strip_prefix(OWN).and_then(|own| own.strip_prefix('/')) {
         let is_in = |folder: &str| own.split_once('/').is_some_and(|(first, _)| first == folder);
         return ["rejects", "runs", "raw", "running"].into_iter().any(is_in)
+            || Sha256::of_path(path).is_some()
             || is_in("drafts") && !recover::is_abandoned(listed)
             || is_version(Lake::version_of_record(path))
             || is_kept(

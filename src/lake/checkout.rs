@@ -6,9 +6,10 @@ use std::path::Path;
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::Lake;
 use super::running::is_named_by_a_run;
 use super::state::State;
+use super::{Lake, OWN};
+use crate::attachment::{self, Sha256, hashes_in};
 use crate::error::{Error, Result};
 use crate::progress::Progress;
 use crate::store::draft::{Draft, Rules};
@@ -22,7 +23,7 @@ const RULES: Rules<'_> = Rules {
     setting: "DIR",
     what: "checkout",
     mark: NOTE,
-    is_ours: |name| name == NOTE || Table::named(name).is_some(),
+    is_ours: |name| name == NOTE || name == OWN || Table::named(name).is_some(),
     lake: None,
 };
 
@@ -72,8 +73,7 @@ impl Lake {
             Ok(is_there)
         })?;
         to.flush()?;
-        let wanted = state.parts.values().flat_map(|part| part.files.keys().map(|table| part.path(table)));
-        let wanted = wanted.collect::<HashSet<_>>();
+        let wanted = self.files_of(state)?.into_iter().map(|(path, _)| path).collect::<HashSet<_>>();
         let mut others = there.into_keys().collect::<Vec<_>>();
         // Only what an earlier checkout brought: whatever else came there since is somebody's.
         others.retain(|path| is_data(path) && !wanted.contains(path));
@@ -89,9 +89,7 @@ impl Lake {
         progress: &Progress,
         bring: impl Fn(&str, u64) -> Result<bool> + Sync,
     ) -> Result<CheckedOut> {
-        let parts = state.in_order();
-        let files = parts.iter().flat_map(|part| part.files.iter().map(|(table, file)| (part.path(table), file.bytes)));
-        let files = files.collect::<Vec<_>>();
+        let files = self.files_of(state)?;
         let brought = with_readers(&**self.store(), || {
             let brought = files.par_iter().map(|(path, bytes)| progress.check().and_then(|()| bring(path, *bytes)));
             brought.collect::<Result<Vec<_>>>()
@@ -101,6 +99,20 @@ impl Lake {
         done.files = files.len() as u64;
         done.bytes = files.iter().map(|(_, bytes)| bytes).sum();
         Ok(done)
+    }
+
+    /// The files of a version, and those of the attachments that its rows tell of, each with its bytes.
+    fn files_of(&self, state: &State) -> Result<Vec<(String, u64)>> {
+        let parts = state.in_order();
+        let files = parts.iter().flat_map(|part| part.files.iter().map(|(table, file)| (part.path(table), file.bytes)));
+        let mut files = files.collect::<Vec<_>>();
+        let kept = hashes_in(&**self.store(), parts.iter().filter_map(|part| part.keeping()))?;
+        if !kept.is_empty() {
+            let listed = self.store().list(attachment::FOLDER)?.into_iter();
+            let is_kept = |path: &str| Sha256::of_path(path).is_some_and(|hash| kept.contains_key(&hash));
+            files.extend(listed.filter(|listed| is_kept(&listed.path)).map(|listed| (listed.path, listed.bytes)));
+        }
+        Ok(files)
     }
 
     /// Brings a file into a folder; false where it had to be copied.
@@ -122,8 +134,11 @@ impl Lake {
     }
 }
 
-/// Whether a file lies, and is called, as only a data file of a table is.
+/// Whether a file lies, and is called, as only a data file of a table or an attachment is.
 fn is_data(path: &str) -> bool {
+    if Sha256::of_path(path).is_some() {
+        return true;
+    }
     let (table, rest) = path.split_once('/').unwrap_or_default();
     Table::named(table).is_some() && rest.rsplit('/').next().is_some_and(is_named_by_a_run)
 }

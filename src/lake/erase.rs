@@ -4,7 +4,7 @@
 //! runs left beside their data, and last the records, of which stubs stay: a record's name is never free again. That of the version in which
 //! history began before is the very last: as long as it is whole, there is something left to do, and whoever comes next does it.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use rayon::prelude::*;
 use serde::Serialize;
@@ -13,7 +13,9 @@ use super::record::{Beginning, Record, seal};
 use super::running::{self, Neighbours};
 use super::state::State;
 use super::{Lake, delta, recover, snapshot};
+use crate::attachment::{Sha256, hashes_in};
 use crate::error::{Error, Result};
+use crate::part::PartEntry;
 use crate::store::{Listed, with_readers};
 
 /// What went because history begins anew.
@@ -73,6 +75,7 @@ impl Lake {
         let neighbours = Neighbours::of(self)?;
         let needed = self.paths_since(beginning)?;
         let began_at = self.record(beginning.version)?.0.created_at;
+        let attachments = self.attachments_since(beginning)?;
         // Whoever writes has a draft for moments.
         let is_alone = neighbours.alive().iter().all(|run| Some(run.as_str()) == own);
         let is_draft = |listed: &Listed| listed.path.starts_with(DRAFTS) && (is_alone || recover::is_abandoned(listed));
@@ -81,6 +84,7 @@ impl Lake {
             let is_left =
                 || running::is_data_of_a_run(path) && !needed.contains(path) && !neighbours.knows_writer_of(path);
             path == OLD_SPOOL
+                || Sha256::of_path(path).is_some_and(|hash| !attachments.contains_key(&hash))
                 || is_told_by_logs_before(path, beginning.version)
                 || is_beside_of_before(path, &began_at)
                 || is_draft(listed)
@@ -123,9 +127,18 @@ impl Lake {
         let mut paths = HashSet::new();
         for version in self.versions_behind(beginning.version - 1)? {
             let (record, _) = self.record(version)?;
-            paths.extend(record.add.iter().flat_map(|part| part.files.keys().map(|table| part.path(table))));
+            paths.extend(record.add.iter().flat_map(PartEntry::paths));
         }
         Ok(paths)
+    }
+
+    /// The contents of attachments that a version needs from one in which history begins on.
+    pub(crate) fn attachments_since(&self, beginning: &Beginning) -> Result<BTreeMap<Sha256, Option<u64>>> {
+        let mut files = Vec::new();
+        for version in self.versions_behind(beginning.version - 1)? {
+            files.extend(self.record(version)?.0.add.iter().filter_map(PartEntry::keeping));
+        }
+        hashes_in(&**self.store(), files.into_iter())
     }
 
     /// The records from the version on in which history begins, and those who are at work.

@@ -68,13 +68,6 @@ impl Lives {
     }
 }
 
-impl Life {
-    /// Where its files lie.
-    pub(super) fn paths(&self) -> impl Iterator<Item = String> {
-        self.part.files.keys().map(|table| self.part.path(table))
-    }
-}
-
 /// The versions whose files must be there.
 #[derive(Clone, Debug)]
 pub(super) enum Kept {

@@ -40,6 +40,8 @@ pub use commit::Change;
 pub use commit::CommitOutcome;
 pub use erase::Erased;
 pub use history::Version;
+#[cfg(feature = "api")]
+pub use record::ATTACHMENTS;
 pub use record::{Author, COMPACT, Counts, FORGET, Record, RemovedPart, SYNC, UPGRADE, is_export};
 pub use recover::Recovered;
 pub use running::Running;

@@ -28,6 +28,9 @@ pub const COMPACT: &str = "compact";
 /// What a record says that brings parts of older table schemas to the newest: tasks stay what they are.
 pub const UPGRADE: &str = "upgrade";
 
+/// What a record says that brings attachments: tasks stay what they are.
+pub const ATTACHMENTS: &str = "attachments";
+
 /// What a record says behind which history begins anew.
 pub const FORGET: &str = "forget";
 
@@ -57,8 +60,8 @@ pub struct Record {
     pub parent: String,
     /// When it was made, RFC 3339 in UTC, to the millisecond; later than its parent.
     pub created_at: String,
-    /// What was done: `flatten`, `export`, `sync`, `compact`, `upgrade`, `forget`, `recover`, `rollback`, `tag` or `vacuum`; of
-    /// a record that a later one took out of history, `erased`.
+    /// What was done: `flatten`, `export`, `sync`, `compact`, `upgrade`, `attachments`, `forget`, `recover`, `rollback`, `tag` or
+    /// `vacuum`; of a record that a later one took out of history, `erased`.
     pub operation: String,
     /// The run that made it: the names of the files that it added begin with its last part.
     pub run: String,
@@ -161,7 +164,7 @@ impl Record {
 
     /// Whether what it does changes no task, whatever becomes of its rows.
     pub(super) fn keeps_tasks(&self) -> bool {
-        [COMPACT, UPGRADE].contains(&self.operation.as_str())
+        [COMPACT, UPGRADE, ATTACHMENTS].contains(&self.operation.as_str())
     }
 
     /// Whether it was erased.
@@ -234,6 +237,13 @@ pub struct Counts {
     /// Tasks that went because their source has them no more.
     #[serde(default)]
     pub removed: u64,
+    /// Contents of attachments that came.
+    #[serde(skip_serializing_if = "is_zero", default)]
+    pub attachments: u64,
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// A part that goes.

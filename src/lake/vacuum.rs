@@ -1,6 +1,6 @@
 //! Files that no version needs any more, removed. Only here are files removed that once were data.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -11,7 +11,9 @@ use super::lives::{Kept, Lives};
 use super::running::{self, Abandoned, Neighbours};
 use super::state::State;
 use super::{Author, Lake, delta, snapshot};
+use crate::attachment::{Sha256, hashes_in};
 use crate::error::Result;
+use crate::part::PartEntry;
 use crate::store::Listed;
 
 /// What is kept.
@@ -43,6 +45,8 @@ pub struct Vacuumed {
     pub files: u64,
     /// Files that a run left which could not commit any more.
     pub left_files: u64,
+    /// Contents of attachments that no version which is kept needs.
+    pub attachments: u64,
     /// Logs, checkpoints and snapshots that no version which is kept needs.
     pub logs: u64,
     /// Bytes of all of these.
@@ -60,6 +64,7 @@ enum Going {
     Gone,
     Left,
     Log,
+    Attachment,
 }
 
 impl Lake {
@@ -115,6 +120,20 @@ impl Lake {
         Ok(if frees { oldest } else { state.oldest_version })
     }
 
+    /// The contents of attachments that these parts need; `None` where nobody can tell what is needed, because a run is at work: it may take up
+    /// again what no version needs.
+    fn attachments_to_keep(
+        &self,
+        listed: &[Listed],
+        parts: &[PartEntry],
+        neighbours: &Neighbours,
+    ) -> Result<Option<BTreeMap<Sha256, Option<u64>>>> {
+        if !neighbours.alive().is_empty() || !listed.iter().any(|listed| Sha256::of_path(&listed.path).is_some()) {
+            return Ok(None);
+        }
+        hashes_in(&**self.store(), parts.iter().filter_map(PartEntry::keeping)).map(Some)
+    }
+
     /// Files that went before version `from` are gone, or nobody's. `oldest` stands in for what the newest version says.
     fn remove_what_is_not_kept(&self, from: u64, oldest: Option<u64>, done: &mut Vacuumed) -> Result<()> {
         // In this order: a file that is listed has a writer by then, or a record behind that.
@@ -130,14 +149,19 @@ impl Lake {
         if done.is_dry_run {
             done.swept_runs = neighbours.dead().len() as u64;
         }
-        let mut kept = lives.kept(&Kept::of(&state)).flat_map(|life| life.paths()).collect::<HashSet<_>>();
+        let mut kept = lives.kept(&Kept::of(&state)).map(|life| life.part.clone()).collect::<Vec<_>>();
         for tagged in state.tags.values().filter(|tagged| **tagged < from) {
             let lives = Lives::of(&self.state_up_to(*tagged)?);
-            kept.extend(lives.kept(&Kept::One(*tagged)).flat_map(|life| life.paths()));
+            kept.extend(lives.kept(&Kept::One(*tagged)).map(|life| life.part.clone()));
         }
+        let attachments = self.attachments_to_keep(&listed, &kept, &neighbours)?;
+        let kept = kept.iter().flat_map(PartEntry::paths).collect::<HashSet<_>>();
+        let mut attachment_bytes = 0;
         for Listed { path, bytes, .. } in listed {
             let going = if let Some(version) = delta::version_of(&path).or(snapshot::version_of(&path)) {
                 (version < snapshot::kept_from(&state)).then_some(Going::Log)
+            } else if let Some(hash) = Sha256::of_path(&path) {
+                attachments.as_ref().is_some_and(|kept| !kept.contains_key(&hash)).then_some(Going::Attachment)
             } else if kept.contains(&path) {
                 None
             } else if lives.has_named(&path) {
@@ -150,6 +174,10 @@ impl Lake {
                 Some(Going::Gone) => done.files += 1,
                 Some(Going::Left) => done.left_files += 1,
                 Some(Going::Log) => done.logs += 1,
+                Some(Going::Attachment) => {
+                    done.attachments += 1;
+                    attachment_bytes += bytes;
+                }
                 None => continue,
             }
             done.bytes += bytes;
@@ -157,6 +185,12 @@ impl Lake {
         }
         if done.is_dry_run {
             return Ok(());
+        }
+        if done.attachments > 0 && !Neighbours::of(self)?.alive().is_empty() {
+            // One that has just begun may take one up again.
+            done.paths.retain(|path| Sha256::of_path(path).is_none());
+            done.bytes -= attachment_bytes;
+            done.attachments = 0;
         }
         self.store().delete_each(&done.paths)?;
         // Looked at behind the list of uploads: one that is listed has a writer by then.

@@ -97,14 +97,22 @@ struct Met {
     completed_at: [Option<i64>; 2],
 }
 
-/// Finds where the lake has objects of these parts. `rewrites_unchanged`: those of equal content are replaced too. Ends early, with
-/// [`Error::Interrupted`], once `progress` was asked to stop.
+/// Which objects of equal content are replaced all the same.
+#[derive(Clone, Copy, Debug)]
+pub enum Anew<'a> {
+    /// All.
+    All,
+    /// These tasks.
+    These(&'a HashSet<u128>),
+}
+
+/// Finds where the lake has objects of these parts. Ends early, with [`Error::Interrupted`], once `progress` was asked to stop.
 pub fn plan(
     store: &dyn Store,
     lake: &State,
     own: &[PartEntry],
     contest: &Contest,
-    rewrites_unchanged: bool,
+    anew: Anew<'_>,
     progress: &Progress,
 ) -> Result<Plan> {
     let mut plan = Plan::default();
@@ -118,7 +126,7 @@ pub fn plan(
             let look = |home: &&PartEntry| progress.part(|| coming.look_for_in(store, table, home));
             let looked = with_readers(store, || homes.par_iter().map(look).collect::<Result<Vec<_>>>())??;
             for (home, looked) in homes.iter().zip(looked) {
-                plan.take(home, some, &looked, contest, rewrites_unchanged)?;
+                plan.take(home, some, &looked, contest, anew)?;
             }
             if dataset == Dataset::Tasks {
                 plan.merged.tasks_added += coming.by_identity.len() as u64;
@@ -230,7 +238,7 @@ impl Plan {
         own: &[&PartEntry],
         looked: &Looked,
         contest: &Contest,
-        rewrites_unchanged: bool,
+        anew: Anew<'_>,
     ) -> Result<()> {
         self.merged.parts_looked_at += u64::from(looked.is_in_bounds);
         self.merged.parts_opened += u64::from(looked.is_opened);
@@ -240,7 +248,11 @@ impl Plan {
             // What a membership says does not tell where it lies.
             let is_same = *is_same && own.key == home.key;
             let is_lost = !is_same && contest.is_lost(&home.part, *own_at, *other_at);
-            if is_lost || is_same && !rewrites_unchanged {
+            let is_wanted_anew = match anew {
+                Anew::All => true,
+                Anew::These(tasks) => is_of_tasks && tasks.contains(identity),
+            };
+            if is_lost || is_same && !is_wanted_anew {
                 let count = if is_lost { &mut self.merged.tasks_outdated } else { &mut self.merged.tasks_unchanged };
                 *count += u64::from(is_of_tasks);
                 self.unchanged.entry(own.part.clone()).or_default().insert(*identity);

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::partition::Key;
+use crate::table::catalog::attachments;
 use crate::table::{SCHEMA_VERSION, Table, first_schema, is_first_schema};
 
 /// A part: whole objects of one partition, as a file in each table that has rows of them.
@@ -43,6 +44,9 @@ pub struct FileEntry {
     /// What its columns of instants hold, by column.
     #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
     pub instants: BTreeMap<String, Instants>,
+    /// How many of its rows tell of bytes that the lake keeps; of attachments.
+    #[serde(skip_serializing_if = "is_zero", default)]
+    pub kept: u64,
 }
 
 /// The values of a column of instants.
@@ -64,6 +68,11 @@ impl PartEntry {
         path_of(table, &self.folder, &self.part)
     }
 
+    /// Where its files lie.
+    pub fn paths(&self) -> impl Iterator<Item = String> {
+        self.files.keys().map(|table| self.path(table))
+    }
+
     /// Whether any of its files has a row.
     pub fn has_rows(&self) -> bool {
         self.files.values().any(|file| file.rows > 0)
@@ -83,10 +92,20 @@ impl PartEntry {
         if self.is_outdated() { self.schema_version } else { SCHEMA_VERSION }
     }
 
+    /// The file whose rows tell of bytes that the lake keeps, if there is one.
+    pub fn keeping(&self) -> Option<String> {
+        let table = attachments::TABLE.name;
+        self.files.get(table).filter(|file| file.kept > 0).map(|_| self.path(table))
+    }
+
     /// Rows in a table.
     pub fn rows(&self, table: &str) -> u64 {
         self.files.get(table).map_or(0, |file| file.rows)
     }
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// Where the file of a part lies in a lake.

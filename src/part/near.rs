@@ -13,8 +13,8 @@ const GROUP_BYTES: u64 = 64 << 20;
 pub enum Near<'s> {
     /// Where they are.
     There(&'s dyn Store),
-    /// In memory.
-    Here(MemoryStore),
+    /// In memory, brought from there.
+    Here(MemoryStore, &'s dyn Store),
 }
 
 impl<'s> Near<'s> {
@@ -30,14 +30,21 @@ impl<'s> Near<'s> {
             memory.put(path, &bytes)
         };
         with_readers(store, || paths.par_iter().try_for_each(bring))??;
-        Ok(Near::Here(memory))
+        Ok(Near::Here(memory, store))
     }
 
     /// What holds them.
     pub fn store(&self) -> &dyn Store {
         match self {
             Near::There(store) => *store,
-            Near::Here(memory) => memory,
+            Near::Here(memory, _) => memory,
+        }
+    }
+
+    /// What holds everything else.
+    pub fn lake(&self) -> &'s dyn Store {
+        match self {
+            Near::There(store) | Near::Here(_, store) => *store,
         }
     }
 }

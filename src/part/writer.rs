@@ -11,6 +11,7 @@ use super::entry::{FileEntry, PartEntry, checksum, path_of};
 use super::ledger::Ledger;
 use super::rows::{Rows, flatten_frames};
 use super::statistics::{Ids, bounds, instants};
+use crate::attachment::{Attachments, Unordered, kept_rows};
 use crate::drift::Drift;
 use crate::error::{Error, Result};
 use crate::file::{Encoding, encode, joined, without};
@@ -19,7 +20,7 @@ use crate::partition::Key;
 use crate::progress::Progress;
 use crate::shuffle::{Part, Position, identity};
 use crate::store::Store;
-use crate::table::{Dataset, SCHEMA_VERSION, Table, lake_tables};
+use crate::table::{Dataset, SCHEMA_VERSION, Table, catalog, lake_tables};
 
 /// Writes the parts of one run, each file under its final name: what is not named by a commit record is no data.
 #[derive(Clone, Debug)]
@@ -30,6 +31,8 @@ pub struct PartWriter {
     encoding: Encoding,
     pool: Arc<rayon::ThreadPool>,
     ledger: Ledger,
+    /// Where rows of attachments hear of their bytes.
+    attachments: Option<Arc<Attachments>>,
 }
 
 /// A part whose files are written.
@@ -41,6 +44,8 @@ pub struct Written {
     pub entry: PartEntry,
     /// The objects in it.
     pub identities: Vec<(u128, Position)>,
+    /// The tasks that brought bytes of attachments which the lake had not.
+    pub renewed: Vec<u128>,
     /// What could not be read.
     pub rejects: Vec<Reject>,
     /// Tasks that a later task of the same part replaced.
@@ -61,12 +66,23 @@ impl PartWriter {
         ledger: &Ledger,
     ) -> PartWriter {
         let (store, pool, ledger) = (Arc::clone(store), Arc::clone(pool), ledger.clone());
-        PartWriter { store, prefix, encoding, pool, ledger }
+        PartWriter { store, prefix, encoding, pool, ledger, attachments: None }
+    }
+
+    /// The same, whose rows of attachments hear of their bytes here.
+    #[must_use]
+    pub fn with_attachments(self, attachments: Option<Arc<Attachments>>) -> PartWriter {
+        PartWriter { attachments, ..self }
     }
 
     /// Where it writes.
     pub fn store(&self) -> &dyn Store {
         &*self.store
+    }
+
+    /// The same, to share.
+    pub fn shared_store(&self) -> &Arc<dyn Store> {
+        &self.store
     }
 
     /// Does something with the threads that write.
@@ -98,6 +114,7 @@ impl PartWriter {
             number,
             entry: self.entry(name, key),
             identities: Vec::new(),
+            renewed: Vec::new(),
             rejects: Vec::new(),
             superseded: 0,
             replaced_surrogates: 0,
@@ -114,6 +131,14 @@ impl PartWriter {
             written.replaced_surrogates += replaced_surrogates;
             written.drift.merge(drift);
             for (table, batch) in of_run {
+                let batch = match &self.attachments {
+                    Some(attachments) if table.name == catalog::attachments::TABLE.name => {
+                        let filled = attachments.fill(&batch, Unordered::Fetched)?;
+                        written.renewed.extend(filled.renewed);
+                        filled.batch
+                    }
+                    _ => batch,
+                };
                 match batches.iter_mut().find(|(known, _)| known.name == table.name) {
                     Some((_, of_table)) => of_table.push(batch),
                     None => return Err(bug(format!("rows of {} in a part of {dataset:?}", table.name))),
@@ -201,6 +226,32 @@ impl PartWriter {
         Ok(entry)
     }
 
+    /// Writes a part, read from there, anew under a name of this run with other rows of one table; the files of the others are copied. The
+    /// rows are of the same objects, in the same order.
+    pub fn replace_rows(
+        &self,
+        part: &PartEntry,
+        from: &dyn Store,
+        table: &Table,
+        rows: &[RecordBatch],
+        name: &str,
+    ) -> Result<PartEntry> {
+        let mut entry = self.entry(name.to_owned(), part.key.clone());
+        entry.schema_version = part.schema_version;
+        (entry.least_id, entry.greatest_id) = (part.least_id.clone(), part.greatest_id.clone());
+        let copy = |(name, file): (&String, &FileEntry)| {
+            if name == table.name {
+                return Ok((name.clone(), self.put(table, &entry, rows)?));
+            }
+            let (old, new) = (part.path(name), entry.path(name));
+            let bytes = from.get(&old)?.ok_or_else(|| Error::NoFile { path: from.place().join(&old) })?;
+            self.ledger.write(&new, || self.store.put(&new, &bytes))?;
+            Ok((name.clone(), file.clone()))
+        };
+        entry.files = self.pool.install(|| part.files.par_iter().map(copy).collect::<Result<_>>())?;
+        Ok(entry)
+    }
+
     /// Writes rows of a table as a part of its own.
     pub(super) fn write_rows(&self, table: &Table, name: String, key: Key, rows: &[RecordBatch]) -> Result<PartEntry> {
         let mut entry = self.entry(name, key);
@@ -242,11 +293,12 @@ impl PartWriter {
     fn put(&self, table: &Table, part: &PartEntry, batches: &[RecordBatch]) -> Result<FileEntry> {
         let path = path_of(table.name, &part.folder, &part.part);
         let instants = instants(table, batches);
+        let kept = if table.name == catalog::attachments::TABLE.name { kept_rows(batches) } else { 0 };
         let encoded = encode(table, batches, self.encoding, Path::new(&path))?;
         let (rows, bytes) = (encoded.rows, encoded.bytes.len() as u64);
         let checksum = checksum(&encoded.bytes);
         self.ledger.write(&path, || self.store.put(&path, &encoded.bytes))?;
-        Ok(FileEntry { rows, bytes, checksum, instants })
+        Ok(FileEntry { rows, bytes, checksum, instants, kept })
     }
 }
 

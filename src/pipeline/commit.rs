@@ -9,7 +9,7 @@ use super::{Run, check_parent, counts};
 use crate::config::{Reconcile, RunConfig};
 use crate::error::{Error, Result};
 use crate::lake::{Change, Checkpoint, Ended, Lake, RemovedPart, SmallFiles, State, is_export};
-use crate::merge::{self, Absent, Contest, Walk};
+use crate::merge::{self, Absent, Anew, Contest, Walk};
 use crate::part::{PartEntry, PartWriter};
 use crate::partition::Layout;
 use crate::progress::{Progress, Stage};
@@ -28,6 +28,8 @@ pub(super) struct Brought<'r> {
     pub came: &'r [PartEntry],
     /// What of that is to be committed.
     pub parts: &'r [PartEntry],
+    /// The tasks that brought bytes of attachments which the lake had not: what it has of these is replaced although they are the same.
+    pub renewed: &'r HashSet<u128>,
     /// The rest has to be asked for again from this instant on, in microseconds.
     pub held_since: Option<i64>,
     /// What the source keeps.
@@ -90,8 +92,8 @@ impl Making<'_> {
         let (progress, writer) = (self.progress, self.writer);
         progress.enter(Stage::Merging);
         let (store, contest) = (&**self.lake.store(), self.contest()?);
-        let rewrites_unchanged = self.config.rewrites_unchanged;
-        let mut plan = writer.install(|| merge::plan(store, parent, &own, &contest, rewrites_unchanged, progress))?;
+        let anew = if self.config.rewrites_unchanged { Anew::All } else { Anew::These(self.brought.renewed) };
+        let mut plan = writer.install(|| merge::plan(store, parent, &own, &contest, anew, progress))?;
         let gone = self.gone(parent)?;
         writer.install(|| plan.remove(store, parent, &own, &gone))?;
         report.merged = Some(plan.merged());

@@ -1,6 +1,6 @@
 //! One thread keeps the order: it hands out blocks and parts, takes results back, and puts them in sequence.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender, select, unbounded};
@@ -10,6 +10,7 @@ use super::group::{Grouped, group};
 use super::rejects::Rejects;
 use super::sequence::Sequence;
 use super::workers::Workers;
+use crate::attachment::Attachments;
 use crate::config::{Memory, RunConfig};
 use crate::error::{Error, Result};
 use crate::forgotten::Forgotten;
@@ -32,6 +33,8 @@ pub(super) struct Tools<'r> {
     pub progress: &'r Arc<Progress>,
     /// What must not come into the lake.
     pub forgotten: Option<Arc<Forgotten>>,
+    /// What fetches the tasks' attachments.
+    pub attachments: Option<Arc<Attachments>>,
 }
 
 /// What a run produced, before it is committed.
@@ -40,6 +43,8 @@ pub(super) struct Produced {
     pub parts: Vec<PartEntry>,
     pub report: Report,
     pub rejects: Rejects,
+    /// Tasks that brought bytes of attachments which the lake had not.
+    pub renewed: HashSet<u128>,
     /// That tasks came with a delivery, left out because these are forgotten.
     pub left_out_memberships: Memberships,
     /// What the source keeps until the run has ended.
@@ -78,6 +83,7 @@ pub(super) struct Coordinator<'r> {
     written: Sequence<Written>,
     gathered: Gathered,
     rejects: Rejects,
+    renewed: HashSet<u128>,
     left_out_memberships: Memberships,
     report: Report,
 }
@@ -102,6 +108,7 @@ impl<'r> Coordinator<'r> {
             written: Sequence::of("part"),
             gathered: Gathered::new(memory.index_bytes(), scratch),
             rejects: Rejects::new(scratch, tools.config.source.names()),
+            renewed: HashSet::new(),
             left_out_memberships: Memberships::new(),
             report: Report::default(),
             feed,
@@ -182,9 +189,9 @@ impl<'r> Coordinator<'r> {
         self.blocks += 1;
         self.all_blocks += 1;
         let (sender, spares, layout) = (self.sender.clone(), self.feed.spares.clone(), self.tools.layout);
-        let forgotten = self.tools.forgotten.clone();
+        let (forgotten, attachments) = (self.tools.forgotten.clone(), self.tools.attachments.clone());
         let job = move || {
-            let grouped = group(&block, layout, forgotten.as_deref())?;
+            let grouped = group(&block, layout, forgotten.as_deref(), attachments.as_deref())?;
             spares.give(block);
             Ok(grouped)
         };
@@ -251,6 +258,7 @@ impl<'r> Coordinator<'r> {
         while let Some(part) = self.written.pop() {
             self.report.superseded += part.superseded;
             self.report.replaced_surrogates += part.replaced_surrogates;
+            self.renewed.extend(&part.renewed);
             self.rejects.of_part(&self.without_forgotten(&part.rejects))?;
             self.gathered.add(part)?;
         }
@@ -281,7 +289,8 @@ impl<'r> Coordinator<'r> {
         if let Some(tail) = &mut self.feed.tail {
             tail.close()?;
         }
-        let (report, rejects, left_out_memberships) = (self.report, self.rejects, self.left_out_memberships);
-        Ok(Produced { parts, report, rejects, left_out_memberships, tail: self.feed.tail })
+        self.report.attachments = self.tools.attachments.as_ref().and_then(|attachments| attachments.report());
+        let Coordinator { report, rejects, renewed, left_out_memberships, feed, .. } = self;
+        Ok(Produced { parts, report, rejects, renewed, left_out_memberships, tail: feed.tail })
     }
 }

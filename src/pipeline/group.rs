@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use crate::attachment::Attachments;
 use crate::error::{Error, Result};
 use crate::forgotten::Forgotten;
 use crate::parse::{Item, Memberships, Opener, Origin, Problem, Reject, Sieve, Sink};
@@ -33,7 +34,12 @@ pub(super) struct Grouped {
 const BUNDLE_BYTES: usize = 1024 * 1024;
 
 /// Opens the records of a block, and brings the items of each partition together.
-pub(super) fn group(block: &Block, layout: Layout, forgotten: Option<&Forgotten>) -> Result<Grouped> {
+pub(super) fn group(
+    block: &Block,
+    layout: Layout,
+    forgotten: Option<&Forgotten>,
+    attachments: Option<&Attachments>,
+) -> Result<Grouped> {
     let opener = Opener::new(layout);
     let mut sink = Sieve::new(forgotten, BlockSink::default());
     for span in block.records() {
@@ -48,7 +54,12 @@ pub(super) fn group(block: &Block, layout: Layout, forgotten: Option<&Forgotten>
         }
     }
     let (forgotten, forgotten_memberships) = (sink.tasks, std::mem::take(&mut sink.memberships));
-    Ok(Grouped { forgotten, forgotten_memberships, ..sink.into_inner().finish(block) })
+    let sink = sink.into_inner();
+    if let Some(attachments) = attachments {
+        let tasks = sink.items.iter().filter(|item| item.key.dataset == Dataset::Tasks);
+        tasks.for_each(|task| attachments.expect(&task.raw));
+    }
+    Ok(Grouped { forgotten, forgotten_memberships, ..sink.finish(block) })
 }
 
 fn oversized(span: &Span) -> Problem {

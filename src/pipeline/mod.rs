@@ -10,10 +10,13 @@ mod sequence;
 mod shard;
 mod workers;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
+#[cfg(feature = "api")]
+use crate::attachment::FetchOptions;
+use crate::attachment::{AttachmentReport, Attachments};
 use crate::config::RunConfig;
 use crate::error::{Error, ErrorKind, Result};
 use crate::file::Encoding;
@@ -30,8 +33,7 @@ use crate::table::catalog::{delivery_tasks, tasks};
 
 use commit::Brought;
 use coordinator::{Coordinator, Produced, Tools};
-use scratch::Scratch;
-pub use scratch::{Received, drop_received};
+pub use scratch::{Received, Scratch, drop_received};
 pub use shard::{Lead, Shard, Ticket, write_shard};
 pub use workers::Workers;
 
@@ -210,9 +212,10 @@ impl Run<'_> {
     fn execute(self) -> Result<Outcome> {
         check_alone(self.config, self.transaction)?;
         let workers = &Workers::start(self.config.threads)?;
-        let writer = self.writer(workers);
         let (config, lake) = (self.config, self.transaction.lake());
         let scratch = Scratch::of(config.work_dir.as_deref(), lake.place())?;
+        let attachments = self.attachments(scratch.path())?;
+        let writer = self.writer(workers).with_attachments(attachments.clone());
         let opening = Opening {
             work_dir: scratch.path(),
             lake: lake.store().folder(),
@@ -225,13 +228,31 @@ impl Run<'_> {
         let layout = self.layout();
         let forgotten = self.transaction.parent().forgotten().map(Arc::new);
         let (writer_of, scratch) = (writer.clone(), scratch.path());
-        let tools = Tools { config, layout, workers, writer: writer_of, scratch, progress, forgotten };
+        let fetching = attachments.clone();
+        let tools = Tools { config, layout, workers, writer: writer_of, scratch, progress, forgotten, attachments };
         let produced = Coordinator::new(tools, feed).run()?;
-        self.commit(produced, &writer)
+        let outcome = self.commit(produced, &writer)?;
+        if let (Outcome::Committed(_) | Outcome::NothingNew(_), Some(attachments)) = (&outcome, fetching) {
+            attachments.committed();
+        }
+        Ok(outcome)
+    }
+
+    /// Where rows hear of the bytes of their attachments; what is fetched lies in `scratch` on its way.
+    fn attachments(&self, scratch: &Path) -> Result<Option<Arc<Attachments>>> {
+        let files = self.transaction.parent().parts.values().filter_map(PartEntry::keeping);
+        let store = self.transaction.lake().store();
+        #[cfg(feature = "api")]
+        if let Some(options) = &self.config.attachments {
+            let options = FetchOptions { api: self.config.source.api(), ..options.clone() };
+            return Attachments::fetching(&options, store, files, scratch, self.progress).map(Some);
+        }
+        let _ = scratch;
+        Attachments::known(store, files)
     }
 
     fn commit(mut self, produced: Produced, writer: &PartWriter) -> Result<Outcome> {
-        let Produced { parts, mut report, rejects, left_out_memberships: left_out, tail } = produced;
+        let Produced { parts, mut report, rejects, renewed, left_out_memberships: left_out, tail } = produced;
         let (lake, name) = (self.transaction.lake().clone(), self.transaction.name().to_owned());
         let store = &**lake.store();
         report.run = name.clone();
@@ -255,8 +276,14 @@ impl Run<'_> {
         if replaces_all {
             parts.extend(writer.write_empty()?);
         }
-        let brought =
-            Brought { came: &came, parts: &parts, held_since, tail: tail.as_deref(), rejected: rejected.as_ref() };
+        let brought = Brought {
+            came: &came,
+            parts: &parts,
+            renewed: &renewed,
+            held_since,
+            tail: tail.as_deref(),
+            rejected: rejected.as_ref(),
+        };
         let ended = match self.put(brought, &mut report, writer) {
             Err(error @ Error::TooManyRemoved { .. }) => return Err(self.give_up(tail, error)?),
             ended => ended?,
@@ -320,6 +347,7 @@ fn counts(report: &Report, parts: &[PartEntry]) -> Counts {
         replaced: report.merged.map_or(0, |merged| merged.tasks_replaced),
         unchanged: report.merged.map_or(0, |merged| merged.tasks_unchanged),
         removed: report.merged.map_or(0, |merged| merged.tasks_removed),
+        attachments: report.attachments.as_ref().map_or(0, AttachmentReport::kept),
     }
 }
 

@@ -14,7 +14,7 @@ use crate::store::address::{absolute, check_path};
 
 /// The folder of one lake among what is in work; only its owner may look into it.
 #[derive(Debug)]
-pub(super) struct Scratch {
+pub struct Scratch {
     path: PathBuf,
     /// Goes with the run, where nobody said where to work.
     temporary: Option<TempDir>,
@@ -25,7 +25,7 @@ const MODE: u32 = 0o700;
 
 impl Scratch {
     /// Makes the folder for the lake at `lake`.
-    pub(super) fn of(work_dir: Option<&Path>, lake: &Path) -> Result<Scratch> {
+    pub fn of(work_dir: Option<&Path>, lake: &Path) -> Result<Scratch> {
         let Some(work_dir) = work_dir else { return Scratch::temporary(None) };
         check_path(work_dir)?;
         let path = work_dir.join(name_of(lake)?);
@@ -37,7 +37,7 @@ impl Scratch {
     }
 
     /// Makes a folder that nobody else uses, and that goes with the run.
-    pub(super) fn temporary(work_dir: Option<&Path>) -> Result<Scratch> {
+    pub fn temporary(work_dir: Option<&Path>) -> Result<Scratch> {
         let folder = work_dir.map_or_else(std::env::temp_dir, Path::to_owned);
         fs::create_dir_all(&folder).map_err(Error::file("create", &folder))?;
         let made = tempfile::Builder::new().prefix("taskloom-").tempdir_in(&folder);
@@ -45,7 +45,8 @@ impl Scratch {
         Ok(Scratch { path: temporary.path().to_owned(), temporary: Some(temporary) })
     }
 
-    pub(super) fn path(&self) -> &Path {
+    /// Where it is.
+    pub fn path(&self) -> &Path {
         &self.path
     }
 }

@@ -7,7 +7,7 @@
 //!
 //! An attempt that fails, or that is made twice, leaves files that no shard tells of: they bear the run's name, and go at its end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use parquet::basic::ZstdLevel;
@@ -20,6 +20,7 @@ use super::rejects::Rejects;
 use super::scratch::Scratch;
 use super::workers::Workers;
 use super::{Begun, Outcome, Run};
+use crate::attachment::Attachments;
 use crate::config::RunConfig;
 use crate::drift::Drift;
 use crate::error::{Error, Result};
@@ -161,7 +162,10 @@ fn write(
     let scratch = Scratch::temporary(config.work_dir.as_deref())?;
     let prefix = format!("{}{attempt}-", ticket.prefix);
     let compression_level = ZstdLevel::try_new(ticket.compression_level).unwrap_or_default();
-    let writer = PartWriter::new(store, prefix, Encoding { compression_level }, workers.pool(), ledger);
+    let writer =
+        PartWriter::new(store, prefix, Encoding { compression_level }, workers.pool(), ledger).with_attachments(
+            Attachments::known(store, config.lake.state()?.parts.values().filter_map(PartEntry::keeping))?,
+        );
     let opening = Opening {
         work_dir: scratch.path(),
         lake: None,
@@ -172,7 +176,7 @@ fn write(
     let feed = config.source.open(opening, progress)?;
     let forgotten = ticket.forgotten.clone().map(Arc::new);
     let (layout, scratch) = (ticket.layout, scratch.path());
-    let tools = Tools { config, layout, workers: &workers, writer, scratch, progress, forgotten };
+    let tools = Tools { config, layout, workers: &workers, writer, scratch, progress, forgotten, attachments: None };
     let Produced { parts, report, rejects, .. } = Coordinator::new(tools, feed).run()?;
     progress.enter(Stage::Committing);
     let rejects = rejects.publish(&**store, rejects_path)?.map(|_| rejects_path.to_owned());
@@ -284,7 +288,8 @@ impl Run<'_> {
         report.superseded += superseded;
         report.drift = drift;
         let left_out_memberships = Memberships::new();
-        self.commit(Produced { parts, report, rejects, left_out_memberships, tail: None }, &writer)
+        let renewed = HashSet::new();
+        self.commit(Produced { parts, report, rejects, renewed, left_out_memberships, tail: None }, &writer)
     }
 }
 

@@ -16,6 +16,7 @@ use arrow::array::{Array, AsArray, StringArray};
 use bumpalo::Bump;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
 
+use crate::attachment::put_back;
 use crate::config::all_cores;
 use crate::error::{Error, Result};
 use crate::file;
@@ -49,7 +50,7 @@ pub fn restore_state(lake: &Lake, state: &State, out: &mut dyn Write) -> Result<
         // The next ones are on their way meanwhile.
         next = std::thread::scope(|scope| {
             let next = groups.next().map(|group| (scope.spawn(move || Near::bring(store, group)), group));
-            restored += restore_parts(near.store(), group, all_cores(), out)?;
+            restored += restore_parts(&near, group, all_cores(), out)?;
             let panicked = |_| Err(Error::Bug { place: "restore", found: "a panic while files were read".to_owned() });
             Ok::<_, Error>(next.map(|(near, group)| near.join().unwrap_or_else(panicked).map(|near| (near, group))))
         })?;
@@ -59,12 +60,12 @@ pub fn restore_state(lake: &Lake, state: &State, out: &mut dyn Write) -> Result<
 
 /// Hands out every task of one part as JSON, in the order of their rows; gives their number.
 pub(crate) fn restore_part(
-    store: &dyn Store,
+    near: &Near<'_>,
     part: &PartEntry,
     mut each: impl FnMut(&mut String) -> Result<()>,
 ) -> Result<u64> {
     let (mut restored, mut json) = (0, String::new());
-    let mut part = Part::open(store, part)?;
+    let mut part = Part::open(near, part)?;
     while let Some((_, task)) = part.next_task()? {
         json.clear();
         task.write(&mut json);
@@ -76,13 +77,13 @@ pub(crate) fn restore_part(
 
 /// Hands out every object of one part, of whichever dataset, as its id among those of its kind and its JSON, in the order of the rows.
 pub(crate) fn restore_objects(
-    store: &dyn Store,
+    near: &Near<'_>,
     part: &PartEntry,
     each: &mut dyn FnMut(&str, &str) -> Result<()>,
 ) -> Result<()> {
     match part.key.dataset {
         Dataset::Tasks => {
-            let mut part = Part::open(store, part)?;
+            let mut part = Part::open(near, part)?;
             while let Some((id, task)) = part.next_task()? {
                 hand(&id, &task, each)?;
             }
@@ -90,21 +91,21 @@ pub(crate) fn restore_objects(
         }
         Dataset::Projects => {
             let restore = |row: projects::Row<'_>| (row.project_id.to_owned(), dimensions::project(row));
-            restore_rows::<projects::Reader>(store, part, &projects::TABLE, restore, each)
+            restore_rows::<projects::Reader>(near, part, &projects::TABLE, restore, each)
         }
         Dataset::Batches => {
             let restore = |row: batches::Row<'_>| (row.batch_id.to_owned(), dimensions::batch(row));
-            restore_rows::<batches::Reader>(store, part, &batches::TABLE, restore, each)
+            restore_rows::<batches::Reader>(near, part, &batches::TABLE, restore, each)
         }
         Dataset::Deliveries => {
             let restore = |row: deliveries::Row<'_>| (row.delivery_id.to_owned(), dimensions::delivery(row));
-            restore_rows::<deliveries::Reader>(store, part, &deliveries::TABLE, restore, each)
+            restore_rows::<deliveries::Reader>(near, part, &deliveries::TABLE, restore, each)
         }
         Dataset::DeliveryTasks => {
             let restore = |row: delivery_tasks::Row<'_>| {
                 (membership_id(row.delivery_id, row.task_id), dimensions::delivery_task(row))
             };
-            restore_rows::<delivery_tasks::Reader>(store, part, &delivery_tasks::TABLE, restore, each)
+            restore_rows::<delivery_tasks::Reader>(near, part, &delivery_tasks::TABLE, restore, each)
         }
         Dataset::TaskChanges => {
             Err(Error::Bug { place: "restore", found: "objects of the API in what a lake tells of itself".to_owned() })
@@ -114,13 +115,13 @@ pub(crate) fn restore_objects(
 
 /// The same of a table that has a row an object.
 fn restore_rows<R: TableReader>(
-    store: &dyn Store,
+    near: &Near<'_>,
     part: &PartEntry,
     table: &'static Table,
     restore: impl Fn(R::Row<'_>) -> (String, Object),
     each: &mut dyn FnMut(&str, &str) -> Result<()>,
 ) -> Result<()> {
-    let mut cursor = Cursor::<R>::open(store, part, table)?;
+    let mut cursor = Cursor::<R>::open(near, part, table)?;
     let mut restored = None;
     while cursor.next(None, |row| restored = Some(restore(row)))? {
         let Some((id, object)) = restored.take() else { continue };
@@ -143,19 +144,23 @@ fn unfit(table: &'static str, id: String) -> Error {
 }
 
 /// Reads one file of a part row by row.
-struct Cursor<R> {
+struct Cursor<'s, R> {
     table: &'static str,
+    /// Where contents are that were moved out of the table, if there are some.
+    moved: Option<&'s dyn Store>,
     reader: Option<ParquetRecordBatchReader>,
     rows: Option<(StringArray, R)>,
     at: usize,
     arena: Bump,
 }
 
-impl<R: TableReader> Cursor<R> {
-    fn open(store: &dyn Store, part: &PartEntry, table: &'static Table) -> Result<Cursor<R>> {
+impl<'s, R: TableReader> Cursor<'s, R> {
+    fn open(near: &'s Near<'_>, part: &PartEntry, table: &'static Table) -> Result<Cursor<'s, R>> {
         let has_rows = part.rows(table.name) > 0;
-        let reader = has_rows.then(|| file::open(store, &part.path(table.name))).transpose()?;
-        Ok(Cursor { table: table.name, reader, rows: None, at: 0, arena: Bump::new() })
+        let reader = has_rows.then(|| file::open(near.store(), &part.path(table.name))).transpose()?;
+        let keeps = table.name == attachments::TABLE.name && part.keeping().is_some();
+        let moved = keeps.then(|| near.lake());
+        Ok(Cursor { table: table.name, moved, reader, rows: None, at: 0, arena: Bump::new() })
     }
 
     /// Moves on to the next batch where the current one is used up; false at the end of the file.
@@ -169,6 +174,7 @@ impl<R: TableReader> Cursor<R> {
                 return Ok(false);
             };
             let batch = batch.map_err(failed)?;
+            let batch = self.moved.map_or(Ok(batch.clone()), |lake| put_back(&batch, lake))?;
             let rows = R::new(&batch).map_err(failed)?;
             let ids = batch.columns().first().and_then(|column| column.as_string_opt::<i32>()).cloned();
             self.rows = ids.map(|ids| (ids, rows));
@@ -205,16 +211,16 @@ impl<R: TableReader> Cursor<R> {
 macro_rules! part {
     ($($room:ident: $($table:ident)+;)+) => {
         /// The open files of one part.
-        struct Part {
-            tasks: Cursor<tasks::Reader>,
-            $($($table: Cursor<$table::Reader>,)+)+
+        struct Part<'s> {
+            tasks: Cursor<'s, tasks::Reader>,
+            $($($table: Cursor<'s, $table::Reader>,)+)+
         }
 
-        impl Part {
-            fn open(store: &dyn Store, part: &PartEntry) -> Result<Part> {
+        impl<'s> Part<'s> {
+            fn open(near: &'s Near<'_>, part: &PartEntry) -> Result<Part<'s>> {
                 Ok(Part {
-                    tasks: Cursor::open(store, part, &tasks::TABLE)?,
-                    $($($table: Cursor::open(store, part, &$table::TABLE)?,)+)+
+                    tasks: Cursor::open(near, part, &tasks::TABLE)?,
+                    $($($table: Cursor::open(near, part, &$table::TABLE)?,)+)+
                 })
             }
 

@@ -7,8 +7,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::restore_part;
 use crate::error::{Error, Result};
-use crate::part::PartEntry;
-use crate::store::Store;
+use crate::part::{Near, PartEntry};
 
 /// Text that is handed over at a time.
 const CHUNK_BYTES: usize = 1024 * 1024;
@@ -20,12 +19,7 @@ const WAITING_CHUNKS: usize = 16;
 type Chunk = (String, u64);
 
 /// Writes every task of these parts as one line of JSON; gives their number.
-pub(super) fn restore_parts(
-    store: &dyn Store,
-    parts: &[&PartEntry],
-    threads: usize,
-    out: &mut dyn Write,
-) -> Result<u64> {
+pub(super) fn restore_parts(near: &Near<'_>, parts: &[&PartEntry], threads: usize, out: &mut dyn Write) -> Result<u64> {
     let left = Mutex::new(parts.iter());
     std::thread::scope(|scope| {
         // As many may wait as there are threads, so that what waits is bounded.
@@ -35,7 +29,7 @@ pub(super) fn restore_parts(
             scope.spawn(move || {
                 while let Some((part, chunks)) = take(left, &announce) {
                     // A part that fails says so in its place; and where nobody listens any more, the writing has failed.
-                    if let Err(error) = restore_into(store, part, &chunks) {
+                    if let Err(error) = restore_into(near, part, &chunks) {
                         let _ = chunks.send(Err(error));
                     }
                 }
@@ -58,12 +52,12 @@ fn take<'p>(
     Some((part, sender))
 }
 
-fn restore_into(store: &dyn Store, part: &PartEntry, chunks: &Sender<Result<Chunk>>) -> Result<()> {
+fn restore_into(near: &Near<'_>, part: &PartEntry, chunks: &Sender<Result<Chunk>>) -> Result<()> {
     let (mut text, mut tasks) = (String::new(), 0);
     let hand = |text: &mut String, tasks: &mut u64| {
         chunks.send(Ok((std::mem::take(text), std::mem::take(tasks)))).map_err(|_| unheard())
     };
-    restore_part(store, part, |task| {
+    restore_part(near, part, |task| {
         text.push_str(task);
         text.push('\n');
         tasks += 1;

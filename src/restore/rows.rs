@@ -200,6 +200,11 @@ pub(super) fn attachments(row: attachments::Row<'_>) -> Child {
         extra,
         content_sha256: _,
         content_bytes: _,
+        content_state: _,
+        content_path: _,
+        content_type: _,
+        transcript_state: _,
+        transcript_path: _,
     } = row;
     let object = Object::default()
         .with("mime_type", mime_type)

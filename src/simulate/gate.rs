@@ -16,6 +16,7 @@ use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::attachments::Attachments;
 use super::fault::{Asked, Plan, held, json_error, too_many};
 use super::parameters::{decode, query_hash};
 use super::server::Ending;
@@ -48,6 +49,18 @@ impl Shared {
             requests: AtomicU64::new(0),
             serials: AtomicU64::new(0),
             log: Mutex::default(),
+        }
+    }
+
+    /// How attachments are served, if they are.
+    pub(super) fn attachments(&self) -> Option<&Attachments> {
+        self.options.attachments.as_ref()
+    }
+
+    /// Takes the time that each request takes at least.
+    pub(super) async fn take_time(&self) {
+        if !self.options.latency.is_zero() {
+            tokio::time::sleep(self.options.latency).await;
         }
     }
 
@@ -108,9 +121,7 @@ pub(super) async fn gate(State(shared): State<Arc<Shared>>, request: Request, ne
     let token = query.iter().find(|(key, _)| key == "next_token").map(|(_, token)| xxh3_64(token.as_bytes()));
     let whole = xxh3_64(format!("{path}?{raw_query}").as_bytes());
     let asked = Asked { number, request: whole, query: query_hash(&path, &query), token };
-    if !shared.options.latency.is_zero() {
-        tokio::time::sleep(shared.options.latency).await;
-    }
+    shared.take_time().await;
     let response = shared.answer(asked, request, next).await;
     let status = match response.extensions().get() {
         Some(Ending::NoAnswer) => 0,

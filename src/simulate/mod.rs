@@ -25,6 +25,7 @@
 //! - A task is given as it was stored. Only `threads` is put right: empty unless the task is completed, and absent when the task
 //!   was reported.
 
+mod attachments;
 mod endpoints;
 mod entities;
 mod fault;
@@ -38,6 +39,7 @@ mod view;
 
 use std::time::Duration;
 
+pub use attachments::Attachments;
 pub use entities::Delivery;
 pub use server::Simulator;
 pub use store::Store;
@@ -53,6 +55,8 @@ pub struct SimulateOptions {
     pub rate_limit: Option<u32>,
     /// Decides which requests fail, and how.
     pub seed: u64,
+    /// Serve what generated attachments are, too: the addresses in answers are such as can be asked.
+    pub attachments: Option<Attachments>,
     /// The only API key that is accepted; without one every key is, but there must be one.
     pub token: Option<String>,
 }

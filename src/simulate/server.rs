@@ -26,7 +26,7 @@ use tower_http::CompressionLevel;
 use tower_http::compression::CompressionLayer;
 
 use super::gate::{Shared, gate};
-use super::{RequestSeen, SimulateOptions, Store, endpoints};
+use super::{RequestSeen, SimulateOptions, Store, attachments, endpoints};
 use crate::error::{Error, Result};
 
 /// Threads that answer: a page takes a few milliseconds, and the client under test needs cores too.
@@ -113,6 +113,8 @@ fn router(shared: &Arc<Shared>) -> Router {
     let compression = CompressionLayer::new().gzip(true).quality(CompressionLevel::Fastest);
     endpoints::router()
         .layer(middleware::from_fn_with_state(Arc::clone(shared), gate))
+        .layer(middleware::from_fn_with_state(Arc::clone(shared), attachments::sign))
+        .merge(attachments::router())
         .layer(compression)
         .with_state(Arc::clone(shared))
 }

@@ -46,6 +46,15 @@ pub struct Opening<'a> {
 }
 
 impl Source {
+    /// Where the API is that it asks, and its key.
+    #[cfg(feature = "api")]
+    pub(crate) fn api(&self) -> Option<(url::Url, super::api::Key)> {
+        match self {
+            Source::Api(api) => Some((api.url.clone(), api.key.clone())),
+            _ => None,
+        }
+    }
+
     /// What its inputs are called, by their positions: in rejects.
     pub fn names(&self) -> Vec<String> {
         match self {

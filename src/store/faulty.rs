@@ -122,6 +122,13 @@ impl Store for Faulty {
         self.act("put_private", path, || self.files.put_private(path, from))
     }
 
+    fn put_named(&self, path: &str, from: &mut dyn Read) -> Result<()> {
+        self.act("put_named", path, || {
+            self.own().unflushed.insert(path.to_owned());
+            self.files.put_named(path, from)
+        })
+    }
+
     fn put_if_absent(&self, path: &str, bytes: &[u8]) -> Result<Put> {
         match (self.hook)("put_if_absent", path) {
             Fault::None => self.files.put_if_absent(path, bytes),

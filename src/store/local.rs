@@ -127,6 +127,13 @@ impl Store for LocalStore {
         self.put_lasting(path, PRIVATE, from)
     }
 
+    fn put_named(&self, path: &str, from: &mut dyn Read) -> Result<()> {
+        let path = self.path(path);
+        let mut put =
+            || self.draft(PUBLIC, from).and_then(|draft| self.in_folder(&path, || fs::rename(draft.path(), &path)));
+        put().map_err(Error::file("write", &path))
+    }
+
     fn put_if_absent(&self, path: &str, mut bytes: &[u8]) -> Result<Put> {
         let path = self.path(path);
         let failed = || Error::file("write", &path);

@@ -62,6 +62,10 @@ impl Store for MemoryStore {
         Ok(())
     }
 
+    fn put_named(&self, path: &str, from: &mut dyn Read) -> Result<()> {
+        self.put_private(path, from)
+    }
+
     fn put_if_absent(&self, path: &str, bytes: &[u8]) -> Result<Put> {
         let mut files = self.files();
         if files.by_path.contains_key(path) {

@@ -49,6 +49,10 @@ pub trait Store: Debug + Send + Sync {
     /// Writes a file from what is read, for nobody but its owner's eyes where the store has owners. Lasting when this returns.
     fn put_private(&self, path: &str, from: &mut dyn Read) -> Result<()>;
 
+    /// Writes a file whose name tells what is in it, so that others may write the same one at the same time: whoever sees it sees it whole.
+    /// It may be lost until [`Store::flush`].
+    fn put_named(&self, path: &str, from: &mut dyn Read) -> Result<()>;
+
     /// Writes a file unless one of this name is there. Whole or not at all, and lasting when this returns. An error means that it was
     /// not written and never will be.
     fn put_if_absent(&self, path: &str, bytes: &[u8]) -> Result<Put>;

@@ -116,9 +116,13 @@ fn what_is_there_is_not_put_again_unless_it_is_replaced() {
         store.replace("a/1", b"fourth").unwrap();
         store.replace("b/1", b"fourth").unwrap();
         store.put_private("c/1", &mut b"fifth".as_slice()).unwrap();
-        let texts =
-            ["a/1", "a/2", "b/1", "c/1"].map(|path| String::from_utf8(store.get(path).unwrap().unwrap()).unwrap());
-        assert_eq!(texts, ["fourth", "third", "fourth", "fifth"]);
+        for _ in 0..2 {
+            store.put_named("d/1", &mut b"sixth".as_slice()).unwrap();
+        }
+        store.flush().unwrap();
+        let texts = ["a/1", "a/2", "b/1", "c/1", "d/1"]
+            .map(|path| String::from_utf8(store.get(path).unwrap().unwrap()).unwrap());
+        assert_eq!(texts, ["fourth", "third", "fourth", "fifth", "sixth"]);
         let left = paths(store, "").into_iter().filter(|path| path.contains("drafts")).collect::<Vec<_>>();
         assert_eq!(left, [""; 0]);
     });

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 
 use super::upkeep::{Upkeep, UpkeepOptions};
 use super::{Backfill, Due, Schedule};
+use crate::attachment::{FetchOptions, Retry};
 use crate::config::{Limit, Reconcile, RunConfig};
 use crate::error::Result;
 use crate::merge::whole_deliveries;
@@ -15,7 +16,7 @@ use crate::report::{Ended, Report};
 use crate::source::Source;
 use crate::source::api::{ApiConfig, Moving, Plan, Query, earliest};
 use crate::time::write_instant;
-use crate::upkeep::CompactOptions;
+use crate::upkeep::{CompactOptions, Fetched, FetchingOptions, fetch_attachments};
 
 /// A scheduled job, and all that a run of it needs.
 #[derive(Clone, Debug)]
@@ -32,6 +33,9 @@ pub struct Sync {
     /// What is done behind a run.
     pub upkeep: UpkeepOptions,
 }
+
+/// Attachments a run that were refused before, and that it tries all the same: an address that has expired will not get better.
+const DOUBTFUL: u64 = 1_000;
 
 /// How a run went.
 #[derive(Debug)]
@@ -71,7 +75,7 @@ impl Sync {
     }
 
     /// Does what is to be done behind a run that is committed: what goes wrong takes nothing back.
-    pub fn look_after(&self, progress: &Progress) -> Result<Upkeep> {
+    pub fn look_after(&self, progress: &Arc<Progress>) -> Result<Upkeep> {
         let config = &self.config;
         let options = CompactOptions {
             date_grain: None,
@@ -79,7 +83,24 @@ impl Sync {
             compression_level: config.compression_level,
             author: config.author.clone(),
         };
-        self.upkeep.run(&config.lake, &options, progress)
+        let fetched = self.fetch_attachments(progress)?;
+        Ok(Upkeep { attachments: fetched, ..self.upkeep.run(&config.lake, &options, progress)? })
+    }
+
+    /// Fetches what earlier runs could not, if attachments are fetched at all.
+    fn fetch_attachments(&self, progress: &Arc<Progress>) -> Result<Option<Fetched>> {
+        let Some(fetch) = &self.config.attachments else { return Ok(None) };
+        let config = &self.config;
+        let options = FetchingOptions {
+            fetch: FetchOptions { api: Some((self.api.url.clone(), self.api.key.clone())), ..fetch.clone() },
+            retry: Retry { doubtful: DOUBTFUL },
+            threads: config.threads,
+            compression_level: config.compression_level,
+            work_dir: config.work_dir.clone(),
+            author: config.author.clone(),
+        };
+        let fetched = fetch_attachments(&config.lake, &options, progress)?;
+        Ok(Some(fetched).filter(|fetched| fetched.report.kept() + fetched.report.not_kept() > 0))
     }
 
     fn run_once(&self, due: Due, now: DateTime<Utc>, progress: &Arc<Progress>) -> Result<Report> {

@@ -10,7 +10,7 @@ use crate::lake::{Lake, VacuumOptions};
 use crate::progress::Progress;
 use crate::store::address::is_address;
 use crate::store::{StoreOptions, open};
-use crate::upkeep::{CompactOptions, Compacted, MANY_PARTS, compact, surplus_parts};
+use crate::upkeep::{CompactOptions, Compacted, Fetched, MANY_PARTS, compact, surplus_parts};
 
 /// What is done behind a run.
 #[derive(Clone, Debug)]
@@ -36,6 +36,9 @@ impl Default for UpkeepOptions {
 /// What was done behind a run.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Upkeep {
+    /// Attachments that earlier runs could not fetch, if there are any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attachments: Option<Fetched>,
     /// Files that were joined.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub compacted: Option<Compacted>,

@@ -211,9 +211,21 @@ tables! {
         19 extra: Option<Json> = "everything else",
             "What the other columns can't give back of the attachment: unknown fields, values of unexpected kinds.";
         20 content_sha256 since 2: Option<Text> = "computed",
-            "SHA-256 of the content's bytes, in hex. Null unless `content` is base64.";
+            "SHA-256, in hex, of the attachment's bytes. Null unless `content` is base64 or the lake keeps them.";
         21 content_bytes since 2: Option<Int64> = "computed",
-            "How many bytes the content has. Null unless `content` is base64.";
+            "How many bytes these are. Null where `content_sha256` is.";
+        22 content_state since 2: Option<Text> = "computed",
+            "What became of the bytes. Kept are those that were fetched (`stored`), that also stand in `content` (`copied`), that stood there (`moved`); else the reason why they are not. Null where nobody asked for them.",
+            ["stored", "copied", "moved", "unsupported", "refused", "too_large", "denied", "missing", "unreachable"];
+        23 content_path since 2: Option<Text> = "computed",
+            "The file with the bytes, from the lake's root. Null where it keeps none.";
+        24 content_type since 2: Option<Text> = "computed",
+            "Media type of the kept bytes, told by themselves. Null where none are kept.";
+        25 transcript_state since 2: Option<Text> = "computed",
+            "What became of what lies at `transcript_url`: `stored`, or the reason why it is not kept. Null where nobody asked for it.",
+            ["stored", "unsupported", "refused", "too_large", "denied", "missing", "unreachable"];
+        26 transcript_path since 2: Option<Text> = "computed",
+            "The file with that transcript, from the lake's root. Null where it keeps none.";
     }
 
     /// One row a chunk of a message's content.

@@ -144,7 +144,7 @@ impl Making<'_> {
             let near = Near::bring(self.writer.store(), group)?;
             let write = |(index, part): (usize, &&PartEntry)| {
                 let name = format!("upgrade{attempt}-{:06}", number + index);
-                let written = self.progress.part(|| self.upgraded(part, near.store(), name))?;
+                let written = self.progress.part(|| self.upgraded(part, &near, name))?;
                 Ok((part.part.clone(), written))
             };
             let write_all = || group.par_iter().enumerate().map(write).collect::<Result<Vec<_>>>();
@@ -156,23 +156,23 @@ impl Making<'_> {
     }
 
     /// A part whose files were read from there, as this release would have written it.
-    fn upgraded(&self, part: &PartEntry, near: &dyn Store, name: String) -> Result<PartEntry> {
+    fn upgraded(&self, part: &PartEntry, near: &Near<'_>, name: String) -> Result<PartEntry> {
         if !part.has_rows() {
             return self.writer.write_empty_of(part.key.dataset, name);
         }
         if part.key.dataset == Dataset::TaskChanges {
             // Nothing waits in an `extra` there.
-            let joined = self.writer.join(&[part], near, &name, part.key.clone())?;
+            let joined = self.writer.join(&[part], near.store(), &name, part.key.clone())?;
             return Ok(PartEntry { schema_version: SCHEMA_VERSION, ..joined });
         }
-        let mut objects = Gathered::of(part.key.clone());
+        let mut objects = Gathered::of(part, self.writer.shared_store())?;
         restore_objects(near, part, &mut |id, json| {
             objects.add(id, json.as_bytes());
             self.progress.check()
         })?;
         let upgraded = objects.write(self.writer, name, self.progress)?;
         if part.key.dataset == Dataset::Tasks {
-            check_content(part, &contents(near, part)?, &contents(self.writer.store(), &upgraded)?)?;
+            check_content(part, &contents(near.store(), part)?, &contents(self.writer.store(), &upgraded)?)?;
         }
         Ok(upgraded)
     }

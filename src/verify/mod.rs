@@ -3,6 +3,7 @@
 //! Everything but the insides of data files is told by the lake itself. Here each file is opened: what its footer says, and if the look is
 //! to be deep every byte and every row.
 
+mod attachments;
 mod forgotten;
 mod rows;
 
@@ -73,9 +74,11 @@ pub fn verify(lake: &Lake, options: &VerifyOptions) -> Result<Verification> {
     if let Some(state) = audit.state.as_ref().filter(|_| options.is_deep) {
         findings.extend(rows::repeated(store, state, &audit.parts, &findings)?);
     }
+    findings.extend(attachments::look(store, &audit.parts, options.is_deep)?);
     if let Some(state) = audit.state.as_ref().filter(|_| options.is_for_forgotten) {
         findings.extend(lake.whole_records(state)?);
         findings.extend(forgotten::remains(lake, state, &audit.parts)?);
+        findings.extend(attachments::unneeded(lake, state)?);
     }
     findings.sort();
     findings.dedup();

@@ -17,7 +17,7 @@ use crate::flatten::content_hash;
 use crate::json::Value;
 use crate::lake::{Fault, Finding, State, bytes_of};
 use crate::parse::tree_of;
-use crate::part::{PartEntry, bounds, checksum, instants};
+use crate::part::{Near, PartEntry, bounds, checksum, instants};
 use crate::partition::{DateGrain, Key, Layout};
 use crate::restore::restore_part;
 use crate::shuffle::identity;
@@ -83,7 +83,7 @@ pub(super) fn look_deep(
     }
     if part.key.dataset == Dataset::Tasks && findings.is_empty() {
         findings.extend(totals(&all));
-        findings.extend(contents(&read, part, &all)?);
+        findings.extend(contents(&Near::Here(read, store), part, &all)?);
     }
     Ok(findings)
 }
@@ -214,14 +214,14 @@ fn totals(all: &[Rows]) -> Vec<Finding> {
 }
 
 /// Every row has its owner, and each task that is put together again has the content that its hash was made of.
-fn contents(store: &dyn Store, part: &PartEntry, all: &[Rows]) -> Result<Option<Finding>> {
+fn contents(near: &Near<'_>, part: &PartEntry, all: &[Rows]) -> Result<Option<Finding>> {
     let Some(tasks) = all.iter().find(|rows| rows.table.name == catalog::tasks::TABLE.name) else {
         let found = Finding::new(Fault::Rows, part.path("tasks"), "the tasks of these rows", "none");
         return Ok(Some(found).filter(|_| part.files.values().any(|file| file.rows > 0)));
     };
     let mut told = tasks.texts(TASK_ID).zip(tasks.texts("content_hash"));
     let (mut arena, mut changed) = (Bump::new(), None);
-    let restored = restore_part(store, part, |task| {
+    let restored = restore_part(near, part, |task| {
         arena.reset();
         let hash = match tree_of(task.as_bytes(), &arena).map(|document| document.root) {
             Ok(Value::Object(members)) => format!("{:032x}", content_hash(members)),
@@ -234,6 +234,8 @@ fn contents(store: &dyn Store, part: &PartEntry, all: &[Rows]) -> Result<Option<
     });
     match restored {
         Ok(_) => Ok(changed),
+        // An attachment that was moved out of the table: told by itself.
+        Err(Error::NoFile { .. }) => Ok(None),
         Err(error @ Error::Unfit { table, .. }) => {
             Ok(Some(Finding::new(Fault::Rows, part.path(table), "rows that each have their owner", error)))
         }

@@ -32,6 +32,7 @@ pub fn config(input: &Path, out: &Path) -> RunConfig {
         compression_level: Default::default(),
         max_rejects: None,
         reconcile: None,
+        attachments: None,
         job: None,
         author: Author::default(),
     }

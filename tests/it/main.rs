@@ -1,6 +1,7 @@
 //! The product from outside: the library's runs and the program's commands, with their files read back.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod attachments;
 mod buckets;
 mod commands;
 mod crashes;
@@ -9,6 +10,7 @@ mod drift;
 mod export;
 mod face;
 mod faults;
+mod file_server;
 mod forget;
 mod golden;
 mod inputs;

@@ -19,6 +19,7 @@ use crate::merges::changes;
 use crate::restore::canonical_task;
 use crate::stand_in::{Options, StandIn};
 
+mod attachments;
 mod deliveries;
 
 const KEY: &str = "test_canary_0123456789";

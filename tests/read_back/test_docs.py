@@ -32,6 +32,9 @@ ENGINES = {
 # Python that needs the module: `tests/python/test_docs.py` runs it.
 OF_THE_MODULE = ["docs/python.md", "docs/cluster.md"]
 
+# Questions to a lake that keeps attachments: `test_attachments.py` and `tests/training/test_images.py` ask them.
+OF_ATTACHMENTS = ["docs/attachments.md"]
+
 # By page and heading: what lies in the folder where their shell blocks are run.
 WALKS = {
     ("docs/reading/duckdb.md", "Open it"): ["lake"],
@@ -56,6 +59,7 @@ WALKS = {
     ("docs/training.md", "Model against model"): ["lake"],
     ("docs/training.md", "Training sets"): ["lake"],
     ("docs/exporting.md", "Without a key"): [],
+    ("docs/attachments.md", "Without a key"): [],
     ("docs/inputs.md", "Inputs"): [],
     ("docs/inputs.md", "How to mend rejects"): ["lake", "mended.ndjson"],
     ("docs/reports.md", "The report of a run"): [],
@@ -72,6 +76,7 @@ NOT_WALKED = [
     ("docs/buckets.md", "In five lines"),
     ("README.md", "Try it"),
     ("docs/exporting.md", "Exporting from the API"),
+    ("docs/attachments.md", "Attachments"),
     ("docs/exporting.md", "Again and again"),
     ("docs/nightly.md", "Every night"),
     ("docs/nightly.md", "A first walk of years"),
@@ -119,7 +124,7 @@ def test_every_block_is_of_a_kind_that_is_looked_at():
 
 # Blocks of SQL and Python.
 
-QUESTIONS = [block for block in BLOCKS if block.language in ("sql", "python") and not block.is_marked and block.page not in OF_THE_MODULE]
+QUESTIONS = [block for block in BLOCKS if block.language in ("sql", "python") and not block.is_marked and block.page not in OF_THE_MODULE + OF_ATTACHMENTS]
 
 
 @pytest.mark.parametrize("block", QUESTIONS, ids=lambda block: ": ".join(block.place))

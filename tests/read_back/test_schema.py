@@ -155,6 +155,11 @@ DECLARED = {
         extra JSON
         content_sha256 VARCHAR
         content_bytes BIGINT
+        content_state VARCHAR
+        content_path VARCHAR
+        content_type VARCHAR
+        transcript_state VARCHAR
+        transcript_path VARCHAR
     """,
     "chunks": """
         task_id VARCHAR NOT NULL SORTED

@@ -68,6 +68,11 @@ impl Key {
         self.0.to_str().ok().and_then(|value| value.strip_prefix(BEARER)).unwrap_or(BEARER)
     }
 
+    /// The value of the header in which it goes.
+    pub fn header(&self) -> HeaderValue {
+        self.0.clone()
+    }
+
     /// What may be told of it: whether it is for live or for test data.
     pub fn kind(&self) -> &'static str {
         let key = self.secret();
@@ -273,7 +278,7 @@ impl Client {
 }
 
 /// Growing waits without end.
-fn waits(first: Duration) -> impl Iterator<Item = Duration> {
+pub fn waits(first: Duration) -> impl Iterator<Item = Duration> {
     let longest = LONGEST_WAIT.max(first);
     ExponentialBuilder::default()
         .with_min_delay(first)
@@ -319,7 +324,7 @@ fn broken_tls(error: &(dyn std::error::Error + 'static)) -> Option<String> {
 }
 
 /// An error with its causes in one line.
-fn chain(error: &dyn std::error::Error) -> String {
+pub fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(inner) = cause {
@@ -343,7 +348,7 @@ fn message(status: StatusCode, body: &[u8]) -> String {
 }
 
 /// How long the server wants to be left alone: seconds, or until a date, which is meant by the server's own clock.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let date = |name| httpdate::parse_http_date(headers.get(name)?.to_str().ok()?.trim()).ok();
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     match text.parse::<u64>() {

@@ -50,7 +50,7 @@ use spool::{Earlier, Event, Spool};
 
 pub use address::{address, is_loopback};
 pub use began::earliest;
-pub use client::Key;
+pub use client::{Key, chain, retry_after, waits};
 pub use frontier::{Absences, Frontier};
 pub use query::{Query, Selector};
 pub use spool::{Moving, Plan};

@@ -260,6 +260,11 @@ impl Store for BucketStore {
         put().inspect_err(|_| drop(self.wait(self.parts.0.abort_multipart(&at, &id))))
     }
 
+    /// An object is seen whole or not at all.
+    fn put_named(&self, path: &str, from: &mut dyn Read) -> Result<()> {
+        self.put_private(path, from)
+    }
+
     fn put_if_absent(&self, path: &str, bytes: &[u8]) -> Result<Put> {
         let result = self.wait(self.request(path, bytes, PutMode::Create)?);
         Ok(self.put_of(path, result))

@@ -20,7 +20,7 @@ use crate::part::{Near, PartEntry, PartWriter, groups};
 use crate::pipeline::{Received, Workers, drop_received};
 use crate::progress::{Progress, Stage};
 use crate::shuffle::identity;
-use crate::store::{Store, with_readers};
+use crate::store::with_readers;
 use crate::table::Table;
 use crate::table::changes::task_changes;
 use search::{Found, Search, Touched, Wanted, text};
@@ -211,7 +211,7 @@ impl Making<'_> {
             let rewrite = |(number, part): (usize, &&PartEntry)| {
                 let name = format!("forget{}-{:06}", self.attempt, before + number);
                 match rewrites.get(&part.part).ok_or_else(|| lacks(&part.part))? {
-                    Rewrite::Tasks(touched) => self.rewrite(search, near.store(), part, touched, &name),
+                    Rewrite::Tasks(touched) => self.rewrite(search, &near, part, touched, &name),
                     Rewrite::Without(gone) => {
                         Ok(Vec::from_iter(self.writer.without(part, near.store(), &name, gone)?))
                     }
@@ -227,19 +227,19 @@ impl Making<'_> {
     fn rewrite(
         &self,
         search: &Search<'_>,
-        near: &dyn Store,
+        near: &Near<'_>,
         part: &PartEntry,
         touched: &Touched,
         name: &str,
     ) -> Result<Vec<PartEntry>> {
         let all = touched.gone.iter().chain(&touched.suspects);
         let identities = all.map(|id| identity(id.as_bytes())).collect::<HashSet<_>>();
-        let mut parts = Vec::from_iter(self.writer.without(part, near, name, &identities)?);
+        let mut parts = Vec::from_iter(self.writer.without(part, near.store(), name, &identities)?);
         if touched.suspects.is_empty() {
             return Ok(parts);
         }
-        let mut changed = Gathered::of(part.key.clone());
-        let named = search.named(near, part, &touched.suspects)?;
+        let mut changed = Gathered::of(part, self.writer.shared_store())?;
+        let named = search.named_near(near, part, &touched.suspects)?;
         if named.len() != touched.suspects.len() {
             let (found, expected) = (named.len(), touched.suspects.len());
             return Err(bug(format!("{found} of {expected} tasks of {}", part.part)));

@@ -151,15 +151,24 @@ impl Search<'_> {
     }
 
     /// Those of the suspects that name one of the contributors, with their JSON without that.
-    pub(super) fn named(
+    fn named(
         &self,
         store: &dyn Store,
         part: &PartEntry,
         suspects: &BTreeSet<String>,
     ) -> Result<Vec<(String, Vec<u8>)>> {
-        let near = Near::bring(store, &[part])?;
+        self.named_near(&Near::bring(store, &[part])?, part, suspects)
+    }
+
+    /// The same of a part that was brought near.
+    pub(super) fn named_near(
+        &self,
+        near: &Near<'_>,
+        part: &PartEntry,
+        suspects: &BTreeSet<String>,
+    ) -> Result<Vec<(String, Vec<u8>)>> {
         let mut named = Vec::new();
-        restore_objects(near.store(), part, &mut |id, json| {
+        restore_objects(near, part, &mut |id, json| {
             if suspects.contains(id) {
                 let clean = without_contributors(json.as_bytes(), &self.wanted.contributors_hashed);
                 let hashed = &self.wanted.contributors_hashed;

@@ -1,0 +1,143 @@
+//! Where the bytes of an attachment are said to lie.
+
+use xxhash_rust::xxh3::xxh3_128;
+
+use crate::flatten::is_signed;
+
+/// The addresses of one content, the best first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Addresses<'a>([Option<&'a str>; 2]);
+
+impl<'a> Addresses<'a> {
+    /// Of an attachment: Scale's copy stays longer than the customer's.
+    pub fn of_content(scale_url: Option<&'a str>, url: Option<&'a str>) -> Addresses<'a> {
+        Addresses([scale_url, url.filter(|url| scale_url != Some(url))].map(given))
+    }
+
+    /// Of the transcript of a recording.
+    pub fn of_transcript(transcript_url: Option<&'a str>) -> Addresses<'a> {
+        Addresses([given(transcript_url), None])
+    }
+
+    /// Those that there are.
+    pub fn each(self) -> impl Iterator<Item = &'a str> {
+        self.0.into_iter().flatten()
+    }
+
+    /// What tells the content from others, whoever signed for how long; `None` where there is no address.
+    pub fn key(self) -> Option<u128> {
+        let mut text = String::new();
+        for address in self.each() {
+            push_unsigned(address, &mut text);
+            text.push('\0');
+        }
+        (!text.is_empty()).then(|| xxh3_128(text.as_bytes()))
+    }
+}
+
+fn given(address: Option<&str>) -> Option<&str> {
+    address.map(str::trim).filter(|address| !address.is_empty())
+}
+
+/// Parameters that say who may ask, and until when: Amazon's (two versions and CloudFront), Google's, Microsoft's.
+const OF_SIGNATURES: [&str; 24] = [
+    "AWSAccessKeyId",
+    "Expires",
+    "GoogleAccessId",
+    "Key-Pair-Id",
+    "Policy",
+    "Signature",
+    "se",
+    "si",
+    "sig",
+    "sip",
+    "ske",
+    "skoid",
+    "sks",
+    "skt",
+    "sktid",
+    "skv",
+    "sp",
+    "spr",
+    "sr",
+    "srt",
+    "ss",
+    "st",
+    "sv",
+    "sdd",
+];
+
+const OF_SIGNATURES_BEGIN: [&str; 2] = ["X-Amz-", "X-Goog-"];
+
+/// Appends an address without what its signature brings along. What else stands in its query may tell one content from another.
+fn push_unsigned(address: &str, to: &mut String) {
+    let Some((before, query)) = address.split_once('?').filter(|_| is_signed(address)) else {
+        return to.push_str(address);
+    };
+    to.push_str(before);
+    let is_of_signature = |parameter: &&str| {
+        let name = parameter.split('=').next().unwrap_or_default();
+        OF_SIGNATURES.contains(&name) || OF_SIGNATURES_BEGIN.iter().any(|begin| name.starts_with(begin))
+    };
+    for parameter in query.split('&').filter(|parameter| !is_of_signature(parameter)) {
+        to.push('?');
+        to.push_str(parameter);
+    }
+}
+
+/// An address as it may be told: without its query, which is a secret, and without a name or a password.
+pub(super) fn shown(address: &str) -> String {
+    let shown = address.split(['?', '#']).next().unwrap_or_default();
+    match shown.split_once("://") {
+        Some((scheme, rest)) => {
+            let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+            format!("{scheme}://{}{path}", host.rsplit('@').next().unwrap_or_default())
+        }
+        None => shown.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(url: &str) -> u128 {
+        Addresses::of_content(None, Some(url)).key().unwrap()
+    }
+
+    #[test]
+    fn an_address_is_the_same_however_often_it_is_signed_anew() {
+        for (one, other) in [
+            ("https://a/b?X-Amz-Date=1&X-Amz-Signature=1&id=7", "https://a/b?id=7&X-Amz-Signature=2"),
+            ("https://a/b?Expires=1&Signature=x&Key-Pair-Id=K", "https://a/b?Expires=2&Signature=y&Key-Pair-Id=L"),
+            ("https://a/b?sv=2022&se=1&sp=r&sig=x", "https://a/b?sv=2022&se=2&sp=r&sig=y"),
+        ] {
+            assert_eq!(key(one), key(other), "{one} {other}");
+        }
+        let others = [
+            "https://a/b?id=7&Signature=x",
+            "https://a/b?id=8&Signature=x",
+            "https://a/b",
+            "https://a/b?Expires=1",
+            "https://a/b?Expires=2",
+        ];
+        let keys = others.map(key).into_iter().collect::<std::collections::HashSet<_>>();
+        assert_eq!(keys.len(), others.len());
+    }
+
+    #[test]
+    fn what_is_told_of_an_address_is_no_secret() {
+        assert_eq!(shown("https://name:word@host:1/path?sig=secret#x"), "https://host:1/path");
+        assert_eq!(shown("scaledata://files/1"), "scaledata://files/1");
+        assert_eq!(shown("https://host?sig=secret"), "https://host");
+    }
+
+    #[test]
+    fn of_two_equal_addresses_one_is_asked() {
+        let both = |scale_url, url| Addresses::of_content(scale_url, url).each().collect::<Vec<_>>();
+        assert_eq!(both(Some("a"), Some("a")), ["a"]);
+        assert_eq!(both(Some("a"), Some("b")), ["a", "b"]);
+        assert_eq!(both(Some(" "), Some("b")), ["b"]);
+        assert_eq!(Addresses::of_content(None, Some("")).key(), None);
+    }
+}
