@@ -39,6 +39,7 @@ mod summary;
 #[cfg(feature = "api")]
 mod sync;
 mod times;
+mod timings;
 mod upgrade;
 mod vacuum;
 mod verify;
@@ -168,6 +169,7 @@ pub fn run() -> ExitCode {
         Command::Completions(args) => manual::completions(&args),
         Command::Man(args) => manual::man(&args),
     };
+    voice.tell_timings();
     match outcome {
         Ok(status) => ExitCode::from(status),
         // Who reads our output and has enough of it is no failure: `taskloom restore lake | head`.

@@ -9,11 +9,14 @@ use bytesize::ByteSize;
 use clap::{Args, ValueEnum};
 use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{FilterExt, filter_fn};
+use tracing_subscriber::prelude::*;
+use tracing_subscriber::{EnvFilter, Layer, Registry};
 
 use super::hint::hint;
 use super::printable;
 use super::summary::grouped;
+use super::timings::{self, Timings};
 use crate::error::{Error, Result};
 use crate::progress::{Counts, Progress, Stage};
 
@@ -58,10 +61,25 @@ impl Voice {
             EnvFilter::new(default)
         });
         let is_plain = anstream::AutoStream::choice(&io::stderr()) == anstream::ColorChoice::Never;
-        let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(!is_plain);
-        match self.log_format {
-            LogFormat::Text => logs.init(),
-            LogFormat::Json => logs.json().flatten_event(true).init(),
+        // Spans are there to be timed, and are in nobody's way in a log.
+        let filter = FilterExt::<Registry>::and(filter, filter_fn(|metadata| metadata.is_event()));
+        let logs = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(!is_plain);
+        let mut layers: Vec<Box<dyn Layer<Registry> + Send + Sync>> = vec![match self.log_format {
+            LogFormat::Text => logs.with_filter(filter).boxed(),
+            LogFormat::Json => logs.json().flatten_event(true).with_filter(filter).boxed(),
+        }];
+        if self.verbose > 0 {
+            let is_own_span =
+                |metadata: &tracing::Metadata<'_>| metadata.is_span() && metadata.target().starts_with("taskloom");
+            layers.push(Timings.with_filter(filter_fn(is_own_span)).boxed());
+        }
+        tracing_subscriber::registry().with(layers).init();
+    }
+
+    /// Says at the end of a command where its time went, if that is wanted.
+    pub(super) fn tell_timings(self) {
+        if let Some(stages) = timings::told() {
+            tracing::info!(stages, "what threads spent their time on");
         }
     }
 

@@ -79,6 +79,7 @@ pub(super) fn encode(
     leaves: impl Iterator<Item = Result<ArrowLeafColumn>>,
     level: ZstdLevel,
 ) -> Result<Chunk> {
+    let _timed = tracing::info_span!("encode").entered();
     for leaf in leaves {
         writer.write(&leaf?)?;
     }
@@ -243,6 +244,7 @@ const KEPT_ROOM_BYTES: usize = 4 * 1024 * 1024;
 
 /// Compresses a page and hands it out.
 fn compressed(data: &[u8], level: ZstdLevel, take: impl FnOnce(&[u8])) -> Result<()> {
+    let _timed = tracing::info_span!("compress").entered();
     let level = level.compression_level();
     CONTEXT.with_borrow_mut(|context| {
         let context = match context {

@@ -78,6 +78,7 @@ fn roomy_tables(dataset: Dataset, json_bytes: usize) -> Tables {
 }
 
 fn flatten_run(key: &Key, run: &[&[Frame<'_>]]) -> Result<Rows> {
+    let _timed = tracing::info_span!("flatten").entered();
     let json_bytes = run.iter().copied().flatten().map(|frame| frame.raw.len()).sum();
     let mut tables = roomy_tables(key.dataset, json_bytes);
     let mut bench = Workbench::default();

@@ -106,7 +106,7 @@ impl PartWriter {
         let (number, key) = (part.number, part.key.clone());
         tracing::debug!(part = number, partition = key.path(), bytes = part.bytes, "writing");
         let rows = {
-            let loaded = part.load()?;
+            let loaded = tracing::info_span!("load").in_scope(|| part.load())?;
             flatten_frames(&key, &loaded)?
         };
         progress.check()?;
@@ -297,7 +297,7 @@ impl PartWriter {
         let encoded = encode(table, batches, self.encoding, Path::new(&path))?;
         let (rows, bytes) = (encoded.rows, encoded.bytes.len() as u64);
         let checksum = checksum(&encoded.bytes);
-        self.ledger.write(&path, || self.store.put(&path, &encoded.bytes))?;
+        tracing::info_span!("write").in_scope(|| self.ledger.write(&path, || self.store.put(&path, &encoded.bytes)))?;
         Ok(FileEntry { rows, bytes, checksum, instants, kept })
     }
 }

@@ -93,7 +93,9 @@ impl Making<'_> {
         progress.enter(Stage::Merging);
         let (store, contest) = (&**self.lake.store(), self.contest()?);
         let anew = if self.config.rewrites_unchanged { Anew::All } else { Anew::These(self.brought.renewed) };
-        let mut plan = writer.install(|| merge::plan(store, parent, &own, &contest, anew, progress))?;
+        let mut plan = writer.install(|| {
+            tracing::info_span!("look").in_scope(|| merge::plan(store, parent, &own, &contest, anew, progress))
+        })?;
         let gone = self.gone(parent)?;
         writer.install(|| plan.remove(store, parent, &own, &gone))?;
         report.merged = Some(plan.merged());

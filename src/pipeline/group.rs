@@ -40,6 +40,7 @@ pub(super) fn group(
     forgotten: Option<&Forgotten>,
     attachments: Option<&Attachments>,
 ) -> Result<Grouped> {
+    let _timed = tracing::info_span!("group").entered();
     let opener = Opener::new(layout);
     let mut sink = Sieve::new(forgotten, BlockSink::default());
     for span in block.records() {

@@ -189,6 +189,7 @@ impl Iterator for Blocks {
     type Item = Result<Block>;
 
     fn next(&mut self) -> Option<Result<Block>> {
+        let _timed = tracing::info_span!("read").entered();
         self.next_block().transpose()
     }
 }
