@@ -144,7 +144,7 @@ bench: $(STAMP)
 	$(PYTHON) benches/whole_runs.py compare --chart benches/whole_runs.svg
 	for what in floor scaling memory back merge; do $(PYTHON) benches/whole_runs.py $$what || exit 1; done
 	$(PYTHON) benches/queries.py
-	for what in speed latency clients; do $(PYTHON) benches/export_runs.py $$what || exit 1; done
+	for what in speed attachments latency clients; do $(PYTHON) benches/export_runs.py $$what || exit 1; done
 
 clean:
 	cargo clean

@@ -147,7 +147,8 @@ def attachments(folder: pathlib.Path, runs: int, count: int) -> None:
             urls = [f"https://files.example.com/{number * of_task + index:08x}.png" for index in range(of_task)]
             content = {"text": "look", "attachments": [{"url": url} for url in urls]}
             turn = {"messages": [{"role": "user", "content": content}]}
-            task = {"task_id": f"{number:06}", "project": "p", "status": "completed", "threads": [{"turns": [turn]}]}
+            day = f"2025-01-{number % 28 + 1:02}T00:00:00Z"
+            task = {"task_id": f"{number:06}", "project": "p", "status": "completed", "completed_at": day, "threads": [{"turns": [turn]}]}
             file.write(json.dumps(task) + "\n")
     print(f"{count:,} pictures of {picture}, {ms} ms latency, {our_version()}, {machine()}; medians of {runs} runs")
     rows = []

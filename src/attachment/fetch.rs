@@ -1,7 +1,8 @@
 //! One attachment from where it lies: bounded in time, in bytes and in how often it is sent on, and asked for again where that may help.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, HeaderValue, LOCATION};
@@ -10,10 +11,10 @@ use tokio::time::{Instant, timeout};
 use url::{Origin, Url};
 
 use super::body::Body;
-use super::host::{AllowedHost, Inside, Resolver, Rules, proxies};
-use super::{Failure, OfTasks, address};
+use super::host::{AllowedHost, Inside, Resolver, Rules, proxies, shown};
+use super::{Failure, OfTasks};
 use crate::error::{Error, Result};
-use crate::source::api::{Key, chain, retry_after, waits};
+use crate::source::api::{Key, chain, is_loopback, retry_after, waits};
 
 /// How attachments are fetched.
 #[derive(Clone, Debug)]
@@ -55,6 +56,9 @@ impl Default for FetchOptions {
 /// Bytes a second that are not slow.
 const LEAST_BYTES_A_SECOND: u64 = 100_000;
 
+/// So many requests in a row without an answer, and a host is left alone for the rest of the run.
+const MOST_SILENT: u32 = 20;
+
 /// How often one may be sent on.
 const MOST_REDIRECTS: usize = 5;
 
@@ -71,10 +75,13 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(super) struct Getter {
     http: reqwest::Client,
+    /// For this machine, which is not behind a proxy.
+    http_here: reqwest::Client,
     rules: Arc<Rules>,
     options: FetchOptions,
     api: Option<(Origin, HeaderValue)>,
     scratch: PathBuf,
+    silent: Mutex<HashMap<String, u32>>,
 }
 
 /// Why there are no bytes.
@@ -94,6 +101,8 @@ enum Failed {
     For(Failure, String),
     /// It may help, at the earliest after this time.
     Now(String, Option<Duration>),
+    /// There was no answer at all; another attempt may help.
+    Silent(String),
 }
 
 impl From<(Failure, String)> for Failed {
@@ -107,20 +116,23 @@ impl Getter {
     pub(super) fn new(options: &FetchOptions, scratch: PathBuf) -> Result<Getter> {
         // One provider for the process; another part of it may have chosen one before.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let rules = Arc::new(Rules { allowed: options.hosts.clone(), allows_http: options.allows_http });
-        let proxies = Arc::new(proxies());
-        let http = reqwest::Client::builder()
-            .user_agent(concat!("taskloom/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(CONNECT_TIMEOUT)
-            .redirect(redirect::Policy::none())
-            .referer(false)
-            // The bytes as they are stored there.
-            .gzip(false)
-            .dns_resolver(Arc::new(Resolver { rules: Arc::clone(&rules), proxies }))
-            .build()
-            .map_err(|error| Error::Client { reason: chain(&error) })?;
+        let rules =
+            Arc::new(Rules { allowed: options.hosts.clone(), allows_http: options.allows_http, proxies: proxies() });
+        let resolver = Arc::new(Resolver(Arc::clone(&rules)));
+        let client = || {
+            reqwest::Client::builder()
+                .user_agent(concat!("taskloom/", env!("CARGO_PKG_VERSION")))
+                .connect_timeout(CONNECT_TIMEOUT)
+                .redirect(redirect::Policy::none())
+                .referer(false)
+                // The bytes as they are stored there.
+                .gzip(false)
+                .dns_resolver(Arc::clone(&resolver))
+        };
+        let failed = |error: reqwest::Error| Error::Client { reason: chain(&error) };
+        let (http, http_here) = (client().build().map_err(failed)?, client().no_proxy().build().map_err(failed)?);
         let api = options.api.as_ref().map(|(url, key)| (url.origin(), key.header()));
-        Ok(Getter { http, rules, options: options.clone(), api, scratch })
+        Ok(Getter { http, http_here, rules, options: options.clone(), api, scratch, silent: Mutex::default() })
     }
 
     /// The bytes at the first of these addresses that has them.
@@ -140,12 +152,18 @@ impl Getter {
     }
 
     async fn get_one(&self, address: &str) -> Result<std::result::Result<Body, Refusal>> {
-        let told = |failure, reason| Ok(Err(Refusal { failure, address: address::shown(address), reason }));
+        let told = |failure, reason| Ok(Err(Refusal { failure, address: shown(address), reason }));
         let Ok(url) = Url::parse(address) else { return told(Failure::Unsupported, "it is no address".to_owned()) };
         let mut waits = waits(FIRST_WAIT);
         for left in (0..=self.options.retries).rev() {
-            let (reason, after) = match self.attempt(url.clone()).await {
+            if self.is_silent(&url) {
+                return told(Failure::Unreachable, "its host has not answered for a while".to_owned());
+            }
+            let attempt = self.attempt(url.clone()).await;
+            self.note_silence(&url, matches!(attempt, Err(Failed::Silent(_))));
+            let (reason, after) = match attempt {
                 Ok(body) => return Ok(Ok(body)),
+                Err(Failed::Silent(reason)) => (reason, None),
                 Err(Failed::Run(error)) => return Err(error),
                 Err(Failed::For(failure, reason)) => return told(failure, reason),
                 Err(Failed::Now(reason, after)) => (reason, after),
@@ -154,15 +172,25 @@ impl Getter {
             if left == 0 || wait > LONGEST_WAIT {
                 return told(Failure::Unreachable, reason);
             }
-            tracing::debug!(
-                address = address::shown(address),
-                reason,
-                wait_ms = wait.as_millis() as u64,
-                "trying again"
-            );
+            tracing::debug!(address = shown(address), reason, wait_ms = wait.as_millis() as u64, "trying again");
             tokio::time::sleep(wait).await;
         }
         told(Failure::Unreachable, "no attempt".to_owned())
+    }
+
+    /// Whether a host has left so many requests in a row without an answer that no more are worth while: each takes a while.
+    fn is_silent(&self, url: &Url) -> bool {
+        let silent = self.silent.lock().unwrap_or_else(PoisonError::into_inner);
+        silent.get(&url.origin().ascii_serialization()).is_some_and(|silent| *silent >= MOST_SILENT)
+    }
+
+    fn note_silence(&self, url: &Url, is_silent: bool) {
+        let mut silent = self.silent.lock().unwrap_or_else(PoisonError::into_inner);
+        let origin = url.origin().ascii_serialization();
+        match is_silent {
+            true => *silent.entry(origin).or_default() += 1,
+            false => drop(silent.remove(&origin)),
+        }
     }
 
     async fn attempt(&self, url: Url) -> std::result::Result<Body, Failed> {
@@ -173,9 +201,10 @@ impl Getter {
             let response = self.in_time(started, 0, self.ask(&url).send()).await?;
             let status = response.status();
             if !status.is_redirection() {
-                return match status.is_success() {
-                    true => self.body(response, started).await,
-                    false => Err(refused(&response)),
+                // The others that tell of a success have no content, or not all of it.
+                return match status {
+                    StatusCode::OK | StatusCode::NON_AUTHORITATIVE_INFORMATION => self.body(response, started).await,
+                    _ => Err(refused(&response)),
                 };
             }
             let next = response.headers().get(LOCATION).and_then(|next| next.to_str().ok());
@@ -186,7 +215,8 @@ impl Getter {
     }
 
     fn ask(&self, url: &Url) -> reqwest::RequestBuilder {
-        let asked = self.http.get(url.clone()).header(ACCEPT_ENCODING, "identity");
+        let http = if is_loopback(url) { &self.http_here } else { &self.http };
+        let asked = http.get(url.clone()).header(ACCEPT_ENCODING, "identity");
         match &self.api {
             Some((origin, key)) if *origin == url.origin() => asked.header(AUTHORIZATION, key.clone()),
             _ => asked,
@@ -218,6 +248,7 @@ impl Getter {
         let allowed = self.options.patience + Duration::from_secs(bytes / LEAST_BYTES_A_SECOND);
         match timeout(allowed.saturating_sub(started.elapsed()), next).await {
             Ok(came) => came.map_err(failed),
+            Err(_) if bytes == 0 => Err(Failed::Silent(format!("nothing came in {} s", started.elapsed().as_secs()))),
             Err(_) => Err(Failed::Now(format!("{bytes} bytes came in {} s", started.elapsed().as_secs()), None)),
         }
     }
@@ -230,7 +261,8 @@ fn failed(error: reqwest::Error) -> Failed {
     if is_inside(&error) {
         return Failed::For(Failure::Refused, Inside.to_string());
     }
-    Failed::Now(chain(&error), None)
+    let is_silent = error.is_connect() || error.is_timeout();
+    if is_silent { Failed::Silent(chain(&error)) } else { Failed::Now(chain(&error), None) }
 }
 
 fn is_inside(error: &(dyn std::error::Error + 'static)) -> bool {
@@ -246,7 +278,9 @@ fn refused(response: &Response) -> Failed {
         StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS => {
             Failed::Now(reason, retry_after(response.headers()))
         }
-        status if status.is_server_error() => Failed::Now(reason, retry_after(response.headers())),
+        status if status.is_server_error() || status.is_success() => {
+            Failed::Now(reason, retry_after(response.headers()))
+        }
         _ => Failed::For(Failure::Denied, reason),
     }
 }

@@ -43,6 +43,8 @@ pub(super) struct Rules {
     pub allowed: Vec<AllowedHost>,
     /// Unencrypted too.
     pub allows_http: bool,
+    /// Hosts that are asked on behalf of others, and on nobody's else.
+    pub proxies: Vec<String>,
 }
 
 impl Rules {
@@ -60,20 +62,26 @@ impl Rules {
         if !url.username().is_empty() || url.password().is_some() {
             return Err((Failure::Unsupported, "it has a name or a password".to_owned()));
         }
-        let is_allowed = self.allowed.iter().any(|allowed| {
-            Some(allowed.name.as_str()) == url.host_str()
-                && (allowed.port.is_none() || allowed.port == url.port_or_known_default())
-        });
+        let named = || self.allowed.iter().filter(|allowed| Some(allowed.name.as_str()) == url.host_str());
+        let is_named = named().next().is_some();
+        let is_allowed = named().any(|allowed| allowed.port.is_none() || allowed.port == url.port_or_known_default());
+        let is_proxy = self.proxies.iter().any(|proxy| Some(proxy.as_str()) == url.host_str());
         let is_inside = match host {
             Host::Ipv4(address) => is_inside(address.into()),
             Host::Ipv6(address) => is_inside(address.into()),
-            Host::Domain(_) => is_loopback(url),
+            // One that is named is resolved whatever it means; so its other ports are not to be asked.
+            Host::Domain(_) => is_loopback(url) || is_named || is_proxy,
         };
         if is_inside && !is_allowed { refused(INSIDE) } else { Ok(()) }
     }
 
+    /// Whether a name may be resolved to an address inside: what may be asked there is looked at before.
     fn names(&self, host: &str) -> bool {
-        self.allowed.iter().any(|allowed| allowed.name.eq_ignore_ascii_case(host))
+        self.allowed
+            .iter()
+            .map(|allowed| &allowed.name)
+            .chain(&self.proxies)
+            .any(|name| name.eq_ignore_ascii_case(host))
     }
 }
 
@@ -88,15 +96,11 @@ pub(super) struct Inside;
 /// Resolves names, but to addresses of this machine and its network those alone that are allowed. The connection is made to what was looked
 /// at: a name can't mean one thing when it is checked, and another when it is used.
 #[derive(Clone, Debug)]
-pub(super) struct Resolver {
-    pub rules: Arc<Rules>,
-    /// Hosts that are asked on behalf of others: proxies.
-    pub proxies: Arc<Vec<String>>,
-}
+pub(super) struct Resolver(pub Arc<Rules>);
 
 impl Resolve for Resolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let is_allowed = self.rules.names(name.as_str()) || self.proxies.iter().any(|proxy| proxy == name.as_str());
+        let is_allowed = self.0.names(name.as_str());
         Box::pin(async move {
             let found = tokio::net::lookup_host((name.as_str(), 0)).await?.collect::<Vec<_>>();
             if !is_allowed && found.iter().any(|address| is_inside(address.ip())) {
@@ -105,6 +109,30 @@ impl Resolve for Resolver {
             Ok(Box::new(found.into_iter()) as Addrs)
         })
     }
+}
+
+/// The longest address that is told.
+const MOST_SHOWN: usize = 200;
+
+/// An address as it may be told: without its query, which may be a secret, and without a name or a password.
+pub(super) fn shown(address: &str) -> String {
+    let Ok(url) = Url::parse(address) else {
+        let path = address.split(['?', '#']).next().unwrap_or_default().rsplit('@').next().unwrap_or_default();
+        return path.chars().take(MOST_SHOWN).collect();
+    };
+    let port = url.port().map_or_else(String::new, |port| format!(":{port}"));
+    let shown = match url.host_str() {
+        Some(host) => format!("{}://{host}{port}{}", url.scheme(), url.path()),
+        // Whatever stands behind such a scheme may be the content itself.
+        None => format!("{}:…", url.scheme()),
+    };
+    shown.chars().take(MOST_SHOWN).collect()
+}
+
+/// Whether an address is one that can be asked at all, whoever has it.
+pub(super) fn is_of_web(address: &str) -> bool {
+    let begins = |scheme: &str| address.get(..scheme.len()).is_some_and(|own| own.eq_ignore_ascii_case(scheme));
+    begins("https:") || begins("http:")
 }
 
 /// Hosts of the proxies that the environment names.
@@ -134,7 +162,8 @@ fn is_inside_v4(address: Ipv4Addr) -> bool {
         || address.is_broadcast()
         || address.is_documentation()
         || address.is_multicast()
-        // This network; carriers' own; protocol assignments; tests of devices; what is kept for later.
+        // Of Azure's hosts; this network; carriers' own; protocol assignments; tests of devices; what is kept for later.
+        || address.octets() == [168, 63, 129, 16]
         || first == 0
         || (first == 100 && second & 0xc0 == 64)
         || (first == 192 && second == 0 && third == 0)
@@ -164,7 +193,8 @@ mod tests {
     use super::*;
 
     fn rules(allowed: &[&str], allows_http: bool) -> Rules {
-        Rules { allowed: allowed.iter().map(|host| host.parse().unwrap()).collect(), allows_http }
+        let allowed = allowed.iter().map(|host| host.parse().unwrap()).collect();
+        Rules { allowed, allows_http, proxies: vec!["proxy.corp".to_owned()] }
     }
 
     fn verdict(rules: &Rules, url: &str) -> Option<Failure> {
@@ -198,6 +228,8 @@ mod tests {
             "https://169.254.169.254/latest/meta-data",
             "https://100.64.0.1/a",
             "https://224.0.0.1/a",
+            "https://168.63.129.16/a",
+            "https://proxy.corp:8443/a",
         ] {
             assert_eq!(verdict(&strict, url), Some(Failure::Refused), "{url}");
         }
@@ -218,6 +250,12 @@ mod tests {
         for url in ["http://127.0.0.1:8080/a", "https://10.0.0.7:1/a", "https://10.0.0.7/a"] {
             assert_eq!(verdict(&named, url), None, "{url}");
         }
+        let of_ports = rules(&["files.corp:8443", "files.corp:443"], false);
+        assert_eq!(
+            verdict(&of_ports, "https://files.corp:8443/a").or(verdict(&of_ports, "https://files.corp/a")),
+            None
+        );
+        assert_eq!(verdict(&of_ports, "https://files.corp:2379/a"), Some(Failure::Refused));
         for url in ["http://127.0.0.1:8081/a", "https://127.0.0.1/a", "http://10.0.0.7/a", "https://10.0.0.8/a"] {
             assert_eq!(verdict(&named, url), Some(Failure::Refused), "{url}");
         }
@@ -227,10 +265,22 @@ mod tests {
         }
     }
 
+    #[test]
+    fn what_is_told_of_an_address_is_no_secret_and_not_long() {
+        assert_eq!(shown("https://name:word@host:1/path?sig=secret#x"), "https://host:1/path");
+        assert_eq!(shown("https:name:word@host/path"), "https://host/path");
+        assert_eq!(shown("scaledata://files/1"), "scaledata://files/1");
+        assert_eq!(shown("https://host?sig=secret"), "https://host/");
+        assert_eq!(shown(&format!("data:image/png;base64,{}", "A".repeat(9_000))), "data:…");
+        assert_eq!(shown("me:word@a.png?secret"), "me:…");
+        assert_eq!(shown(&"é".repeat(9_000)).chars().count(), MOST_SHOWN);
+        assert!(is_of_web("HTTPS://host") && is_of_web("http:host") && !is_of_web("data:,x") && !is_of_web("a.png"));
+    }
+
     #[tokio::test]
     async fn a_name_that_means_this_machine_is_resolved_only_where_it_is_named() {
         let resolve = |allowed: &[&str]| {
-            let resolver = Resolver { rules: Arc::new(rules(allowed, false)), proxies: Arc::default() };
+            let resolver = Resolver(Arc::new(rules(allowed, false)));
             resolver.resolve("localhost".parse().unwrap())
         };
         assert!(resolve(&[]).await.is_err_and(|error| error.is::<Inside>()));

@@ -49,9 +49,13 @@ impl Journal {
         self.file.write_all(line.as_bytes()).map_err(Error::file("write", &self.path))
     }
 
-    /// What stands in it is in the lake now.
-    pub(super) fn remove(self) {
-        let _ = fs::remove_file(&self.path);
+    /// What stands in it is in the lake now, but for what another command had fetched.
+    pub(super) fn leave(mut self, left: &HashMap<u128, Content>) -> Result<()> {
+        if left.is_empty() {
+            return fs::remove_file(&self.path).map_err(Error::file("remove", &self.path));
+        }
+        self.file.set_len(0).map_err(Error::file("write", &self.path))?;
+        left.iter().try_for_each(|(key, content)| self.note(*key, content))
     }
 }
 
@@ -89,7 +93,10 @@ mod tests {
         drop(journal);
         let (journal, found) = Journal::open(folder.path(), &store).unwrap().unwrap();
         assert_eq!(found, HashMap::from([(1, content(1)), (4, content(4))]));
-        journal.remove();
+        journal.leave(&HashMap::from([(4, content(4))])).unwrap();
+        let (journal, found) = Journal::open(folder.path(), &store).unwrap().unwrap();
+        assert_eq!(found, HashMap::from([(4, content(4))]));
+        journal.leave(&HashMap::new()).unwrap();
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 }

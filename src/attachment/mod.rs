@@ -9,8 +9,11 @@
 //!  rows of a part ─────────────────────┴─▶ rows: with what is known of their bytes
 //! ```
 //!
-//! What a lake has fetched once, `known` tells by the address: it is not fetched again, and rows that are made anew have it again.
-#![cfg_attr(not(feature = "api"), allow(dead_code, unused_imports, reason = "what only who fetches needs"))]
+//! `kept` answers for all of them. What a lake has fetched once, `known` tells by the address: it is not fetched again, and rows that are made anew have it again.
+#![cfg_attr(
+    not(feature = "api"),
+    allow(dead_code, unused_imports, unused_variables, reason = "what only who fetches needs")
+)]
 
 mod address;
 mod body;
@@ -22,6 +25,7 @@ mod fetch;
 mod host;
 #[cfg(feature = "api")]
 mod journal;
+mod kept;
 mod known;
 mod media;
 mod report;
@@ -30,9 +34,10 @@ mod rows;
 use std::fmt::{self, Display, Formatter, Write};
 use std::sync::Arc;
 
-pub use known::hashes_in;
+pub use kept::{Attachments, OfTasks, Retry, Unordered};
+pub use known::{hashes_in, hashes_in_those_there};
 pub use report::{AttachmentReport, Example};
-pub use rows::{Attachments, OfTasks, Retry, Unordered, kept_rows, put_back};
+pub use rows::{Kept, pieces, put_back};
 
 #[cfg(feature = "api")]
 pub use fetch::FetchOptions;

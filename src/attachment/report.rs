@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::Failure;
+use super::{Failure, Outcome};
 
 /// The attachments of a run, as its report tells of them. One that several tasks have is counted once.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -37,7 +37,7 @@ pub struct Example {
 }
 
 /// Of each reason so many are told.
-const EXAMPLES: u64 = 3;
+const EXAMPLES: usize = 3;
 
 impl AttachmentReport {
     /// How many contents came into the lake.
@@ -50,11 +50,22 @@ impl AttachmentReport {
         self.failed.values().sum()
     }
 
+    /// One that could not be fetched is tried by another address.
+    pub(super) fn forget(&mut self, outcome: &Option<Outcome>) {
+        if let Some(Outcome::Failed(failure)) = outcome
+            && let Some(count) = self.failed.get_mut(failure.word())
+        {
+            *count = count.saturating_sub(1);
+        }
+        self.failed.retain(|_, count| *count > 0);
+    }
+
     /// Notes one that could not be fetched.
     pub(super) fn note(&mut self, failure: Failure, address: String, reason: String) {
         let count = self.failed.entry(failure.word()).or_default();
         *count += 1;
-        if *count <= EXAMPLES {
+        let told = self.examples.iter().filter(|example| example.state == failure.word()).count();
+        if told < EXAMPLES {
             self.examples.push(Example { address, state: failure.word(), reason });
         }
     }

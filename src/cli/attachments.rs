@@ -46,6 +46,16 @@ enum ContentWord {
 }
 
 impl FetchArgs {
+    /// The flag that says how to fetch what nobody asked to fetch, if there is one.
+    pub(super) fn idle(&self) -> Option<&'static str> {
+        let flags = [
+            (!self.attachment_host.is_empty(), "--attachment-host"),
+            (self.attachment_http, "--attachment-http"),
+            (matches!(self.attachment_content, ContentWord::Move), "--attachment-content"),
+        ];
+        flags.into_iter().find_map(|(is_given, flag)| is_given.then_some(flag))
+    }
+
     pub(super) fn options(&self) -> FetchOptions {
         FetchOptions {
             concurrency: usize::from(self.attachment_concurrency),

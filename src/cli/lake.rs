@@ -150,6 +150,10 @@ impl LakeArgs {
     /// A run into the lake, whatever its layout is where no flag says it.
     pub(super) fn config(&self, source: Source) -> Result<RunConfig> {
         self.work_dir.as_deref().map_or(Ok(()), check_path)?;
+        #[cfg(feature = "api")]
+        if let Some(flag) = self.attachments.idle().filter(|_| !self.fetch_attachments) {
+            return Err(super::usage(flag, "--fetch-attachments beside it", "none"));
+        }
         let memory = memory(self.memory_limit)?;
         let options = StoreOptions { held_bytes: memory.upload_bytes(), ..self.store.options() };
         Ok(RunConfig {

@@ -35,6 +35,7 @@ impl MetricsArgs {
         let added = if report.merged.is_some() { merged.tasks_added } else { added };
         let retries = report.fetch.as_ref().map_or(0, |fetch| fetch.retries);
         let requests = report.fetch.as_ref().map_or(0, |fetch| fetch.requests);
+        let attachments = report.attachments.clone().unwrap_or_default();
         let drift = report.drift.findings.iter().map(|finding| finding.count).sum::<u64>() + report.drift.others;
         for (name, help, value) in [
             ("taskloom_last_success_timestamp_seconds", "When a run ended well the last time.", now),
@@ -56,6 +57,8 @@ impl MetricsArgs {
             ),
             ("taskloom_api_requests", "Requests sent to the API, each attempt counted.", requests as f64),
             ("taskloom_api_retries", "Attempts behind the first ones.", retries as f64),
+            ("taskloom_attachments_kept", "Contents of attachments that came.", attachments.kept() as f64),
+            ("taskloom_attachments_failed", "Contents that could not be fetched.", attachments.not_kept() as f64),
             ("taskloom_drift_findings", "Values that the schema does not know.", drift as f64),
         ] {
             metrics.gauge(name, help, value);

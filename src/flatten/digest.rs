@@ -1,5 +1,6 @@
 //! What tells the content of an attachment from others.
 
+use std::convert::Infallible;
 use std::fmt::Write;
 use std::io::{ErrorKind, Read};
 
@@ -28,23 +29,30 @@ pub(crate) const BASE64: GeneralPurpose = GeneralPurpose::new(
 /// Bytes that are decoded at a time: a content may be larger than what else memory holds.
 const BUFFER_BYTES: usize = 16 << 10;
 
+/// Hands out what base64 stands for, piece by piece; false where it is none.
+pub(crate) fn decode_base64<E>(base64: &str, mut each: impl FnMut(&[u8]) -> Result<(), E>) -> Result<bool, E> {
+    let mut decoded = DecoderReader::new(base64.as_bytes(), &BASE64);
+    let mut buffer = [0; BUFFER_BYTES];
+    loop {
+        match decoded.read(&mut buffer) {
+            Ok(0) => return Ok(true),
+            Ok(read) => each(buffer.get(..read).unwrap_or_default())?,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(_) => return Ok(false),
+        }
+    }
+}
+
 impl<'a> Digest<'a> {
     /// Of what base64 stands for; `None` where it is none.
     pub(super) fn of_base64(base64: &str, bench: &'a Workbench) -> Option<Digest<'a>> {
-        let mut decoded = DecoderReader::new(base64.as_bytes(), &BASE64);
-        let (mut hash, mut bytes, mut buffer) = (Sha256::new(), 0, [0; BUFFER_BYTES]);
-        loop {
-            match decoded.read(&mut buffer) {
-                Ok(0) => break,
-                Ok(read) => {
-                    hash.update(buffer.get(..read)?);
-                    bytes += read as i64;
-                }
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(_) => return None,
-            }
-        }
-        let hash = hash.finalize();
+        let (mut hash, mut bytes) = (Sha256::new(), 0);
+        let is_base64 = decode_base64(base64, |piece| {
+            hash.update(piece);
+            bytes += piece.len() as i64;
+            Ok::<_, Infallible>(())
+        });
+        let hash = is_base64.unwrap_or_default().then(|| hash.finalize())?;
         // Writing into memory does not fail.
         let sha256 = bench.write(|text| hash.iter().for_each(|byte| write!(text, "{byte:02x}").unwrap_or_default()));
         Some(Digest { sha256, bytes })

@@ -12,7 +12,7 @@ mod rubric;
 mod task;
 
 pub use attachment::each_attachment;
-pub(crate) use digest::BASE64;
+pub(crate) use digest::{BASE64, decode_base64};
 pub use fields::Workbench;
 pub use hash::{content_hash, is_signed};
 

@@ -51,7 +51,9 @@ impl Lake {
     pub fn checkout(&self, state: &State, folder: &Path, progress: &Progress) -> Result<CheckedOut> {
         let draft = Draft::beside(folder, &Rules { lake: self.store().folder(), ..RULES })?;
         let to = LocalStore::at(draft.path());
-        let done = self.bring_all(state, progress, |path, bytes| self.bring(path, bytes, draft.place(), &to))?;
+        let files = self.files_of(state)?;
+        let done =
+            self.bring_all(state, &files, progress, |path, bytes| self.bring(path, bytes, draft.place(), &to))?;
         to.put(NOTE, &done.note()?)?;
         to.flush()?;
         progress.check()?;
@@ -65,7 +67,8 @@ impl Lake {
         to.replace(NOTE, b"{\"is_whole\": false}")?;
         // A data file never changes, and no other one is ever called as it is.
         let there = to.list("")?.into_iter().map(|listed| (listed.path, listed.bytes)).collect::<HashMap<_, _>>();
-        let done = self.bring_all(state, progress, |path, bytes| {
+        let files = self.files_of(state)?;
+        let done = self.bring_all(state, &files, progress, |path, bytes| {
             let is_there = there.get(path) == Some(&bytes);
             if !is_there {
                 to.put(path, &self.bytes_of(path)?)?;
@@ -73,7 +76,7 @@ impl Lake {
             Ok(is_there)
         })?;
         to.flush()?;
-        let wanted = self.files_of(state)?.into_iter().map(|(path, _)| path).collect::<HashSet<_>>();
+        let wanted = files.iter().map(|(path, _)| path).collect::<HashSet<_>>();
         let mut others = there.into_keys().collect::<Vec<_>>();
         // Only what an earlier checkout brought: whatever else came there since is somebody's.
         others.retain(|path| is_data(path) && !wanted.contains(path));
@@ -86,10 +89,10 @@ impl Lake {
     fn bring_all(
         &self,
         state: &State,
+        files: &[(String, u64)],
         progress: &Progress,
         bring: impl Fn(&str, u64) -> Result<bool> + Sync,
     ) -> Result<CheckedOut> {
-        let files = self.files_of(state)?;
         let brought = with_readers(&**self.store(), || {
             let brought = files.par_iter().map(|(path, bytes)| progress.check().and_then(|()| bring(path, *bytes)));
             brought.collect::<Result<Vec<_>>>()
@@ -109,8 +112,11 @@ impl Lake {
         let kept = hashes_in(&**self.store(), parts.iter().filter_map(|part| part.keeping()))?;
         if !kept.is_empty() {
             let listed = self.store().list(attachment::FOLDER)?.into_iter();
-            let is_kept = |path: &str| Sha256::of_path(path).is_some_and(|hash| kept.contains_key(&hash));
-            files.extend(listed.filter(|listed| is_kept(&listed.path)).map(|listed| (listed.path, listed.bytes)));
+            let there = listed.map(|listed| (listed.path, listed.bytes)).collect::<HashMap<_, _>>();
+            for path in kept.keys().map(|hash| hash.path()) {
+                let bytes = *there.get(&path).ok_or_else(|| Error::NoFile { path: self.place().join(&path) })?;
+                files.push((path, bytes));
+            }
         }
         Ok(files)
     }

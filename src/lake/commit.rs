@@ -114,8 +114,16 @@ impl Lake {
         let mut exported = HashMap::new();
         for version in self.versions_behind(version)? {
             let (record, _) = self.record(version)?;
-            if is_export(&record.operation) {
-                exported.extend(record.add.into_iter().map(|part| (part.part, record.fetch_began_at.clone())));
+            let began_at = match is_export(&record.operation) {
+                true => Some(record.fetch_began_at.clone()),
+                // The rows of the parts that come are those of the parts that go.
+                false if record.keeps_tasks() => {
+                    record.remove.iter().filter_map(|part| exported.get(&part.part)).max().cloned()
+                }
+                false => None,
+            };
+            if let Some(began_at) = began_at {
+                exported.extend(record.add.into_iter().map(|part| (part.part, began_at.clone())));
             }
         }
         Ok(exported)

@@ -5,7 +5,9 @@
 //! history began before is the very last: as long as it is whole, there is something left to do, and whoever comes next does it.
 
 use std::collections::{BTreeMap, HashSet};
+use std::time::SystemTime;
 
+use chrono::DateTime;
 use rayon::prelude::*;
 use serde::Serialize;
 
@@ -13,7 +15,7 @@ use super::record::{Beginning, Record, seal};
 use super::running::{self, Neighbours};
 use super::state::State;
 use super::{Lake, delta, recover, snapshot};
-use crate::attachment::{Sha256, hashes_in};
+use crate::attachment::{self, Attachments, Sha256, hashes_in_those_there};
 use crate::error::{Error, Result};
 use crate::part::PartEntry;
 use crate::store::{Listed, with_readers};
@@ -79,12 +81,18 @@ impl Lake {
         // Whoever writes has a draft for moments.
         let is_alone = neighbours.alive().iter().all(|run| Some(run.as_str()) == own);
         let is_draft = |listed: &Listed| listed.path.starts_with(DRAFTS) && (is_alone || recover::is_abandoned(listed));
+        // One that came since is of a run that began behind it, or of one that takes it back.
+        let instant = instant(&began_at);
+        let is_old_attachment = |listed: &Listed| {
+            let hash = Sha256::of_path(&listed.path);
+            hash.is_some_and(|hash| !attachments.contains_key(&hash)) && (is_alone || listed.modified < instant)
+        };
         let goes = |listed: &Listed| {
             let path = listed.path.as_str();
             let is_left =
                 || running::is_data_of_a_run(path) && !needed.contains(path) && !neighbours.knows_writer_of(path);
             path == OLD_SPOOL
-                || Sha256::of_path(path).is_some_and(|hash| !attachments.contains_key(&hash))
+                || is_old_attachment(listed)
                 || is_told_by_logs_before(path, beginning.version)
                 || is_beside_of_before(path, &began_at)
                 || is_draft(listed)
@@ -138,7 +146,33 @@ impl Lake {
         for version in self.versions_behind(beginning.version - 1)? {
             files.extend(self.record(version)?.0.add.iter().filter_map(PartEntry::keeping));
         }
-        hashes_in(&**self.store(), files.into_iter())
+        hashes_in_those_there(&**self.store(), files.into_iter())
+    }
+
+    /// Removes what a run fetched that could not commit because history began anew meanwhile: it may be of what is forgotten.
+    pub fn take_back_attachments(&self, attachments: &Attachments, began_at: u64) -> Result<()> {
+        let state = self.state()?;
+        match &state.begins {
+            Some(beginning) if beginning.version > began_at => {
+                let needed = self.attachments_since(beginning)?;
+                attachments.take_back(|sha256| needed.contains_key(&sha256))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The contents of attachments that no version needs from the one on in which history begins anew; while a run is at work, which may be
+    /// about to need some, those that were there before.
+    pub(crate) fn attachments_left(&self, state: &State) -> Result<Vec<String>> {
+        let Some(beginning) = &state.begins else { return Ok(Vec::new()) };
+        let needed = self.attachments_since(beginning)?;
+        let began_at = instant(&self.record(beginning.version)?.0.created_at);
+        let is_alone = Neighbours::of(self)?.alive().is_empty();
+        let is_left = |listed: &Listed| {
+            let is_needed = Sha256::of_path(&listed.path).is_some_and(|hash| needed.contains_key(&hash));
+            !is_needed && (is_alone || listed.modified < began_at)
+        };
+        Ok(self.store().list(attachment::FOLDER)?.into_iter().filter(is_left).map(|listed| listed.path).collect())
     }
 
     /// The records from the version on in which history begins, and those who are at work.
@@ -153,6 +187,11 @@ impl Lake {
         let (record, _) = self.record(version)?;
         Ok(record.is_erased() && record.run == run)
     }
+}
+
+/// An instant of a record; one before all others where it can't be told.
+fn instant(text: &str) -> SystemTime {
+    DateTime::parse_from_rfc3339(text).map(SystemTime::from).unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
 /// Whether a path is that of a log, a checkpoint or a snapshot of an earlier version.

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::Lake;
 use super::process::Process;
 use super::record::{Author, Record};
+use crate::attachment::Sha256;
 use crate::error::{Error, Result};
 use crate::store::{Hold, Store};
 use crate::table::Table;
@@ -272,7 +273,9 @@ impl Neighbours {
 
     /// Whether a file is one that a living run writes, whatever it is.
     pub(super) fn is_about(&self, path: &str) -> bool {
-        self.writes(path) || self.alive.iter().any(|run| path.contains(run))
+        // The contents of attachments bear no run's name.
+        let may_be_anyones = Sha256::of_path(path).is_some() && !self.alive.is_empty();
+        may_be_anyones || self.writes(path) || self.alive.iter().any(|run| path.contains(run))
     }
 
     /// Whether a file is one that a run writes, or wrote, that has its entry still.

@@ -203,7 +203,14 @@ mod tests {
     #[test]
     fn many_small_files_of_days_are_told_of() {
         let part = |bytes| {
-            let file = FileEntry { rows: 1, bytes, checksum: String::new(), instants: BTreeMap::new(), kept: 0 };
+            let file = FileEntry {
+                rows: 1,
+                bytes,
+                checksum: String::new(),
+                instants: BTreeMap::new(),
+                kept: 0,
+                moved_bytes: 0,
+            };
             let files = ["tasks", "threads"].map(|table| (table.to_owned(), file.clone())).into();
             let (key, folder, part) = (Key::null(Dataset::Tasks), String::new(), String::new());
             PartEntry { part, key, folder, least_id: None, greatest_id: None, schema_version: 1, files }

@@ -1,7 +1,7 @@
 //! Files that no version needs any more, removed. Only here are files removed that once were data.
 
 use std::collections::{BTreeMap, HashSet};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
@@ -12,7 +12,7 @@ use super::running::{self, Abandoned, Neighbours};
 use super::state::State;
 use super::{Author, Lake, delta, snapshot};
 use crate::attachment::{Sha256, hashes_in};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::part::PartEntry;
 use crate::store::Listed;
 
@@ -75,7 +75,7 @@ impl Lake {
         if options.is_dry_run {
             let state = self.state()?;
             let oldest = self.oldest_to_keep(&state, options.kept_since)?;
-            self.remove_what_is_not_kept(state.oldest_version, Some(oldest), &mut done)?;
+            self.remove_what_is_not_kept(options, state.oldest_version, Some(oldest), &mut done)?;
             return Ok(done);
         }
         self.finish()?;
@@ -98,7 +98,7 @@ impl Lake {
             Ok(Some((change, ended)))
         })?;
         done.swept_runs = abandoned.sweep(self)?;
-        self.remove_what_is_not_kept(kept_from, None, &mut done)?;
+        self.remove_what_is_not_kept(options, kept_from, None, &mut done)?;
         self.remove_drafts()?;
         Ok(done)
     }
@@ -131,11 +131,21 @@ impl Lake {
         if !neighbours.alive().is_empty() || !listed.iter().any(|listed| Sha256::of_path(&listed.path).is_some()) {
             return Ok(None);
         }
-        hashes_in(&**self.store(), parts.iter().filter_map(PartEntry::keeping)).map(Some)
+        match hashes_in(&**self.store(), parts.iter().filter_map(PartEntry::keeping)) {
+            // It may come back, from a backup.
+            Err(Error::NoFile { .. }) => Ok(None),
+            hashes => hashes.map(Some),
+        }
     }
 
     /// Files that went before version `from` are gone, or nobody's. `oldest` stands in for what the newest version says.
-    fn remove_what_is_not_kept(&self, from: u64, oldest: Option<u64>, done: &mut Vacuumed) -> Result<()> {
+    fn remove_what_is_not_kept(
+        &self,
+        options: &VacuumOptions,
+        from: u64,
+        oldest: Option<u64>,
+        done: &mut Vacuumed,
+    ) -> Result<()> {
         // In this order: a file that is listed has a writer by then, or a record behind that.
         let listed = self.store().list("")?;
         let neighbours = Neighbours::of(self)?;
@@ -157,11 +167,14 @@ impl Lake {
         let attachments = self.attachments_to_keep(&listed, &kept, &neighbours)?;
         let kept = kept.iter().flat_map(PartEntry::paths).collect::<HashSet<_>>();
         let mut attachment_bytes = 0;
-        for Listed { path, bytes, .. } in listed {
+        for Listed { path, bytes, modified } in listed {
             let going = if let Some(version) = delta::version_of(&path).or(snapshot::version_of(&path)) {
                 (version < snapshot::kept_from(&state)).then_some(Going::Log)
             } else if let Some(hash) = Sha256::of_path(&path) {
-                attachments.as_ref().is_some_and(|kept| !kept.contains_key(&hash)).then_some(Going::Attachment)
+                // A run that ended early may go on with what is new.
+                let is_old = modified <= SystemTime::from(options.kept_since);
+                let is_needed = || attachments.as_ref().is_none_or(|kept| kept.contains_key(&hash));
+                (is_old && !is_needed()).then_some(Going::Attachment)
             } else if kept.contains(&path) {
                 None
             } else if lives.has_named(&path) {
@@ -186,8 +199,10 @@ impl Lake {
         if done.is_dry_run {
             return Ok(());
         }
-        if done.attachments > 0 && !Neighbours::of(self)?.alive().is_empty() {
-            // One that has just begun may take one up again.
+        let is_alone =
+            || Ok::<_, Error>(Neighbours::of(self)?.alive().is_empty() && self.newest_version()? == state.version);
+        if done.attachments > 0 && !is_alone()? {
+            // One that began meanwhile may have taken one up again.
             done.paths.retain(|path| Sha256::of_path(path).is_none());
             done.bytes -= attachment_bytes;
             done.attachments = 0;

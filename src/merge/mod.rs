@@ -37,6 +37,9 @@ pub struct Merged {
     pub tasks_replaced: u64,
     /// Tasks that the lake has with the same content: they were left as they are.
     pub tasks_unchanged: u64,
+    /// Tasks that the lake had with the same content, but without the bytes of attachments that came now.
+    #[serde(default)]
+    pub tasks_renewed: u64,
     /// Tasks of which another export, that committed while this one ran, brought a newer copy.
     pub tasks_outdated: u64,
     /// Tasks that went because their source has them no more.
@@ -134,7 +137,7 @@ pub fn plan(
         }
     }
     let merged = &mut plan.merged;
-    let met = merged.tasks_replaced + merged.tasks_unchanged + merged.tasks_outdated;
+    let met = merged.tasks_replaced + merged.tasks_unchanged + merged.tasks_renewed + merged.tasks_outdated;
     merged.tasks_added = merged.tasks_added.saturating_sub(met);
     merged.parts_replaced = plan.replaced.len() as u64;
     Ok(plan)
@@ -257,7 +260,9 @@ impl Plan {
                 *count += u64::from(is_of_tasks);
                 self.unchanged.entry(own.part.clone()).or_default().insert(*identity);
             } else {
-                self.merged.tasks_replaced += u64::from(is_of_tasks);
+                let is_renewed = is_same && matches!(anew, Anew::These(_));
+                let count = if is_renewed { &mut self.merged.tasks_renewed } else { &mut self.merged.tasks_replaced };
+                *count += u64::from(is_of_tasks);
                 self.replaced.entry(home.part.clone()).or_default().insert(*identity);
             }
         }

@@ -47,6 +47,9 @@ pub struct FileEntry {
     /// How many of its rows tell of bytes that the lake keeps; of attachments.
     #[serde(skip_serializing_if = "is_zero", default)]
     pub kept: u64,
+    /// The bytes of contents that were moved out of it.
+    #[serde(skip_serializing_if = "is_zero", default)]
+    pub moved_bytes: u64,
 }
 
 /// The values of a column of instants.

@@ -11,7 +11,7 @@ use super::entry::{FileEntry, PartEntry, checksum, path_of};
 use super::ledger::Ledger;
 use super::rows::{Rows, flatten_frames};
 use super::statistics::{Ids, bounds, instants};
-use crate::attachment::{Attachments, Unordered, kept_rows};
+use crate::attachment::{Attachments, Kept, Unordered};
 use crate::drift::Drift;
 use crate::error::{Error, Result};
 use crate::file::{Encoding, encode, joined, without};
@@ -293,12 +293,13 @@ impl PartWriter {
     fn put(&self, table: &Table, part: &PartEntry, batches: &[RecordBatch]) -> Result<FileEntry> {
         let path = path_of(table.name, &part.folder, &part.part);
         let instants = instants(table, batches);
-        let kept = if table.name == catalog::attachments::TABLE.name { kept_rows(batches) } else { 0 };
+        let is_of_attachments = table.name == catalog::attachments::TABLE.name;
+        let kept = if is_of_attachments { Kept::of(batches) } else { Kept::default() };
         let encoded = encode(table, batches, self.encoding, Path::new(&path))?;
         let (rows, bytes) = (encoded.rows, encoded.bytes.len() as u64);
         let checksum = checksum(&encoded.bytes);
         tracing::info_span!("write").in_scope(|| self.ledger.write(&path, || self.store.put(&path, &encoded.bytes)))?;
-        Ok(FileEntry { rows, bytes, checksum, instants, kept })
+        Ok(FileEntry { rows, bytes, checksum, instants, kept: kept.rows, moved_bytes: kept.moved_bytes })
     }
 }
 

@@ -231,21 +231,30 @@ impl Run<'_> {
         let fetching = attachments.clone();
         let tools = Tools { config, layout, workers, writer: writer_of, scratch, progress, forgotten, attachments };
         let produced = Coordinator::new(tools, feed).run()?;
+        let (lake, began_at) = (self.transaction.lake().clone(), self.transaction.parent().begins_at());
         let outcome = self.commit(produced, &writer)?;
-        if let (Outcome::Committed(_) | Outcome::NothingNew(_), Some(attachments)) = (&outcome, fetching) {
-            attachments.committed();
+        let Some(attachments) = fetching else { return Ok(outcome) };
+        match &outcome {
+            // What is held back is fetched with the next run: that goes on with it.
+            Outcome::Committed(report) | Outcome::NothingNew(report) if report.held_tasks == 0 => {
+                attachments.committed().map_err(|cause| Error::committed(report.version, cause))?;
+            }
+            Outcome::Conflict { .. } => lake.take_back_attachments(&attachments, began_at)?,
+            _ => {}
         }
         Ok(outcome)
     }
 
     /// Where rows hear of the bytes of their attachments; what is fetched lies in `scratch` on its way.
     fn attachments(&self, scratch: &Path) -> Result<Option<Arc<Attachments>>> {
-        let files = self.transaction.parent().parts.values().filter_map(PartEntry::keeping);
+        let parent = self.transaction.parent();
+        let files = parent.parts.values().filter_map(PartEntry::keeping);
         let store = self.transaction.lake().store();
         #[cfg(feature = "api")]
         if let Some(options) = &self.config.attachments {
             let options = FetchOptions { api: self.config.source.api(), ..options.clone() };
-            return Attachments::fetching(&options, store, files, scratch, self.progress).map(Some);
+            return Attachments::fetching(&options, store, files, !parent.parts.is_empty(), scratch, self.progress)
+                .map(Some);
         }
         let _ = scratch;
         Attachments::known(store, files)

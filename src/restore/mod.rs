@@ -10,13 +10,14 @@ mod parallel;
 mod rows;
 mod tree;
 
+use std::collections::VecDeque;
 use std::io::Write;
 
-use arrow::array::{Array, AsArray, StringArray};
+use arrow::array::{Array, AsArray, RecordBatch, StringArray};
 use bumpalo::Bump;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
 
-use crate::attachment::put_back;
+use crate::attachment::{pieces, put_back};
 use crate::config::all_cores;
 use crate::error::{Error, Result};
 use crate::file;
@@ -149,6 +150,8 @@ struct Cursor<'s, R> {
     /// Where contents are that were moved out of the table, if there are some.
     moved: Option<&'s dyn Store>,
     reader: Option<ParquetRecordBatchReader>,
+    /// What was read and is still to come.
+    read: VecDeque<RecordBatch>,
     rows: Option<(StringArray, R)>,
     at: usize,
     arena: Bump,
@@ -160,25 +163,39 @@ impl<'s, R: TableReader> Cursor<'s, R> {
         let reader = has_rows.then(|| file::open(near.store(), &part.path(table.name))).transpose()?;
         let keeps = table.name == attachments::TABLE.name && part.keeping().is_some();
         let moved = keeps.then(|| near.lake());
-        Ok(Cursor { table: table.name, moved, reader, rows: None, at: 0, arena: Bump::new() })
+        Ok(Cursor { table: table.name, moved, reader, read: VecDeque::new(), rows: None, at: 0, arena: Bump::new() })
     }
 
     /// Moves on to the next batch where the current one is used up; false at the end of the file.
     fn has_row(&mut self) -> Result<bool> {
-        let failed = |source| Error::Batch { table: self.table, source };
+        let table = self.table;
+        let failed = |source| Error::Batch { table, source };
         loop {
             if self.rows.as_ref().is_some_and(|(ids, _)| self.at < ids.len()) {
                 return Ok(true);
             }
-            let Some(batch) = self.reader.as_mut().and_then(Iterator::next) else {
-                return Ok(false);
-            };
-            let batch = batch.map_err(failed)?;
-            let batch = self.moved.map_or(Ok(batch.clone()), |lake| put_back(&batch, lake))?;
+            let Some(batch) = self.next_batch()? else { return Ok(false) };
             let rows = R::new(&batch).map_err(failed)?;
             let ids = batch.columns().first().and_then(|column| column.as_string_opt::<i32>()).cloned();
             self.rows = ids.map(|ids| (ids, rows));
             self.at = 0;
+        }
+    }
+
+    /// The next rows of the file, with contents that were moved out of it.
+    fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
+        let mut next = self.read.pop_front();
+        if next.is_none() {
+            let read = self.reader.as_mut().and_then(Iterator::next).transpose();
+            next = read.map_err(|source| Error::Batch { table: self.table, source })?;
+            if let Some(batch) = next.as_ref().filter(|_| self.moved.is_some()) {
+                self.read = pieces(batch)?.into();
+                next = self.read.pop_front();
+            }
+        }
+        match (next, self.moved) {
+            (Some(batch), Some(lake)) => put_back(&batch, lake).map(Some),
+            (next, _) => Ok(next),
         }
     }
 

@@ -83,8 +83,10 @@ impl Sync {
             compression_level: config.compression_level,
             author: config.author.clone(),
         };
-        let fetched = self.fetch_attachments(progress)?;
-        Ok(Upkeep { attachments: fetched, ..self.upkeep.run(&config.lake, &options, progress)? })
+        // What keeps attachments away is no reason to leave the rest undone.
+        let fetched = self.fetch_attachments(progress);
+        let done = self.upkeep.run(&config.lake, &options, progress)?;
+        Ok(Upkeep { attachments: fetched?, ..done })
     }
 
     /// Fetches what earlier runs could not, if attachments are fetched at all.

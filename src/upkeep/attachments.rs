@@ -61,8 +61,8 @@ pub struct Fetched {
     pub report: AttachmentReport,
 }
 
-/// Fetches the attachments that a lake's rows tell of and whose bytes it has not, as one version. What was fetched stays good when another
-/// run commits meanwhile. No task changes.
+/// Fetches the attachments that a lake's rows tell of and whose bytes it has not, as one version, behind whatever
+/// other runs commit meanwhile. No task changes.
 pub fn fetch_attachments(lake: &Lake, options: &FetchingOptions, progress: &Arc<Progress>) -> Result<Fetched> {
     lake.check()?;
     lake.transact(
@@ -74,7 +74,8 @@ pub fn fetch_attachments(lake: &Lake, options: &FetchingOptions, progress: &Arc<
             let writer = transaction.writer(encoding, workers.pool());
             let scratch = Scratch::of(options.work_dir.as_deref(), lake.place())?;
             let keeping = transaction.parent().parts.values().filter_map(PartEntry::keeping);
-            let attachments = Attachments::fetching(&options.fetch, lake.store(), keeping, scratch.path(), progress)?;
+            let attachments =
+                Attachments::fetching(&options.fetch, lake.store(), keeping, false, scratch.path(), progress)?;
             let mut done = Fetched::default();
             let ended = transaction.commit(
                 &writer,
@@ -89,9 +90,12 @@ pub fn fetch_attachments(lake: &Lake, options: &FetchingOptions, progress: &Arc<
             )?;
             match ended {
                 Ended::Committed(version) | Ended::Nothing(version) => done.version = version,
-                Ended::Conflict(version) => return Err(Error::Conflict { version }),
+                Ended::Conflict(version) => {
+                    lake.take_back_attachments(&attachments, transaction.parent().begins_at())?;
+                    return Err(Error::Conflict { version });
+                }
             }
-            attachments.committed();
+            attachments.committed().map_err(|cause| Error::committed(done.version, cause))?;
             Ok(done)
         },
     )
@@ -110,15 +114,20 @@ impl Making<'_> {
         let parts = parent.in_order();
         let parts = parts.iter().filter(has_rows).copied().collect::<Vec<_>>();
         self.progress.enter(Stage::Merging);
-        self.progress.expect_parts(parts.len());
         let (store, mut retry) = (self.writer.store(), retry);
+        // Those that are tried although they are doubtful are others with each version.
+        let (behind, before) = parts.split_at(parent.version as usize % parts.len().max(1));
         // All are ordered before the first is waited for.
-        for part in &parts {
+        let mut lacking = Vec::new();
+        for part in before.iter().chain(behind) {
             self.progress.check()?;
-            each_batch(store, part, |batch| self.attachments.order_rows(&batch, &mut retry))?;
+            if self.attachments.order_rows(store, &part.path(TABLE.name), &mut retry)? {
+                lacking.push(part);
+            }
         }
+        self.progress.expect_parts(lacking.len());
         let (mut remove, mut add) = (Vec::new(), Vec::new());
-        for (number, part) in parts.iter().enumerate() {
+        for (number, part) in lacking.into_iter().enumerate() {
             if let Some(made) = self.progress.part(|| self.filled(store, part, number))? {
                 remove.push(RemovedPart::of(part));
                 add.push(made);

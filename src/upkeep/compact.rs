@@ -181,7 +181,8 @@ fn joins(state: &State, layout: Layout) -> Vec<Join<'_>> {
 }
 
 fn bytes_of(part: &PartEntry) -> u64 {
-    part.files.values().map(|file| file.bytes).sum()
+    // Whoever puts a part's tasks together again has in memory what was moved out of it, too.
+    part.files.values().map(|file| file.bytes + file.moved_bytes).sum()
 }
 
 /// The partition that the objects of another lie in, in a layout that is not finer.

@@ -7,7 +7,7 @@ use parquet::file::reader::ChunkReader;
 use rayon::prelude::*;
 use sha2::Digest;
 
-use crate::attachment::{FOLDER, Sha256, hashes_in};
+use crate::attachment::{FOLDER, Sha256, hashes_in_those_there};
 use crate::error::{Error, Result};
 use crate::lake::{Fault, Finding, Lake, State, bytes_of};
 use crate::part::PartEntry;
@@ -15,7 +15,7 @@ use crate::store::{Store, with_readers};
 
 /// The contents that rows of these parts tell of, against what is there; every byte of it, if the look is to be deep.
 pub(super) fn look(store: &dyn Store, parts: &[PartEntry], is_deep: bool) -> Result<Vec<Finding>> {
-    let told = hashes_in(store, parts.iter().filter_map(PartEntry::keeping))?;
+    let told = hashes_in_those_there(store, parts.iter().filter_map(PartEntry::keeping))?;
     if told.is_empty() {
         return Ok(Vec::new());
     }
@@ -51,13 +51,10 @@ fn hash_of(store: &dyn Store, path: &str) -> Result<Option<Sha256>> {
     }
 }
 
-/// Contents that no version needs from the one on in which history begins anew: they may be of what was forgotten.
+/// Contents that were there when history began anew, and that no version needs from there on: they may be of what was forgotten.
 pub(super) fn unneeded(lake: &Lake, state: &State) -> Result<Vec<Finding>> {
-    let Some(beginning) = &state.begins else { return Ok(Vec::new()) };
-    let needed = lake.attachments_since(beginning)?;
-    let listed = lake.store().paths(FOLDER)?.into_iter();
-    let rest = listed.filter(|path| Sha256::of_path(path).is_none_or(|hash| !needed.contains_key(&hash)));
-    Ok(rest
-        .map(|path| Finding::new(Fault::Forgotten, path, "nothing that was forgotten", "bytes that no version needs"))
-        .collect())
+    let left = lake.attachments_left(state)?.into_iter();
+    let finding =
+        |path| Finding::new(Fault::Forgotten, path, "nothing that was forgotten", "bytes that no version needs");
+    Ok(left.map(finding).collect())
 }

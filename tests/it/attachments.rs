@@ -232,16 +232,22 @@ fn a_server_that_misbehaves_costs_neither_the_run_nor_much_time() {
     tasks.push(task("unencrypted", json!([{"url": "http://files.example.com/a"}])));
     tasks.push(task("relative", json!([{"url": "a.png"}])));
     tasks.push(task("nowhere", json!([{"url": "https://taskloom.invalid/a"}])));
+    tasks.push(task("itself", json!([{"url": format!("data:text/plain,canary{}", "x".repeat(100_000))}])));
     let folder = tempfile::tempdir().unwrap();
     let (report, lake) = fetched(&tasks, folder.path(), options(&server));
-    let others =
-        [("inside", "refused"), ("unencrypted", "refused"), ("relative", "unsupported"), ("nowhere", "unreachable")];
+    let others = [
+        ("inside", "refused"),
+        ("unencrypted", "refused"),
+        ("relative", "unsupported"),
+        ("nowhere", "unreachable"),
+        ("itself", "unsupported"),
+    ];
     let expected = cases.into_iter().chain(others).map(|(id, word)| (id.to_owned(), Some(word.to_owned())));
     assert_eq!(column(&lake, "content_state"), expected.collect());
     assert_eq!(inside.asked(), []);
     assert_eq!(restored(&lake), by_id(lines(&tasks).as_bytes()));
     let attachments = report.attachments.as_ref().unwrap();
-    assert_eq!((attachments.fetched, attachments.not_kept()), (2, 16));
+    assert_eq!((attachments.fetched, attachments.not_kept()), (2, 17));
     let told = report.to_json().unwrap();
     assert!(told.contains("/expired") && !told.contains("canary"), "{told}");
     // What failed is tried again, and what works by then is there.
@@ -305,8 +311,15 @@ fn a_fresh_address_brings_what_an_expired_one_did_not() {
     assert_eq!(report.version, 1);
     let (report, lake) = fetched(&signed("fresh"), folder.path(), options(&server));
     let merged = report.merged.unwrap();
-    assert_eq!((report.version, merged.tasks_replaced, merged.tasks_unchanged), (2, 1, 1));
+    assert_eq!((report.version, merged.tasks_renewed, merged.tasks_replaced, merged.tasks_unchanged), (2, 1, 0, 1));
     assert_eq!(column(&lake, "content_path"), of([("t1", Some(path_of(PNG).as_str()))]));
+    // A stale copy of the same run is in nobody's way.
+    let other = tempfile::tempdir().unwrap();
+    let both = [signed("stale"), signed("fresh")].concat();
+    let (report, lake_of_both) = fetched(&both, other.path(), options(&server));
+    assert_eq!(column(&lake_of_both, "content_state"), of([("t1", Some("stored"))]));
+    let attachments = report.attachments.unwrap();
+    assert_eq!((attachments.fetched, attachments.not_kept()), (1, 0));
     // Now the lake knows it, whatever the address says.
     let asked = server.asked().len();
     let (report, lake) = fetched(&signed("stale"), folder.path(), options(&server));
@@ -419,6 +432,49 @@ fn a_byte_that_changed_and_a_file_that_is_gone_are_noticed() {
     assert_eq!(kinds(super::lakes::shallow(&lake)), BTreeMap::from([size.clone(), missing.clone()]));
     let deep = BTreeMap::from([(one, "Checksum".to_owned()), size, missing]);
     assert_eq!(kinds(findings(&lake)), deep);
+    // What is gone is fetched again; what is there is not looked into for that.
+    let fetching = FetchingOptions { fetch: options(&server), ..FetchingOptions::default() };
+    assert_eq!(fetch_attachments(&lake, &fetching, &Arc::default()).unwrap().report.fetched, 1);
+    assert_eq!(findings(&lake).len(), 2);
+}
+
+#[test]
+fn a_run_that_meets_a_forgetting_leaves_nothing_that_it_fetched() {
+    let folder = tempfile::tempdir().unwrap();
+    let (input, out) = (folder.path().join("input.ndjson"), folder.path().join("lake"));
+    std::fs::write(&input, lines(&[task("t1", json!([])), task("t2", json!([]))])).unwrap();
+    run(config(&input, &out)).unwrap();
+    let place = out.clone();
+    let server = FileServer::start(move |path, again, stream| {
+        if path == "/of-t1" {
+            let options = ForgetOptions { tasks: vec!["t1".to_owned()], ..ForgetOptions::default() };
+            forget(&Lake::open(&place).unwrap(), &options, &Progress::default()).unwrap();
+        }
+        files(path, again, stream, path.as_bytes());
+    });
+    let content = STANDARD.encode("in t1");
+    std::fs::write(&input, lines(&[task("t1", json!([{"url": server.url("/of-t1")}, {"content": content}]))])).unwrap();
+    let work_dir = Some(folder.path().join("work"));
+    let config = RunConfig { attachments: Some(options(&server)), work_dir, ..config(&input, &out) };
+    let outcome = taskloom::run(config, &Arc::default());
+    assert!(matches!(outcome, Ok(taskloom::Outcome::Conflict { .. })), "{outcome:?}");
+    let lake = Lake::open(&out).unwrap();
+    assert_eq!(contents(&lake), BTreeMap::new());
+    let proof = VerifyOptions { is_deep: true, is_for_forgotten: true, ..VerifyOptions::default() };
+    assert_eq!(taskloom::verify(&lake, &proof).unwrap().findings, []);
+}
+
+#[test]
+fn a_host_that_does_not_answer_is_left_alone_after_a_while() {
+    let server = FileServer::start(|_, _, _| std::thread::park());
+    let folder = tempfile::tempdir().unwrap();
+    let tasks = (0..200).map(|index| task(&format!("t{index}"), json!([{"url": server.url(&format!("/{index}"))}])));
+    let impatient =
+        FetchOptions { patience: Duration::from_millis(50), retries: 0, concurrency: 4, ..options(&server) };
+    let (report, _) = fetched(&tasks.collect::<Vec<_>>(), folder.path(), impatient);
+    assert_eq!(report.attachments.unwrap().failed, BTreeMap::from([("unreachable", 200)]));
+    // Those that were on their way when the last one was too much are asked for as well.
+    assert!((20..24).contains(&server.asked().len()), "{}", server.asked().len());
 }
 
 #[test]

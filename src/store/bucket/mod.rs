@@ -242,18 +242,18 @@ impl Store for BucketStore {
             from.take(bytes as u64).read_to_end(&mut piece).map_err(read_failed())?;
             Ok::<_, Error>(Bytes::from(piece))
         };
-        let first = read(LARGE)?;
-        if first.len() < LARGE {
+        let first = read(PART)?;
+        if first.len() < PART {
             return self.wait(self.objects.put(&at, first.into())).map(drop).map_err(self.failed("write", path));
         }
         let failed = || self.failed("write", path);
         let id = self.wait(self.parts.0.create_multipart(&at)).map_err(failed())?;
-        let mut put = || -> Result<()> {
-            let (mut piece, mut ids) = (first.clone(), Vec::new());
+        let put = || -> Result<()> {
+            let (mut piece, mut ids) = (first, Vec::new());
             while !piece.is_empty() {
                 let next = self.parts.0.put_part(&at, &id, ids.len(), std::mem::take(&mut piece).into());
                 ids.push(self.wait(next).map_err(failed())?);
-                piece = read(LARGE)?;
+                piece = read(PART)?;
             }
             self.wait(self.parts.0.complete_multipart(&at, &id, ids)).map(drop).map_err(failed())
         };
