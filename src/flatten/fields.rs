@@ -54,7 +54,12 @@ impl<'a> Fields<'a> {
 
     fn find(&mut self, key: &str) -> Option<(usize, Value<'a>)> {
         let (before, after) = self.members.split_at_checked(self.cursor)?;
-        let position = |members: &[Member<'_>]| members.iter().position(|member| member.key == key);
+        // Keys of one length that begin alike are rare: a look at that spares most comparisons their call.
+        let (length, first) = (key.len(), key.as_bytes().first());
+        let is_wanted = |member: &Member<'_>| {
+            member.key.len() == length && member.key.as_bytes().first() == first && member.key == key
+        };
+        let position = |members: &[Member<'_>]| members.iter().position(is_wanted);
         let index = position(after).map(|index| index + self.cursor).or_else(|| position(before))?;
         self.cursor = index + 1;
         self.members.get(index).map(|member| (index, member.value))

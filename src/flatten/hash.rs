@@ -119,8 +119,8 @@ fn without_signature(text: &str) -> &str {
 
 /// Whether a text is an address whose query has a signature.
 pub fn is_signed(text: &str) -> bool {
-    // Few texts begin so: all others need not be looked through.
-    if !text.starts_with("http") {
+    // Few texts begin so: all others need not be looked through, and most end with their first byte.
+    if text.as_bytes().first() != Some(&b'h') || !text.starts_with("http") {
         return false;
     }
     let is_address = !text.contains(|character: char| character.is_whitespace() || character == '#');
