@@ -50,8 +50,8 @@ def count_rows(lake: pathlib.Path) -> dict[str, int]:
 
 
 def compare(folder: pathlib.Path, arguments: argparse.Namespace) -> None:
-    source, lake = generate(folder / "tasks.ndjson", arguments.tasks or TASKS), folder / "lake"
-    rows, written = {}, {}
+    source = arguments.source or generate(folder / "tasks.ndjson", arguments.tasks or TASKS)
+    lake, rows, written = folder / "lake", {}, {}
 
     def note(who: str) -> None:
         rows[who] = rows.get(who) or count_rows(lake)
@@ -62,7 +62,7 @@ def compare(folder: pathlib.Path, arguments: argparse.Namespace) -> None:
     if any(of_one != next(iter(rows.values())) for of_one in rows.values()):
         sys.exit(f"the tables have different numbers of rows: {json.dumps(rows, indent=2)}")
     ours, *_ = runs.values()
-    what = f"{mb(source):.0f} MB of NDJSON ({arguments.tasks or TASKS:,} tasks)"
+    what = f"{mb(source):.0f} MB of NDJSON ({next(iter(rows.values()))['tasks']:,} tasks)"
     print(f"{what}, {machine()}; medians of {len(ours)} runs in turn; times taskloom's: median (least to most)")
     table("who | wall s | CPU s | peak MiB | times taskloom's wall | times its CPU | MB of the eight tables", [
         [who, f"{figures.wall_s:.2f}", f"{figures.cpu_s:.2f}", f"{figures.peak_mib:.0f}", ratio(of_one, ours), ratio(of_one, ours, "cpu_s"),
@@ -235,6 +235,7 @@ def chart(what: str, runs: dict[str, list[Figures]]) -> str:
 def main() -> None:
     kinds = {"compare": compare, "floor": floor, "scaling": scaling, "memory": memory, "back": back, "merge": merge}
     parser = folder_parser(__doc__, list(kinds))
+    parser.add_argument("--source", type=pathlib.Path, help="compare: this file instead of a generated one")
     parser.add_argument("--chart", type=pathlib.Path)
     parser.add_argument("--json", type=pathlib.Path)
     arguments = parser.parse_args()
