@@ -463,6 +463,12 @@ pub enum Error {
         /// What stood there.
         found: String,
     },
+    /// A file that is called by what is in it has something else in it.
+    #[error("expected in {path} the bytes that its name tells the SHA-256 of, found others")]
+    OtherBytes {
+        /// Its path.
+        path: PathBuf,
+    },
     /// What keeps attachments can't go on.
     #[error("can't keep attachments")]
     Attachments(#[source] Arc<Error>),

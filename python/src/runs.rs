@@ -144,7 +144,7 @@ pub(crate) fn sync(
         let due = sync.due(now)?;
         let Ran { report, .. } = sync.run(due, now, progress);
         let report = report?;
-        let upkeep = match sync.look_after(progress) {
+        let upkeep = match sync.look_after(&report, progress) {
             // Another run is faster, and does it as well.
             Err(error) if matches!(error.kind(), ErrorKind::Conflict | ErrorKind::Busy) => Upkeep::default(),
             upkeep => upkeep.map_err(|cause| Error::committed(report.version, cause))?,

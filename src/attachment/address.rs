@@ -2,8 +2,6 @@
 
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
-use crate::flatten::is_signed;
-
 /// The addresses of one content, the best first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Addresses<'a> {
@@ -54,8 +52,12 @@ fn given(address: Option<&str>) -> Option<&str> {
 }
 
 /// Parameters that say who may ask, and until when: Amazon's (two versions and CloudFront), Google's, Microsoft's.
-const OF_SIGNATURES: [&str; 24] = [
+const OF_SIGNATURES: [&str; 28] = [
     "AWSAccessKeyId",
+    "KeyName",
+    "URLPrefix",
+    "hdnea",
+    "hdnts",
     "Expires",
     "GoogleAccessId",
     "Key-Pair-Id",
@@ -81,13 +83,17 @@ const OF_SIGNATURES: [&str; 24] = [
     "sdd",
 ];
 
+/// Those that make an address a signed one, in lower case.
+const SIGNATURES: [&str; 6] = ["x-amz-signature", "x-goog-signature", "signature", "sig", "hdnea", "hdnts"];
+
 const OF_SIGNATURES_BEGIN: [&str; 2] = ["X-Amz-", "X-Goog-"];
 
 /// Appends an address without what its signature brings along. What else stands in its query may tell one content from another.
 fn push_unsigned(address: &str, to: &mut String) {
-    let Some((before, query)) = address.split_once('?').filter(|_| is_signed(address)) else {
-        return to.push_str(address);
-    };
+    let name_of = |parameter: &str| parameter.split('=').next().unwrap_or_default().to_ascii_lowercase();
+    let is_signature = |parameter| SIGNATURES.contains(&name_of(parameter).as_str());
+    let signed = address.split_once('?').filter(|(_, query)| query.split('&').any(is_signature));
+    let Some((before, query)) = signed else { return to.push_str(address) };
     to.push_str(before);
     let is_of_signature = |parameter: &&str| {
         let name = parameter.split('=').next().unwrap_or_default();
@@ -114,6 +120,8 @@ mod tests {
             ("https://a/b?X-Amz-Date=1&X-Amz-Signature=1&id=7", "https://a/b?id=7&X-Amz-Signature=2"),
             ("https://a/b?Expires=1&Signature=x&Key-Pair-Id=K", "https://a/b?Expires=2&Signature=y&Key-Pair-Id=L"),
             ("https://a/b?x-amz-security-token=1&Signature=1", "https://a/b?Signature=2&x-amz-security-token=2"),
+            ("https://a/b?expires=1&signature=1", "https://a/b?expires=2&signature=2"),
+            ("https://a/b?Expires=1&KeyName=k&Signature=1", "https://a/b?Expires=2&KeyName=l&Signature=2"),
             ("https://a/b?sv=2022&se=1&sp=r&sig=x", "https://a/b?sv=2022&se=2&sp=r&sig=y"),
         ] {
             assert_eq!(key(one), key(other), "{one} {other}");

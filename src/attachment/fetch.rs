@@ -56,7 +56,7 @@ impl Default for FetchOptions {
 /// Bytes a second that are not slow.
 const LEAST_BYTES_A_SECOND: u64 = 100_000;
 
-/// So many requests in a row without an answer, and a host is left alone for the rest of the run.
+/// So many requests in a row without an answer, for twice the time that one may take, and a host is left alone for the rest of the run.
 const MOST_SILENT: u32 = 20;
 
 /// How often one may be sent on.
@@ -81,7 +81,14 @@ pub(super) struct Getter {
     options: FetchOptions,
     api: Option<(Origin, HeaderValue)>,
     scratch: PathBuf,
-    silent: Mutex<HashMap<String, u32>>,
+    silent: Mutex<HashMap<String, Silence>>,
+}
+
+/// Requests to a host that had no answer, since the last one that had.
+#[derive(Clone, Copy, Debug)]
+struct Silence {
+    since: Instant,
+    requests: u32,
 }
 
 /// Why there are no bytes.
@@ -154,10 +161,11 @@ impl Getter {
     async fn get_one(&self, address: &str) -> Result<std::result::Result<Body, Refusal>> {
         let told = |failure, reason| Ok(Err(Refusal { failure, address: shown(address), reason }));
         let Ok(url) = Url::parse(address) else { return told(Failure::Unsupported, "it is no address".to_owned()) };
-        let mut waits = waits(FIRST_WAIT);
+        let (mut waits, mut last) = (waits(FIRST_WAIT), None);
         for left in (0..=self.options.retries).rev() {
             if self.is_silent(&url) {
-                return told(Failure::Unreachable, "its host has not answered for a while".to_owned());
+                let silent = || "its host has not answered for a while".to_owned();
+                return told(Failure::Unreachable, last.unwrap_or_else(silent));
             }
             let attempt = self.attempt(url.clone()).await;
             self.note_silence(&url, matches!(attempt, Err(Failed::Silent(_))));
@@ -174,21 +182,25 @@ impl Getter {
             }
             tracing::debug!(address = shown(address), reason, wait_ms = wait.as_millis() as u64, "trying again");
             tokio::time::sleep(wait).await;
+            last = Some(reason);
         }
-        told(Failure::Unreachable, "no attempt".to_owned())
+        told(Failure::Unreachable, last.unwrap_or_else(|| "no attempt".to_owned()))
     }
 
     /// Whether a host has left so many requests in a row without an answer that no more are worth while: each takes a while.
     fn is_silent(&self, url: &Url) -> bool {
         let silent = self.silent.lock().unwrap_or_else(PoisonError::into_inner);
-        silent.get(&url.origin().ascii_serialization()).is_some_and(|silent| *silent >= MOST_SILENT)
+        let silence = silent.get(&url.origin().ascii_serialization());
+        silence.is_some_and(|it| it.requests >= MOST_SILENT && it.since.elapsed() >= self.options.patience * 2)
     }
 
     fn note_silence(&self, url: &Url, is_silent: bool) {
         let mut silent = self.silent.lock().unwrap_or_else(PoisonError::into_inner);
         let origin = url.origin().ascii_serialization();
         match is_silent {
-            true => *silent.entry(origin).or_default() += 1,
+            true => {
+                silent.entry(origin).or_insert_with(|| Silence { since: Instant::now(), requests: 0 }).requests += 1
+            }
             false => drop(silent.remove(&origin)),
         }
     }
@@ -196,8 +208,11 @@ impl Getter {
     async fn attempt(&self, url: Url) -> std::result::Result<Body, Failed> {
         let started = Instant::now();
         let mut url = url;
-        for _ in 0..=MOST_REDIRECTS {
-            self.rules.check(&url)?;
+        for hop in 0..=MOST_REDIRECTS {
+            self.rules.check(&url).map_err(|(failure, reason)| match hop {
+                0 => (failure, reason),
+                _ => (failure, format!("it is sent on to {}: {reason}", shown(url.as_str()))),
+            })?;
             let response = self.in_time(started, 0, self.ask(&url).send()).await?;
             let status = response.status();
             if !status.is_redirection() {

@@ -1,6 +1,6 @@
 //! What is known of the bytes of an attachment, and who gets those that the lake has not.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -79,6 +79,8 @@ struct Fetching {
     scratch: PathBuf,
     /// What came from tasks.
     own: Mutex<HashMap<Sha256, Content>>,
+    /// What the lake had, and was put again.
+    again: Mutex<HashSet<Sha256>>,
     /// Whether tasks are noted that the lake may have without these bytes: it may have none at all.
     notes_renewed: bool,
 }
@@ -128,6 +130,7 @@ impl Attachments {
             of_tasks: options.of_tasks,
             scratch: scratch.to_owned(),
             own: Mutex::default(),
+            again: Mutex::default(),
             notes_renewed: has_tasks,
         };
         Ok(Arc::new(Attachments { store: Arc::clone(store), known, fetching: Some(fetching) }))
@@ -144,7 +147,7 @@ impl Attachments {
             return;
         }
         each_attachment(task, |attachment| {
-            if attachment.content.is_none() {
+            if attachment.content.is_none_or(str::is_empty) {
                 self.order(Addresses::of_content(attachment.scale_url, attachment.url));
             }
             self.order(Addresses::of_transcript(attachment.transcript_url));
@@ -162,7 +165,7 @@ impl Attachments {
     /// Orders what a file of a lake's rows lacks and `retry` wants; false where there is nothing to do about it.
     pub fn order_rows(&self, store: &dyn Store, path: &str, retry: &mut Retry) -> Result<bool> {
         let mut is_any = false;
-        each_lacking(store, path, &|sha256| self.known.has(sha256), |lacking| {
+        each_lacking(store, path, &|sha256, bytes| self.known.has(sha256, bytes), |lacking| {
             is_any |= match lacking {
                 Lacking::OfTask => true,
                 Lacking::Elsewhere(addresses, state) if retry.wants(addresses, state) => {
@@ -176,27 +179,29 @@ impl Attachments {
     }
 
     pub(super) fn content_of(&self, row: &Row<'_>, unordered: Unordered) -> Result<Found> {
-        if self.is_kept(row.content_path) {
+        if self.is_kept(row.content_path, row.content_bytes) {
             return Ok(Found::AsBefore);
         }
+        let content = row.content.filter(|content| !content.is_empty());
         // A content that is no base64 has no hash; rows of the first schema have none either.
-        let hash = || row.content_sha256.map_or_else(|| row.content.and_then(hash_of), Sha256::of_hex);
-        if let Some((content, sha256)) = row.content.zip(hash()) {
+        let hash = || row.content_sha256.map_or_else(|| content.and_then(hash_of), Sha256::of_hex);
+        if let Some((content, sha256)) = content.zip(hash()) {
             return self.of_task(content, sha256);
         }
         self.at(Addresses::of_content(row.scale_url, row.url), unordered)
     }
 
     pub(super) fn transcript_of(&self, row: &Row<'_>, unordered: Unordered) -> Result<Found> {
-        if self.is_kept(row.transcript_path) {
+        if self.is_kept(row.transcript_path, None) {
             return Ok(Found::AsBefore);
         }
         self.at(Addresses::of_transcript(row.transcript_url), unordered)
     }
 
     /// Whether a row tells of bytes that are there.
-    fn is_kept(&self, path: Option<&str>) -> bool {
-        path.and_then(Sha256::of_path).is_some_and(|sha256| self.known.has(sha256))
+    fn is_kept(&self, path: Option<&str>, bytes: Option<i64>) -> bool {
+        let bytes = bytes.map(|bytes| bytes as u64);
+        path.and_then(Sha256::of_path).is_some_and(|sha256| self.known.has(sha256, bytes))
     }
 
     fn at(&self, addresses: Addresses<'_>, unordered: Unordered) -> Result<Found> {
@@ -227,15 +232,29 @@ impl Attachments {
         };
         match (&self.fetching, self.known.of_task(sha256)) {
             (None, None) => Ok(Found::AsBefore),
-            (None, Some((content, was_moved))) => Ok(here(content, *was_moved, false)),
+            (None, Some((content, was_moved))) => {
+                // What leaves the table must be whole where it goes to.
+                let is_whole = !*was_moved || self.is_whole(sha256)?;
+                Ok(if is_whole { here(content, *was_moved, false) } else { Found::AsBefore })
+            }
             (Some(fetching), Some((content, was_moved))) => {
-                Ok(here(content, *was_moved || fetching.of_tasks == OfTasks::Move, false))
+                let is_moved = *was_moved || fetching.of_tasks == OfTasks::Move;
+                if is_moved {
+                    fetching.put_again(base64, sha256, &*self.store)?;
+                }
+                Ok(here(content, is_moved, false))
             }
             (Some(fetching), None) => {
                 let content = fetching.keep(base64, sha256, &*self.store)?;
                 Ok(here(&content, fetching.of_tasks == OfTasks::Move, true))
             }
         }
+    }
+
+    /// Whether a file has the bytes that its name tells of.
+    fn is_whole(&self, sha256: Sha256) -> Result<bool> {
+        let bytes = self.store.get(&sha256.path())?;
+        Ok(bytes.is_some_and(|bytes| Sha256(sha2::Sha256::digest(&bytes).into()) == sha256))
     }
 
     /// What came; `None` where nothing was to be fetched.
@@ -283,11 +302,23 @@ impl Fetching {
         if let Some(content) = self.of_own().get(&sha256) {
             return Ok(content.clone());
         }
-        let mut body = Body::new(&self.scratch);
-        decode_base64(base64, |piece| body.push(piece))?;
-        let content = body.keep(store)?;
+        let content = self.put(base64, store)?;
         self.of_own().insert(sha256, content.clone());
         Ok(content)
+    }
+
+    /// Makes it a file once more: what leaves the table must be whole where it goes to, whatever became of an older file.
+    fn put_again(&self, base64: &str, sha256: Sha256, store: &dyn Store) -> Result<()> {
+        if self.again.lock().unwrap_or_else(PoisonError::into_inner).insert(sha256) {
+            self.put(base64, store)?;
+        }
+        Ok(())
+    }
+
+    fn put(&self, base64: &str, store: &dyn Store) -> Result<Content> {
+        let mut body = Body::new(&self.scratch);
+        decode_base64(base64, |piece| body.push(piece))?;
+        body.keep(store)
     }
 }
 

@@ -22,8 +22,8 @@ pub struct Known {
     by_address: HashMap<u128, Content>,
     /// Those that stood in tasks, and whether they were moved out of the table.
     of_tasks: HashMap<Sha256, (Content, bool)>,
-    /// All whose files are there.
-    there: HashSet<Sha256>,
+    /// All whose files are there, with their sizes.
+    there: HashMap<Sha256, u64>,
     /// The media types that occur, each once.
     media_types: HashSet<Arc<str>>,
 }
@@ -47,17 +47,22 @@ impl Known {
         }
         if !known.is_empty() {
             // What is gone has to be fetched again.
-            let there = store.paths(FOLDER)?.iter().filter_map(|path| Sha256::of_path(path)).collect::<HashSet<_>>();
-            known.by_address.retain(|_, content| there.contains(&content.sha256));
-            known.of_tasks.retain(|sha256, _| there.contains(sha256));
-            known.there = there;
+            let listed = store.list(FOLDER)?.into_iter();
+            known.there = listed.filter_map(|it| Some((Sha256::of_path(&it.path)?, it.bytes))).collect();
+            let there = &known.there;
+            // A transcript's size is not told.
+            let is_whole = |content: &Content| {
+                there.get(&content.sha256).is_some_and(|bytes| content.bytes == *bytes || content.bytes == 0)
+            };
+            known.by_address.retain(|_, content| is_whole(content));
+            known.of_tasks.retain(|_, (content, _)| is_whole(content));
         }
         Ok(known)
     }
 
-    /// Whether the lake has these bytes.
-    pub(super) fn has(&self, sha256: Sha256) -> bool {
-        self.there.contains(&sha256)
+    /// Whether the lake has these bytes, of which there are so many, if that is told.
+    pub(super) fn has(&self, sha256: Sha256, bytes: Option<u64>) -> bool {
+        self.there.get(&sha256).is_some_and(|found| bytes.is_none_or(|bytes| bytes == *found))
     }
 
     /// The content that was fetched from there.
@@ -179,7 +184,7 @@ pub(super) enum Lacking<'a> {
 pub(super) fn each_lacking(
     store: &dyn Store,
     path: &str,
-    is_there: &dyn Fn(Sha256) -> bool,
+    is_there: &dyn Fn(Sha256, Option<u64>) -> bool,
     mut each: impl FnMut(Lacking<'_>),
 ) -> Result<()> {
     let mut columns = vec![
@@ -187,6 +192,7 @@ pub(super) fn each_lacking(
         "scale_url",
         "transcript_url",
         "content_sha256",
+        "content_bytes",
         "content_state",
         "content_path",
         "transcript_state",
@@ -215,7 +221,7 @@ pub(super) fn each_lacking(
 fn each_lacking_row(
     batch: &RecordBatch,
     own: &StringArray,
-    is_there: &dyn Fn(Sha256) -> bool,
+    is_there: &dyn Fn(Sha256, Option<u64>) -> bool,
     each: &mut dyn FnMut(Lacking<'_>),
 ) {
     // An older file has not all of them.
@@ -223,18 +229,22 @@ fn each_lacking_row(
     let [scale_url, url, transcript_url] = [text("scale_url"), text("url"), text("transcript_url")];
     let [state, path] = [text("content_state"), text("content_path")];
     let [transcript_state, transcript_path] = [text("transcript_state"), text("transcript_path")];
+    let sizes = batch.column_by_name("content_bytes").and_then(|sizes| sizes.as_primitive_opt::<Int64Type>());
     for row in 0..batch.num_rows() {
-        let is_kept = |path: Option<&str>| path.and_then(Sha256::of_path).is_some_and(is_there);
-        if !is_kept(at_most(path, row)) {
+        let is_kept =
+            |path: Option<&str>, bytes| path.and_then(Sha256::of_path).is_some_and(|hash| is_there(hash, bytes));
+        let bytes = sizes.filter(|sizes| sizes.is_valid(row)).map(|sizes| sizes.value(row) as u64);
+        if !is_kept(at_most(path, row), bytes) {
             let addresses = Addresses::of_content(at_most(scale_url, row), at_most(url, row));
             // What was fetched has a hash, too.
             let is_fetched = at_most(path, row).is_some();
-            each(match own.is_valid(row) && !is_fetched {
+            // Nothing is no content.
+            each(match own.is_valid(row) && !is_fetched && bytes != Some(0) {
                 true => Lacking::OfTask,
                 false => Lacking::Elsewhere(addresses, at_most(state, row)),
             });
         }
-        if !is_kept(at_most(transcript_path, row)) {
+        if !is_kept(at_most(transcript_path, row), None) {
             let addresses = Addresses::of_transcript(at_most(transcript_url, row));
             each(Lacking::Elsewhere(addresses, at_most(transcript_state, row)));
         }

@@ -8,14 +8,27 @@ use arrow::error::ArrowError;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bumpalo::Bump;
+use sha2::Digest;
 
 use super::kept::{Attachments, Found, Unordered};
-use super::{MOVED, STORED};
+use super::{Failure, MOVED, STORED, Sha256};
 use crate::error::{Error, Result};
 use crate::shuffle::identity;
 use crate::store::Store;
 use crate::table::catalog::attachments::{Builder, Reader, Row, TABLE};
 use crate::table::{Overflow, TableBuilder, TableReader};
+
+impl Found {
+    /// That it could not be asked this time says less than what an earlier answer told.
+    fn beside(self, state: Option<&str>, path: Option<&str>) -> Found {
+        let says_little =
+            |word: &str| [Failure::Refused, Failure::Unreachable].iter().any(|failure| failure.word() == word);
+        match self {
+            Found::Not(word) if says_little(word) && path.is_none() && state.is_some() => Found::AsBefore,
+            found => found,
+        }
+    }
+}
 
 /// Rows of attachments, with what is known of their bytes.
 #[derive(Debug)]
@@ -36,7 +49,8 @@ impl Attachments {
         for row in 0..batch.num_rows() {
             arena.reset();
             let row = reader.row(row, &arena);
-            let (content, transcript) = (self.content_of(&row, unordered)?, self.transcript_of(&row, unordered)?);
+            let content = self.content_of(&row, unordered)?.beside(row.content_state, row.content_path);
+            let transcript = self.transcript_of(&row, unordered)?.beside(row.transcript_state, row.transcript_path);
             if self.notes_renewed() && (content.is_new() || transcript.is_new()) {
                 renewed.push(identity(row.task_id.as_bytes()));
             }
@@ -171,6 +185,9 @@ pub fn put_back(batch: &RecordBatch, store: &dyn Store) -> Result<RecordBatch> {
         contents.push(match moved {
             Some(path) => {
                 let bytes = store.get(path)?.ok_or_else(|| Error::NoFile { path: store.place().join(path) })?;
+                if Sha256::of_path(path) != Some(Sha256(sha2::Sha256::digest(&bytes).into())) {
+                    return Err(Error::OtherBytes { path: store.place().join(path) });
+                }
                 Some(STANDARD.encode(bytes))
             }
             None => row.content.map(str::to_owned),

@@ -11,7 +11,7 @@ use super::printable;
 use super::rewrite::RewriteArgs;
 use super::summary::{grouped, of_attachments};
 use super::voice::Voice;
-use crate::attachment::{AllowedHost, AttachmentReport, Example, FetchOptions, OfTasks};
+use crate::attachment::{AllowedHost, AttachmentReport, Example, Failure, FetchOptions, OfTasks};
 use crate::error::Result;
 use crate::store::address::check_path;
 use crate::upkeep::{Fetched, FetchingOptions, fetch_attachments};
@@ -138,18 +138,24 @@ pub(super) fn run(args: &AttachmentsArgs, voice: Voice) -> Result<u8> {
 pub(super) fn told(done: &Fetched) -> String {
     let Fetched { version, parts, report } = done;
     match (report.kept(), parts) {
-        (0, 0) => format!("no attachment was fetched; the lake stays at version {version}"),
+        (0, 0) => format!("{}; the lake stays at version {version}", of_attachments(report)),
         _ => format!("{}, as version {version}", of_attachments(report)),
     }
 }
 
 /// Tells why some are not in the lake.
 pub(super) fn warn_of_failures(report: &AttachmentReport, voice: Voice) {
-    if report.not_kept() == 0 {
+    // About an address that nobody can ask nothing can be done.
+    let unsupported = Failure::Unsupported.word();
+    let count = report.not_kept() - report.failed.get(unsupported).copied().unwrap_or(0);
+    if count == 0 {
         return;
     }
-    let such = report.examples.first().map_or_else(String::new, |Example { address, reason, .. }| {
-        format!(", such as {}: {}", printable::line(address), printable::line(reason))
-    });
-    voice.warn(&format!("{} attachments could not be fetched{such}", grouped(report.not_kept())));
+    let such = report.examples.iter().find(|example| example.state != unsupported).map_or_else(
+        String::new,
+        |Example { address, reason, .. }| {
+            format!(", such as {}: {}", printable::line(address), printable::line(reason))
+        },
+    );
+    voice.warn(&format!("{} attachments could not be fetched{such}", grouped(count)));
 }

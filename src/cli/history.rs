@@ -137,6 +137,9 @@ fn told(version: &Version) -> String {
         let [added, replaced, unchanged] = [counts.added, counts.replaced, counts.unchanged].map(grouped);
         line("merged", &format!("{added} added, {replaced} replaced, {unchanged} unchanged"));
     }
+    if counts.attachments > 0 {
+        line("kept", &format!("{} contents of attachments", grouped(counts.attachments)));
+    }
     let change = |files: u64, bytes: u64| format!("{} files with {}", grouped(files), ByteSize(bytes));
     let Version { files_added, bytes_added, files_removed, bytes_removed, .. } = *version;
     if files_added + files_removed > 0 {

@@ -12,6 +12,7 @@ use serde::Serialize;
 use super::api::ApiArgs;
 use super::attachments::{self, warn_of_failures};
 use super::export::rehearse;
+use super::hint::exit_status;
 use super::lake::{LakeArgs, STATUS_NOT_ALL, measure, print, warn_of_left_out};
 use super::summary::grouped;
 use super::voice::Voice;
@@ -130,7 +131,11 @@ impl UpkeepArgs {
 
     /// What was done, as lines.
     fn told(&self, done: &Upkeep) -> String {
-        let mut told = done.attachments.iter().map(|fetched| attachments::told(fetched) + "\n").collect::<String>();
+        let mut told = done
+            .attachments
+            .iter()
+            .map(|fetched| format!("of earlier runs: {}\n", attachments::told(fetched)))
+            .collect::<String>();
         told += &done.compacted.iter().map(|compacted| compact::told(compacted) + "\n").collect::<String>();
         if done.removed_files > 0 {
             let (files, bytes) = (grouped(done.removed_files), ByteSize(done.removed_bytes));
@@ -173,7 +178,7 @@ pub(super) fn run(args: SyncArgs, voice: Voice) -> Result<u8> {
     super::signals::watch(&progress);
     let shown = voice.show(&progress);
     let Ran { report, slices } = sync.run(due, now, &progress);
-    let upkeep = report.as_ref().ok().map(|_| sync.look_after(&progress));
+    let upkeep = report.as_ref().ok().map(|report| sync.look_after(report, &progress));
     drop(shown);
     measure(&args.lake.metrics(), sync.config.lake.place(), Some(&sync.schedule.job), &report, voice);
     if slices > 0 && report.is_err() {
@@ -239,6 +244,10 @@ impl SyncArgs {
             Some(error) if matches!(error.kind(), ErrorKind::Conflict | ErrorKind::Busy) => {
                 voice.warn(&format!("version {version} is committed; another run looks after the lake: {error}"));
                 Ok(done)
+            }
+            Some(error @ Error::Interrupted { .. }) => {
+                voice.warn(&format!("version {version} is committed; what is done behind a run was stopped"));
+                Ok(exit_status(&error))
             }
             failed => failed.map_or(Ok(done), Err),
         }

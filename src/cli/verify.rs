@@ -8,8 +8,9 @@ use clap::Args;
 use super::place::PlaceArgs;
 use super::printable;
 use super::summary::grouped;
+use crate::attachment;
 use crate::error::Result;
-use crate::lake::{Fault, Scope};
+use crate::lake::{Fault, Finding, Scope};
 use crate::store::address::is_address;
 use crate::verify::{Verification, VerifyOptions, verify};
 
@@ -73,7 +74,7 @@ fn told(verification: &Verification) -> String {
     for finding in findings {
         let _ = writeln!(text, "{}", printable::line(&finding.to_string()));
     }
-    for advice in advice(findings.iter().map(|finding| finding.fault)) {
+    for advice in advice(findings) {
         let _ = writeln!(text, "to do: {advice}");
     }
     let version = match version {
@@ -95,8 +96,11 @@ fn told(verification: &Verification) -> String {
 }
 
 /// What to do about what was found.
-fn advice(faults: impl Iterator<Item = Fault>) -> Vec<&'static str> {
-    let of = |fault| match fault {
+fn advice(findings: &[Finding]) -> Vec<&'static str> {
+    let of = |finding: &Finding| match finding.fault {
+        Fault::Missing | Fault::Size | Fault::Checksum if finding.path.starts_with(attachment::FOLDER) => {
+            "`taskloom attachments fetch` gets again what is gone of attachments, where their addresses still work; remove a damaged one first"
+        }
         Fault::Snapshot | Fault::Log | Fault::Unpublished | Fault::DeadRun => {
             "`taskloom recover` writes logs and snapshots anew, and removes what dead runs left"
         }
@@ -111,7 +115,7 @@ fn advice(faults: impl Iterator<Item = Fault>) -> Vec<&'static str> {
         }
         Fault::Rows => "please report it: files that are whole should not hold such rows",
     };
-    let mut advice = faults.map(of).collect::<Vec<_>>();
+    let mut advice = findings.iter().map(of).collect::<Vec<_>>();
     advice.sort_unstable();
     advice.dedup();
     advice

@@ -65,9 +65,11 @@ impl Error {
             | Error::VersionGone { .. }
             | Error::SpoolOfOther { .. }
             | Error::SpoolOfVersion { .. } => ErrorKind::Lake,
-            Error::Record { .. } | Error::NoFile { .. } | Error::Unfit { .. } | Error::OtherContent { .. } => {
-                ErrorKind::Damaged
-            }
+            Error::Record { .. }
+            | Error::NoFile { .. }
+            | Error::OtherBytes { .. }
+            | Error::Unfit { .. }
+            | Error::OtherContent { .. } => ErrorKind::Damaged,
             Error::TooManyRejects { .. } | Error::TooManyRemoved { .. } | Error::CountMismatch { .. } => {
                 ErrorKind::Rejected
             }

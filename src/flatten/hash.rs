@@ -118,7 +118,7 @@ fn without_signature(text: &str) -> &str {
 }
 
 /// Whether a text is an address whose query has a signature.
-pub fn is_signed(text: &str) -> bool {
+fn is_signed(text: &str) -> bool {
     // Few texts begin so: all others need not be looked through, and most end with their first byte.
     if text.as_bytes().first() != Some(&b'h') || !text.starts_with("http") {
         return false;

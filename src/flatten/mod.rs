@@ -14,7 +14,7 @@ mod task;
 pub use attachment::each_attachment;
 pub(crate) use digest::{BASE64, decode_base64};
 pub use fields::Workbench;
-pub use hash::{content_hash, is_signed};
+pub use hash::content_hash;
 
 use crate::batch::Tables;
 use crate::json::{Member, Value};

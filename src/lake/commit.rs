@@ -109,6 +109,12 @@ impl Lake {
         Ok(outcome)
     }
 
+    /// The names of the parts that a version brought.
+    #[cfg(feature = "api")]
+    pub fn parts_of(&self, version: u64) -> Result<HashSet<String>> {
+        Ok(self.record(version)?.0.add.into_iter().map(|part| part.part).collect())
+    }
+
     /// The parts that exports committed after a version, each with when its fetch began.
     pub fn exported_since(&self, version: u64) -> Result<HashMap<String, Option<String>>> {
         let mut exported = HashMap::new();

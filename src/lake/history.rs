@@ -14,7 +14,7 @@ pub struct Version {
     pub version: u64,
     /// When it was committed: RFC 3339 in UTC, to the millisecond.
     pub created_at: String,
-    /// What was done: `flatten`, `export`, `sync`, `compact`, `upgrade`, `forget`, `recover`, `rollback`, `tag` or `vacuum`.
+    /// What was done: `flatten`, `export`, `sync`, `compact`, `upgrade`, `attachments`, `forget`, `recover`, `rollback`, `tag` or `vacuum`.
     pub operation: String,
     /// What it was made from, in words. `None` where it was made from nothing but the lake.
     pub source: Option<String>,

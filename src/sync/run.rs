@@ -1,5 +1,6 @@
 //! A run of a scheduled job: what is due is asked for and committed, slice by slice where that is wanted.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -75,7 +76,7 @@ impl Sync {
     }
 
     /// Does what is to be done behind a run that is committed: what goes wrong takes nothing back.
-    pub fn look_after(&self, progress: &Arc<Progress>) -> Result<Upkeep> {
+    pub fn look_after(&self, report: &Report, progress: &Arc<Progress>) -> Result<Upkeep> {
         let config = &self.config;
         let options = CompactOptions {
             date_grain: None,
@@ -84,18 +85,22 @@ impl Sync {
             author: config.author.clone(),
         };
         // What keeps attachments away is no reason to leave the rest undone.
-        let fetched = self.fetch_attachments(progress);
+        let fetched = self.fetch_attachments(report, progress);
         let done = self.upkeep.run(&config.lake, &options, progress)?;
         Ok(Upkeep { attachments: fetched?, ..done })
     }
 
     /// Fetches what earlier runs could not, if attachments are fetched at all.
-    fn fetch_attachments(&self, progress: &Arc<Progress>) -> Result<Option<Fetched>> {
+    fn fetch_attachments(&self, report: &Report, progress: &Arc<Progress>) -> Result<Option<Fetched>> {
         let Some(fetch) = &self.config.attachments else { return Ok(None) };
         let config = &self.config;
+        // What this run could not fetch just now is for the next one.
+        let is_committed = report.outcome == Ended::Committed;
+        let just_tried = if is_committed { config.lake.parts_of(report.version)? } else { HashSet::new() };
         let options = FetchingOptions {
             fetch: FetchOptions { api: Some((self.api.url.clone(), self.api.key.clone())), ..fetch.clone() },
             retry: Retry { doubtful: DOUBTFUL },
+            leaves: just_tried,
             threads: config.threads,
             compression_level: config.compression_level,
             work_dir: config.work_dir.clone(),

@@ -1,5 +1,6 @@
 //! The bytes of attachments that a lake has not yet.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -25,6 +26,8 @@ pub struct FetchingOptions {
     pub fetch: FetchOptions,
     /// Which are tried again.
     pub retry: Retry,
+    /// Parts that are left as they are, by name.
+    pub leaves: HashSet<String>,
     /// Threads that work.
     pub threads: usize,
     /// zstd's level.
@@ -41,6 +44,7 @@ impl Default for FetchingOptions {
         FetchingOptions {
             fetch: FetchOptions::default(),
             retry: Retry { doubtful: u64::MAX },
+            leaves: HashSet::new(),
             threads: config::all_cores(),
             compression_level: Encoding::usual_level(),
             work_dir: None,
@@ -84,7 +88,7 @@ pub fn fetch_attachments(lake: &Lake, options: &FetchingOptions, progress: &Arc<
                 |_| true,
                 |parent, attempt| {
                     let making = Making { writer: &writer, attachments: &attachments, attempt, progress };
-                    let change = making.change(parent, options.retry, &mut done)?;
+                    let change = making.change(parent, options, &mut done)?;
                     Ok(change.map(|change| Change { author: options.author.clone(), ..change }))
                 },
             )?;
@@ -109,12 +113,12 @@ struct Making<'m> {
 }
 
 impl Making<'_> {
-    fn change(&self, parent: &State, retry: Retry, done: &mut Fetched) -> Result<Option<Change>> {
-        let has_rows = |part: &&&PartEntry| part.rows(TABLE.name) > 0;
+    fn change(&self, parent: &State, options: &FetchingOptions, done: &mut Fetched) -> Result<Option<Change>> {
+        let has_rows = |part: &&&PartEntry| part.rows(TABLE.name) > 0 && !options.leaves.contains(&part.part);
         let parts = parent.in_order();
         let parts = parts.iter().filter(has_rows).copied().collect::<Vec<_>>();
         self.progress.enter(Stage::Merging);
-        let (store, mut retry) = (self.writer.store(), retry);
+        let (store, mut retry) = (self.writer.store(), options.retry);
         // Those that are tried although they are doubtful are others with each version.
         let (behind, before) = parts.split_at(parent.version as usize % parts.len().max(1));
         // All are ordered before the first is waited for.

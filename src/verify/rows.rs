@@ -234,8 +234,8 @@ fn contents(near: &Near<'_>, part: &PartEntry, all: &[Rows]) -> Result<Option<Fi
     });
     match restored {
         Ok(_) => Ok(changed),
-        // A content that was moved out of the table is gone, which is told of itself; of tasks behind it nothing can be told.
-        Err(Error::NoFile { .. }) => Ok(None),
+        // A content that was moved out of the table is gone or damaged, which is told of itself; of tasks behind it nothing can be told.
+        Err(Error::NoFile { .. } | Error::OtherBytes { .. }) => Ok(None),
         Err(error @ Error::Unfit { table, .. }) => {
             Ok(Some(Finding::new(Fault::Rows, part.path(table), "rows that each have their owner", error)))
         }

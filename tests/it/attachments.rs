@@ -123,7 +123,7 @@ fn bytes_become_files_by_their_hashes_each_once() {
         task("t2", json!([{"scale_url": "scaledata://files/1", "url": server.url("/copy-of-a")}])),
         task("t3", json!([{"content": text, "url": server.url("/never-asked")}])),
         task("t4", json!([{"url": server.url("/voice"), "transcript_url": server.url("/words")}])),
-        task("t5", json!([{"name": "nothing"}, {"url": server.url("/a.png")}])),
+        task("t5", json!([{"name": "nothing"}, {"url": server.url("/a.png"), "content": ""}])),
     ];
     let (report, lake) = fetched(&tasks, folder.path(), options(&server));
     let expected = [PNG, b"in the task", b"what was said"].map(|bytes| (path_of(bytes), bytes.to_vec()));
@@ -170,12 +170,25 @@ fn contents_that_are_moved_come_back_with_their_tasks() {
     assert_eq!(column(&lake, "content"), contents);
     assert_eq!(restored(&lake), by_id(lines(&tasks).as_bytes()));
     assert_eq!(report.attachments.unwrap().from_tasks_bytes, 300_004);
+    // A file that has other bytes by now is an error, and no other content; whoever moves the same bytes again makes it whole.
+    let file = lake.place().join(path_of(&[7; 300_000]));
+    std::fs::write(&file, vec![8; 300_000]).unwrap();
+    let damaged = taskloom::restore(&lake, &mut Vec::new());
+    assert!(matches!(damaged, Err(taskloom::Error::OtherBytes { .. })), "{damaged:?}");
+    let again = [task("t4", json!([{"content": whole}]))];
+    std::fs::write(folder.path().join("again.ndjson"), lines(&again)).unwrap();
+    let other = config(&folder.path().join("again.ndjson"), lake.place());
+    run(RunConfig { attachments: Some(moving()), ..other }).unwrap();
+    let all = [tasks.to_vec(), again.to_vec()].concat();
+    assert_eq!((restored(&lake), findings(&lake)), (by_id(lines(&all).as_bytes()), vec![]));
+    let states = of([("t1", Some("moved")), ("t2", Some("copied")), ("t3", None), ("t4", Some("moved"))]);
     // A task that changes keeps what is known of its attachments, whoever brings it.
-    let mut changed = tasks.clone();
+    let mut changed = tasks.to_vec();
     changed[0]["metadata"] = json!({"seen": "again"});
     let (report, lake) = flattened(&changed, folder.path(), None);
-    assert_eq!((report.version, report.merged.unwrap().tasks_replaced), (2, 1));
+    assert_eq!((report.version, report.merged.unwrap().tasks_replaced), (3, 1));
     assert_eq!(column(&lake, "content_state"), states);
+    changed.extend(again);
     assert_eq!(restored(&lake), by_id(lines(&changed).as_bytes()));
 }
 
@@ -249,7 +262,11 @@ fn a_server_that_misbehaves_costs_neither_the_run_nor_much_time() {
     let attachments = report.attachments.as_ref().unwrap();
     assert_eq!((attachments.fetched, attachments.not_kept()), (2, 17));
     let told = report.to_json().unwrap();
+    assert!(told.contains("it is sent on to http://127.0.0.1:"), "{told}");
     assert!(told.contains("/expired") && !told.contains("canary"), "{told}");
+    // Who may not ask now knows no better than before.
+    let strict = FetchingOptions::default();
+    assert_eq!(fetch_attachments(&lake, &strict, &Arc::default()).unwrap().parts, 0);
     // What failed is tried again, and what works by then is there.
     let words = |path: &str| column(&lake, "content_state")[path].clone();
     assert_eq!(words("/moody").as_deref(), Some("stored"));
@@ -432,10 +449,10 @@ fn a_byte_that_changed_and_a_file_that_is_gone_are_noticed() {
     assert_eq!(kinds(super::lakes::shallow(&lake)), BTreeMap::from([size.clone(), missing.clone()]));
     let deep = BTreeMap::from([(one, "Checksum".to_owned()), size, missing]);
     assert_eq!(kinds(findings(&lake)), deep);
-    // What is gone is fetched again; what is there is not looked into for that.
+    // What is gone or of another size is fetched again; what is there is not looked into for that.
     let fetching = FetchingOptions { fetch: options(&server), ..FetchingOptions::default() };
-    assert_eq!(fetch_attachments(&lake, &fetching, &Arc::default()).unwrap().report.fetched, 1);
-    assert_eq!(findings(&lake).len(), 2);
+    assert_eq!(fetch_attachments(&lake, &fetching, &Arc::default()).unwrap().report.fetched, 2);
+    assert_eq!(findings(&lake).len(), 1);
 }
 
 #[test]
