@@ -32,6 +32,9 @@ impl Known {
     /// What the rows of these files tell.
     pub fn read(store: &dyn Store, files: impl Iterator<Item = String>) -> Result<Known> {
         let files = files.collect::<Vec<_>>();
+        if files.is_empty() {
+            return Ok(Known::default());
+        }
         let read = |path: &String| {
             let mut known = Known::default();
             each_batch(store, path, &COLUMNS, |batch| known.take(batch))?;
@@ -137,6 +140,9 @@ pub fn hashes_in_those_there(
     files: impl Iterator<Item = String>,
 ) -> Result<BTreeMap<Sha256, Option<u64>>> {
     let files = files.collect::<Vec<_>>();
+    if files.is_empty() {
+        return Ok(BTreeMap::new());
+    }
     let is_there = |path: &String| store.open(path).map(|blob| blob.is_some());
     let there = with_readers(store, || files.par_iter().map(is_there).collect::<Result<Vec<_>>>())??;
     hashes_in(store, files.into_iter().zip(there).filter_map(|(path, is_there)| is_there.then_some(path)))
@@ -145,6 +151,9 @@ pub fn hashes_in_those_there(
 /// The hashes of what the rows of these files tell of, each with its bytes where they are told.
 pub fn hashes_in(store: &dyn Store, files: impl Iterator<Item = String>) -> Result<BTreeMap<Sha256, Option<u64>>> {
     let files = files.collect::<Vec<_>>();
+    if files.is_empty() {
+        return Ok(BTreeMap::new());
+    }
     let read = |path: &String| {
         let mut hashes = BTreeMap::new();
         each_batch(store, path, &["content_bytes", "content_path", "transcript_path"], |batch| {

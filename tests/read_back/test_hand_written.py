@@ -583,10 +583,12 @@ def test_messages_and_their_content_fill_their_rows(hand_written):
     no_audio, audio = (None,) * 5, (12.75, "Grüß Gott", "https://x.test/c.txt", 0.0, 12.5)
     # printf 'aSDinaTvuI8=' | base64 -d | sha256sum
     digest = ("2ae25c5d9e8fecb56c85d266474dffd0162b4ceedc0d5b1326451767cddaaad9", 8)
+    # Nobody asked for the others.
+    kept = (None,) * 5
     assert rows("attachments") == [
-        (*first, 0, "text/plain", "a.txt", "aSDinaTvuI8=", "https://x.test/a?sig=1&k=ü", None, None, *no_audio, None, *digest),
-        (*first, 1, "image/png", "b.png", None, None, "https://s.test/b", 2**40, *no_audio, None, None, None),
-        (*first, 2, "audio/wav", None, None, "https://x.test/c", None, None, *audio, None, None, None),
+        (*first, 0, "text/plain", "a.txt", "aSDinaTvuI8=", "https://x.test/a?sig=1&k=ü", None, None, *no_audio, None, *digest, *kept),
+        (*first, 1, "image/png", "b.png", None, None, "https://s.test/b", 2**40, *no_audio, None, None, None, *kept),
+        (*first, 2, "audio/wav", None, None, "https://x.test/c", None, None, *audio, None, None, None, *kept),
     ]
     assert rows("chunks") == [(*second, 0, "text", "An ", None, None), (*second, 1, "text", "answer", 1, None)]
     assert rows("reasoning") == [(*second, 0, "First", None), (*second, 1, "Then", None)]
