@@ -46,7 +46,7 @@ impl Default for FetchOptions {
             hosts: Vec::new(),
             allows_http: false,
             retries: 3,
-            patience: Duration::from_secs(30),
+            patience: Duration::from_secs(20),
             of_tasks: OfTasks::Copy,
             api: None,
         }
@@ -161,12 +161,13 @@ impl Getter {
     async fn get_one(&self, address: &str) -> Result<std::result::Result<Body, Refusal>> {
         let told = |failure, reason| Ok(Err(Refusal { failure, address: shown(address), reason }));
         let Ok(url) = Url::parse(address) else { return told(Failure::Unsupported, "it is no address".to_owned()) };
-        let (mut waits, mut last) = (waits(FIRST_WAIT), None);
-        for left in (0..=self.options.retries).rev() {
+        let (mut waits, mut left, mut last) = (waits(FIRST_WAIT), self.options.retries, None);
+        loop {
             if self.is_silent(&url) {
                 let silent = || "its host has not answered for a while".to_owned();
                 return told(Failure::Unreachable, last.unwrap_or_else(silent));
             }
+            let started = Instant::now();
             let attempt = self.attempt(url.clone()).await;
             self.note_silence(&url, matches!(attempt, Err(Failed::Silent(_))));
             let (reason, after) = match attempt {
@@ -176,15 +177,16 @@ impl Getter {
                 Err(Failed::For(failure, reason)) => return told(failure, reason),
                 Err(Failed::Now(reason, after)) => (reason, after),
             };
+            // What has taken its whole time once will hardly be quicker.
+            left = if started.elapsed() >= self.options.patience { left.min(1) } else { left };
             let wait = waits.next().unwrap_or(LONGEST_WAIT).max(after.unwrap_or_default());
             if left == 0 || wait > LONGEST_WAIT {
                 return told(Failure::Unreachable, reason);
             }
             tracing::debug!(address = shown(address), reason, wait_ms = wait.as_millis() as u64, "trying again");
             tokio::time::sleep(wait).await;
-            last = Some(reason);
+            (left, last) = (left - 1, Some(reason));
         }
-        told(Failure::Unreachable, last.unwrap_or_else(|| "no attempt".to_owned()))
     }
 
     /// Whether a host has left so many requests in a row without an answer that no more are worth while: each takes a while.
