@@ -155,7 +155,7 @@ impl Desk {
     }
 
     /// What was ordered is in a version now: no run has to go on with it.
-    pub(super) fn settle(&self) -> Result<()> {
+    pub(super) fn committed(&self) -> Result<()> {
         let mut state = self.shared.state();
         let left = std::mem::take(&mut state.resumed);
         state.journal.take().map_or(Ok(()), |journal| journal.leave(&left))

@@ -276,7 +276,7 @@ impl Attachments {
     pub fn committed(&self) -> Result<()> {
         #[cfg(feature = "api")]
         if let Some(fetching) = &self.fetching {
-            fetching.desk.settle()?;
+            fetching.desk.committed()?;
         }
         Ok(())
     }

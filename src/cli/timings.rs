@@ -69,6 +69,7 @@ mod tests {
     #[test]
     fn a_span_takes_no_time_while_another_within_it_does() {
         let subscriber = tracing_subscriber::registry().with(Timings);
+        let started = Instant::now();
         tracing::subscriber::with_default(subscriber, || {
             let outer = tracing::info_span!("outer of a test");
             outer.in_scope(|| {
@@ -78,8 +79,9 @@ mod tests {
                 });
             });
         });
-        let taken = taken().clone();
+        let (all, taken) = (started.elapsed(), taken().clone());
         assert!(taken["inner of a test"] >= Duration::from_millis(20));
-        assert!(taken["outer of a test"] < taken["inner of a test"]);
+        // Counted once: together they take no longer than it took.
+        assert!(taken["outer of a test"] + taken["inner of a test"] <= all);
     }
 }

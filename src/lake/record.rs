@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use crate::error::{Error, Result};
 use crate::forgotten::Forgotten;
-use crate::part::{PartEntry, checksum};
+use crate::part::{PartEntry, checksum, is_zero};
 use crate::partition::Layout;
 use crate::table::SCHEMA_VERSION;
 
@@ -240,10 +240,6 @@ pub struct Counts {
     /// Contents of attachments that came.
     #[serde(skip_serializing_if = "is_zero", default)]
     pub attachments: u64,
-}
-
-fn is_zero(count: &u64) -> bool {
-    *count == 0
 }
 
 /// A part that goes.

@@ -37,6 +37,16 @@ pub enum Ended {
     Conflict(u64),
 }
 
+impl Ended {
+    /// The version that has what was wanted; that another run was faster is an error.
+    pub fn version(self) -> Result<u64> {
+        match self {
+            Ended::Committed(version) | Ended::Nothing(version) => Ok(version),
+            Ended::Conflict(version) => Err(Error::Conflict { version }),
+        }
+    }
+}
+
 impl Lake {
     /// Begins on the newest version, if `check` has nothing against that one, and does what is asked. Whatever was written and did not
     /// become data is gone when this returns, unless nobody can tell whether it did.

@@ -107,7 +107,8 @@ impl PartEntry {
     }
 }
 
-fn is_zero(count: &u64) -> bool {
+/// What need not be written.
+pub fn is_zero(count: &u64) -> bool {
     *count == 0
 }
 

@@ -10,7 +10,7 @@ mod statistics;
 mod writer;
 
 pub use changes::Noted;
-pub use entry::{FileEntry, Instants, PartEntry, checksum, path_of};
+pub use entry::{FileEntry, Instants, PartEntry, checksum, is_zero, path_of};
 pub use ledger::Ledger;
 pub use near::{Near, groups};
 pub use statistics::{bounds, instants};

@@ -230,19 +230,20 @@ impl Run<'_> {
         let (writer_of, scratch) = (writer.clone(), scratch.path());
         let fetching = attachments.clone();
         let tools = Tools { config, layout, workers, writer: writer_of, scratch, progress, forgotten, attachments };
-        let produced = Coordinator::new(tools, feed).run()?;
         let (lake, began_at) = (self.transaction.lake().clone(), self.transaction.parent().begins_at());
-        let outcome = self.commit(produced, &writer)?;
-        let Some(attachments) = fetching else { return Ok(outcome) };
+        let outcome = Coordinator::new(tools, feed).run().and_then(|produced| self.commit(produced, &writer));
+        let Some(attachments) = fetching else { return outcome };
         match &outcome {
-            // What is held back is fetched with the next run: that goes on with it.
-            Outcome::Committed(report) | Outcome::NothingNew(report) if report.held_tasks == 0 => {
-                attachments.committed().map_err(|cause| Error::committed(report.version, cause))?;
+            Ok(Outcome::Committed(report) | Outcome::NothingNew(report)) => {
+                // What is held back is fetched with the next run: that goes on with it.
+                let settled = if report.held_tasks == 0 { attachments.committed() } else { Ok(()) };
+                settled.map_err(|cause| Error::committed(report.version, cause))?;
             }
-            Outcome::Conflict { .. } => lake.take_back_attachments(&attachments, began_at)?,
-            _ => {}
+            Ok(Outcome::Conflict { .. }) => lake.take_back_attachments(&attachments, began_at)?,
+            // Why the run ended says more than that this could not be done either.
+            Err(_) => drop(lake.take_back_attachments(&attachments, began_at)),
         }
-        Ok(outcome)
+        outcome
     }
 
     /// Where rows hear of the bytes of their attachments; what is fetched lies in `scratch` on its way.

@@ -91,14 +91,12 @@ pub fn fetch_attachments(lake: &Lake, options: &FetchingOptions, progress: &Arc<
                     let change = making.change(parent, options, &mut done)?;
                     Ok(change.map(|change| Change { author: options.author.clone(), ..change }))
                 },
-            )?;
-            match ended {
-                Ended::Committed(version) | Ended::Nothing(version) => done.version = version,
-                Ended::Conflict(version) => {
-                    lake.take_back_attachments(&attachments, transaction.parent().begins_at())?;
-                    return Err(Error::Conflict { version });
-                }
+            );
+            let version = ended.and_then(Ended::version);
+            if version.is_err() {
+                lake.take_back_attachments(&attachments, transaction.parent().begins_at())?;
             }
+            done.version = version?;
             attachments.committed().map_err(|cause| Error::committed(done.version, cause))?;
             Ok(done)
         },

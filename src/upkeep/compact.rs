@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::config::{self, CONFLICT_RETRIES};
 use crate::error::{Error, Result};
 use crate::file::Encoding;
-use crate::lake::{Author, COMPACT, Change, Ended, Lake, RemovedPart, State};
+use crate::lake::{Author, COMPACT, Change, Lake, RemovedPart, State};
 use crate::part::{Near, PartEntry, PartWriter};
 use crate::partition::{DateGrain, Key, Layout};
 use crate::pipeline::Workers;
@@ -83,10 +83,7 @@ pub fn compact(lake: &Lake, options: &CompactOptions, progress: &Progress) -> Re
         let ended = transaction.commit(&writer, CONFLICT_RETRIES, progress, may_follow, |parent, attempt| {
             options.change(lake, parent, &writer, attempt, progress, &mut done)
         })?;
-        match ended {
-            Ended::Committed(version) | Ended::Nothing(version) => done.version = version,
-            Ended::Conflict(version) => return Err(Error::Conflict { version }),
-        }
+        done.version = ended.version()?;
         Ok(done)
     })
 }

@@ -6,9 +6,9 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::config;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::file::Encoding;
-use crate::lake::{Author, Change, Ended, Lake, RemovedPart, State};
+use crate::lake::{Author, Change, Lake, RemovedPart, State};
 use crate::pipeline::Workers;
 use crate::progress::Progress;
 
@@ -54,10 +54,7 @@ pub fn rollback(lake: &Lake, to: u64, author: &Author) -> Result<RolledBack> {
                     Ok((!is_same).then_some(change))
                 },
             )?;
-            match ended {
-                Ended::Committed(version) | Ended::Nothing(version) => done.version = version,
-                Ended::Conflict(version) => return Err(Error::Conflict { version }),
-            }
+            done.version = ended.version()?;
             Ok(done)
         },
     )

@@ -10,7 +10,7 @@ use super::gathered::Gathered;
 use crate::config::{self, CONFLICT_RETRIES};
 use crate::error::{Error, Result};
 use crate::file::{Encoding, Objects};
-use crate::lake::{Author, Change, Ended, Lake, RemovedPart, State, UPGRADE};
+use crate::lake::{Author, Change, Lake, RemovedPart, State, UPGRADE};
 use crate::part::{Near, PartEntry, PartWriter, groups};
 use crate::pipeline::Workers;
 use crate::progress::{Progress, Stage};
@@ -88,10 +88,7 @@ pub fn upgrade(lake: &Lake, options: &UpgradeOptions, progress: &Progress) -> Re
                     Ok(change.map(|change| Change { author: options.author.clone(), ..change }))
                 },
             )?;
-            match ended {
-                Ended::Committed(version) | Ended::Nothing(version) => done.version = version,
-                Ended::Conflict(version) => return Err(Error::Conflict { version }),
-            }
+            done.version = ended.version()?;
             Ok(done)
         },
     )

@@ -14,7 +14,7 @@ use crate::config::{self, CONFLICT_RETRIES};
 use crate::error::{Error, Result};
 use crate::file::{Encoding, open_columns};
 use crate::forgotten::Forgotten;
-use crate::lake::{Author, Change, Counts, Ended, Erased, FORGET, Lake, RemovedPart, State, Transaction};
+use crate::lake::{Author, Change, Counts, Erased, FORGET, Lake, RemovedPart, State, Transaction};
 use crate::merge::memberships;
 use crate::part::{Near, PartEntry, PartWriter, groups};
 use crate::pipeline::{Received, Workers, drop_received};
@@ -107,10 +107,7 @@ pub fn forget(lake: &Lake, options: &ForgetOptions, progress: &Progress) -> Resu
             let wanted = Wanted::of(options, parent, &fresh_key);
             Making { options, wanted: &wanted, writer: &writer, attempt, progress }.change(parent, &mut done).map(Some)
         };
-        done.version = match transaction.commit(&writer, CONFLICT_RETRIES, progress, |_| true, make)? {
-            Ended::Committed(version) | Ended::Nothing(version) => version,
-            Ended::Conflict(version) => return Err(Error::Conflict { version }),
-        };
+        done.version = transaction.commit(&writer, CONFLICT_RETRIES, progress, |_| true, make)?.version()?;
         let mut clear = || -> Result<()> {
             done.erased = lake.erase_for(transaction.name())?;
             done.received = drop_received(options.work_dir.as_deref(), lake.place())?;
