@@ -1,24 +1,26 @@
 //! One table of one part as the bytes of a Parquet file.
 //!
 //! The whole table is at hand, so each column is looked at before it is written: a dictionary only where values repeat,
-//! compression only where there is enough to compress, pages and row groups cut by bytes.
+//! compression only where there is enough to compress, pages and row groups cut by bytes. The columns are written by [`column`], the
+//! footer by the Parquet crate.
 
+use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::{Array, AsArray, RecordBatch};
-use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_writer::{ArrowRowGroupWriterFactory, ArrowWriterOptions, compute_leaves};
-use parquet::basic::{Compression, Encoding as Layout, ZstdLevel};
+use parquet::arrow::add_encoded_arrow_schema_to_metadata;
+use parquet::basic::ZstdLevel;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{KeyValue, ParquetMetaData, SortingColumn};
-use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
-use parquet::schema::types::ColumnPath;
+use parquet::file::properties::{WriterProperties, WriterPropertiesPtr};
+use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::types::SchemaDescriptor;
 use rayon::prelude::*;
 
-use super::chunk::{self, Shelves};
+use super::column::{self, Column};
 use crate::error::{Error, Result};
-use crate::table::{SCHEMA_VERSION, Shape, Table};
+use crate::table::{SCHEMA_VERSION, Table};
 
 /// How files are encoded.
 #[derive(Clone, Copy, Debug)]
@@ -54,17 +56,15 @@ pub struct Encoded {
 
 /// Readers take a row group at a time into memory, so it stays far below what a small machine has.
 const ROW_GROUP_BYTES: usize = 128 * 1024 * 1024;
-/// The size that a page aims at.
-const PAGE_BYTES: usize = 1024 * 1024;
 /// A row with more text than this is wide.
 const WIDE_ROW_BYTES: usize = 256 * 1024;
-/// Strings longer than this on average are texts: they have no dictionary and no minimum or maximum.
-const LONG_VALUE_BYTES: usize = 128;
+/// Rows that are wide come in pieces of about so many bytes.
+const PIECE_BYTES: usize = 1024 * 1024;
+/// What a footer has of a column, and what else it has, roughly.
+const FOOTER_BYTES: usize = 512;
 /// How often a bloom filter takes an id for one of its file's. A merge asks each file for all ids within its bounds: with a thousand of
 /// them, one file in ten is opened in vain. It takes some 3 bytes a task.
 const BLOOM_FALSE_POSITIVES: f64 = 1e-4;
-/// Values that are looked at to tell whether they repeat.
-const SAMPLE_ROWS: usize = 512;
 
 /// What a footer calls the version of the table schemas that its file was written by.
 const WRITTEN_BY: &str = "taskloom.schema_version";
@@ -82,32 +82,38 @@ pub fn encode(table: &Table, batches: &[RecordBatch], encoding: Encoding, path: 
 }
 
 fn encode_batches(table: &Table, batches: &[RecordBatch], encoding: Encoding) -> Result<Encoded, ParquetError> {
-    let options = ArrowWriterOptions::new()
-        .with_properties(properties(table, batches))
-        .with_parquet_schema(table.parquet_schema()?);
-    let schema = table.arrow_schema();
-    let writer = ArrowWriter::try_new_with_options(Vec::new(), schema.clone(), options)?;
-    let (mut file, _) = writer.into_serialized_writer()?;
-    let shelves = Arc::new(Shelves::default());
-    let columns = ArrowRowGroupWriterFactory::new(&file, schema.clone()).with_page_store_factory(shelves.clone());
-    for (index, group) in row_groups(batches).iter().enumerate() {
-        let writers = columns.create_column_writers(index)?;
-        let writers = writers.into_iter().zip(shelves.take()?).zip(schema.fields()).enumerate().collect::<Vec<_>>();
-        let chunks = writers.into_par_iter().map(|(column, ((writer, shelf), field))| {
-            let pieces = group.iter().flat_map(|piece| match compute_leaves(field, piece.column(column)) {
-                Ok(leaves) => leaves.into_iter().map(Ok).collect::<Vec<_>>(),
-                Err(error) => vec![Err(error)],
-            });
-            chunk::encode(writer, &shelf, pieces, encoding.compression_level)
+    let schema = table.parquet_schema()?;
+    let columns = columns(table, &schema, encoding);
+    let encode_group = |group: Vec<RecordBatch>| {
+        let chunks = columns.par_iter().enumerate().map(|(index, column)| {
+            let arrays = group.iter().map(|piece| piece.column(index).clone()).collect::<Vec<_>>();
+            column::encode(column, &arrays)
         });
+        chunks.collect::<Result<Vec<_>, _>>()
+    };
+    let groups = row_groups(batches).into_iter().map(encode_group).collect::<Result<Vec<_>, _>>()?;
+    let bytes = groups.iter().flatten().map(|chunk| chunk.bytes.len() + FOOTER_BYTES).sum::<usize>() + FOOTER_BYTES;
+    let mut file = SerializedFileWriter::new(Vec::with_capacity(bytes), schema.root_schema_ptr(), properties(table))?;
+    for group in groups {
         let mut row_group = file.next_row_group()?;
-        for chunk in chunks.collect::<Result<Vec<_>, _>>()? {
+        for chunk in group {
             row_group.append_column(&chunk.bytes, chunk.close)?;
         }
         row_group.close()?;
     }
     let rows = batches.iter().map(RecordBatch::num_rows).sum::<usize>() as u64;
     Ok(Encoded { bytes: file.into_inner()?, rows })
+}
+
+fn columns(table: &Table, schema: &SchemaDescriptor, encoding: Encoding) -> Vec<Column> {
+    let columns = table.columns.iter().zip(schema.columns());
+    let columns = columns.map(|(column, descriptor)| Column {
+        descriptor: descriptor.clone(),
+        shape: column.shape,
+        level: encoding.compression_level,
+        bloom_false_positives: (table.name == "tasks" && column.name == "task_id").then_some(BLOOM_FALSE_POSITIVES),
+    });
+    columns.collect()
 }
 
 /// The batches in pieces that are written at once, grouped into row groups.
@@ -128,8 +134,7 @@ fn row_groups(batches: &[RecordBatch]) -> Vec<Vec<RecordBatch>> {
     groups
 }
 
-/// A batch as it is, or, where a row is wide, in slices of about a page: the column writer looks at the size of its page
-/// between slices.
+/// A batch as it is, or, where a row is wide, in slices, between which a row group can end.
 fn pieces(batch: &RecordBatch) -> Vec<RecordBatch> {
     // Most batches have no row that could be wide, which takes no list of all rows to tell.
     if batch.columns().iter().map(|column| longest_text(column)).sum::<usize>() <= WIDE_ROW_BYTES {
@@ -142,7 +147,7 @@ fn pieces(batch: &RecordBatch) -> Vec<RecordBatch> {
     let mut pieces = Vec::new();
     let (mut start, mut bytes) = (0, 0);
     for (row, width) in widths.iter().enumerate() {
-        if row > start && bytes + width > PAGE_BYTES {
+        if row > start && bytes + width > PIECE_BYTES {
             pieces.push(batch.slice(start, row - start));
             (start, bytes) = (row, 0);
         }
@@ -205,7 +210,14 @@ fn text_ends(array: &dyn Array) -> Vec<usize> {
     lists.value_offsets().iter().map(|end| inner.get(*end as usize).copied().unwrap_or(0)).collect()
 }
 
-fn properties(table: &Table, batches: &[RecordBatch]) -> WriterProperties {
+/// What all files of a table say of themselves. It is made once: most of it is the Arrow schema, which readers of Arrow look for.
+fn properties(table: &Table) -> WriterPropertiesPtr {
+    static KNOWN: Mutex<BTreeMap<&str, WriterPropertiesPtr>> = Mutex::new(BTreeMap::new());
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    known.entry(table.name).or_insert_with(|| Arc::new(new_properties(table))).clone()
+}
+
+fn new_properties(table: &Table) -> WriterProperties {
     let position = |name| table.columns.iter().position(|column| column.name == name);
     let sorting = table.sort_columns().filter_map(|column| position(column.name));
     let sorting = sorting.map(|index| SortingColumn { column_idx: index as i32, descending: false, nulls_first: true });
@@ -214,82 +226,13 @@ fn properties(table: &Table, batches: &[RecordBatch]) -> WriterProperties {
         ("taskloom.table", table.name.to_owned()),
         (WRITTEN_BY, SCHEMA_VERSION.to_string()),
     ];
-    let mut builder = WriterProperties::builder()
+    let mut properties = WriterProperties::builder()
         .set_created_by(concat!("taskloom version ", env!("CARGO_PKG_VERSION")).to_owned())
         .set_key_value_metadata(Some(footer.map(|(key, value)| KeyValue::new(key.to_owned(), value)).to_vec()))
         .set_sorting_columns(Some(sorting.collect()))
-        .set_max_row_group_row_count(None)
-        .set_data_page_size_limit(PAGE_BYTES)
-        .set_statistics_enabled(EnabledStatistics::Page)
-        // Compression is ours to do: see `chunk`.
-        .set_compression(Compression::UNCOMPRESSED);
-    for (index, column) in table.columns.iter().enumerate() {
-        let arrays = batches.iter().map(|batch| batch.column(index).as_ref()).collect::<Vec<_>>();
-        builder = column_properties(builder, || leaf(column.name, column.shape), &arrays);
-    }
-    if table.name == "tasks" {
-        let rows = batches.iter().map(RecordBatch::num_rows).sum::<usize>();
-        let task_id = ColumnPath::from("task_id");
-        builder = builder
-            .set_column_bloom_filter_enabled(task_id.clone(), rows > 0)
-            .set_column_bloom_filter_fpp(task_id.clone(), BLOOM_FALSE_POSITIVES)
-            .set_column_bloom_filter_max_ndv(task_id, rows.max(1) as u64);
-    }
-    builder.build()
-}
-
-fn leaf(name: &str, shape: Shape) -> ColumnPath {
-    let lists = match shape {
-        Shape::TextList => 1,
-        Shape::TextGroups => 2,
-        _ => 0,
-    };
-    let steps = std::iter::once(name).chain(std::iter::repeat_n(["list", "element"], lists).flatten());
-    ColumnPath::new(steps.map(str::to_owned).collect())
-}
-
-fn column_properties(
-    builder: WriterPropertiesBuilder,
-    path: impl Fn() -> ColumnPath,
-    arrays: &[&dyn Array],
-) -> WriterPropertiesBuilder {
-    let mut builder = builder;
-    let is_long = arrays.first().and_then(|array| array.as_string_opt::<i32>()).is_some_and(|texts| {
-        let filled = texts.len() - texts.null_count();
-        texts.value_data().len() > LONG_VALUE_BYTES * filled.max(1)
-    });
-    if is_long {
-        builder = builder.set_column_statistics_enabled(path(), EnabledStatistics::None);
-    }
-    if arrays.first().is_some_and(|array| repeats(*array)) {
-        return builder;
-    }
-    if is_text(arrays) {
-        // Texts behind their lengths compress better than texts between them: 1 to 5 % smaller.
-        builder = builder.set_column_encoding(path(), Layout::DELTA_LENGTH_BYTE_ARRAY);
-    }
-    builder.set_column_dictionary_enabled(path(), false)
-}
-
-fn is_text(arrays: &[&dyn Array]) -> bool {
-    arrays.first().is_some_and(|array| array.as_string_opt::<i32>().is_some())
-}
-
-/// Whether a dictionary pays: in a sample, at least two of three values have been seen before.
-fn repeats(array: &dyn Array) -> bool {
-    if let Some(lists) = array.as_list_opt::<i32>() {
-        return repeats(lists.values().as_ref());
-    }
-    let Some(texts) = array.as_string_opt::<i32>() else {
-        return true;
-    };
-    let mut seen = hashbrown::HashSet::with_capacity(SAMPLE_ROWS);
-    let mut sampled = 0;
-    for text in texts.iter().flatten().take(SAMPLE_ROWS) {
-        sampled += 1;
-        seen.insert(text);
-    }
-    seen.len() * 3 <= sampled * 2
+        .build();
+    add_encoded_arrow_schema_to_metadata(&table.arrow_schema(), &mut properties);
+    properties
 }
 
 #[cfg(test)]

@@ -1,12 +1,13 @@
 //! Record batches to Parquet files, and back.
 
-mod chunk;
+mod column;
 mod encode;
 mod join;
 mod objects;
 mod read;
 mod rewrite;
 
+pub(crate) use column::bounds;
 pub use encode::{Encoding, encode, schema_version_of};
 pub use join::joined;
 pub use objects::Objects;

@@ -7,6 +7,7 @@ use arrow::compute::{max, min};
 use arrow::datatypes::TimestampMicrosecondType;
 
 use super::entry::Instants;
+use crate::file::bounds::{greatest_within, least_within};
 use crate::table::{Shape, Table};
 use crate::time::write_micros;
 
@@ -42,34 +43,9 @@ impl Ids {
 
     /// A text that is not greater than any, and one that is not less.
     pub(super) fn bounds(self) -> (Option<String>, Option<String>) {
-        let cut = |id: &str| {
-            id.char_indices().map(|(at, one)| at + one.len_utf8()).take_while(|end| *end <= LONGEST_BOUND).last()
-        };
-        let least = self.least.map(|mut id| {
-            id.truncate(cut(&id).unwrap_or(0));
-            id
-        });
-        let greatest = self.greatest.and_then(|mut id| {
-            let end = cut(&id).unwrap_or(0);
-            let is_whole = end == id.len();
-            id.truncate(end);
-            if is_whole { Some(id) } else { next_greater(id) }
-        });
-        (least, greatest)
+        let least = self.least.map(|id| least_within(&id, LONGEST_BOUND).to_owned());
+        (least, self.greatest.and_then(|id| greatest_within(&id, LONGEST_BOUND)))
     }
-}
-
-/// The least text that is greater than every text that begins so; `None` where there is none.
-fn next_greater(mut prefix: String) -> Option<String> {
-    while let Some(last) = prefix.pop() {
-        // Beyond U+D7FF come no characters until U+E000.
-        let next = if last == '\u{d7ff}' { Some('\u{e000}') } else { char::from_u32(u32::from(last) + 1) };
-        if let Some(next) = next {
-            prefix.push(next);
-            return Some(prefix);
-        }
-    }
-    None
 }
 
 /// A text that is not greater than any of the ids of these rows, and one that is not less.

@@ -1,5 +1,7 @@
 //! An item as bytes: a header, its id, and its JSON, or what tells that it is still where it was left.
 
+use std::cell::Cell;
+
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::error::{Error, Result};
@@ -77,16 +79,36 @@ fn append_header(item: &Item<'_>, position: Position, raw_bytes: u32, to: &mut V
 #[derive(Debug)]
 pub struct Loaded {
     pieces: Vec<Vec<u8>>,
-    /// The texts that were left in the inputs, one behind the other.
+    /// The texts that were left in the inputs, one behind the other, and what is left of an earlier part.
     left: Vec<u8>,
+}
+
+thread_local! {
+    /// Memory for the texts of the next part: fresh memory would have to be cleared first, twice.
+    static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// The most memory that a thread keeps for that.
+const KEPT_SPARE_BYTES: usize = 8 * 1024 * 1024;
+
+impl Drop for Loaded {
+    fn drop(&mut self) {
+        let spare = SPARE.take();
+        let own = std::mem::take(&mut self.left);
+        let is_better = own.len() > spare.len() && own.capacity() <= KEPT_SPARE_BYTES;
+        SPARE.set(if is_better { own } else { spare });
+    }
 }
 
 impl Loaded {
     /// Reads the texts that were left in the inputs. Where one is another now, that is an error.
     pub(super) fn of(pieces: Vec<Vec<u8>>, originals: &Originals) -> Result<Loaded> {
         let all = || pieces.iter().flat_map(|piece| packed_frames(piece));
-        let left_bytes = all().flatten().map(|packed| packed.left_bytes()).sum();
-        let mut left = vec![0; left_bytes];
+        let left_bytes: usize = all().flatten().map(|packed| packed.left_bytes()).sum();
+        let mut left = SPARE.take();
+        if left.len() < left_bytes {
+            left = vec![0; left_bytes];
+        }
         let mut rest = left.as_mut_slice();
         for packed in all() {
             let Packed { origin, text: Text::Left { bytes, hash }, .. } = packed? else { continue };

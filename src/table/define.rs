@@ -33,6 +33,7 @@ macro_rules! tables {
                         doc: $doc,
                         words: &[$($($word),+)?],
                     }),+],
+                    arrow_schema: std::sync::OnceLock::new(),
                 };
 
                 /// One row, with every column.

@@ -429,3 +429,6 @@ fn list_range(array: &ListArray, row: usize) -> std::ops::Range<usize> {
     let at = |index: usize| ends.get(index).map_or(0, |&end| end as usize);
     at(row)..at(row + 1)
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,7 +11,7 @@ mod parquet_schema;
 mod scope;
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arrow::array::{Array as _, RecordBatch};
 use arrow::datatypes::{Field, Schema, SchemaRef};
@@ -93,6 +93,9 @@ pub struct Table {
     pub object: &'static str,
     /// The columns, in file order.
     pub columns: &'static [Column],
+    /// The Arrow schema, once it was made.
+    #[serde(skip)]
+    arrow_schema: OnceLock<SchemaRef>,
 }
 
 /// A column as data.
@@ -175,7 +178,8 @@ impl Table {
             let id = HashMap::from([(FIELD_ID.to_owned(), column.id.to_string())]);
             Field::new(column.name, column.shape.data_type(), column.nullable).with_metadata(id)
         };
-        Arc::new(Schema::new(self.columns.iter().map(field).collect::<Vec<_>>()))
+        let make = || Arc::new(Schema::new(self.columns.iter().map(field).collect::<Vec<_>>()));
+        self.arrow_schema.get_or_init(make).clone()
     }
 
     /// The columns that the rows of a file are ordered by, ascending, nulls first: the first column and the positions after it.
