@@ -1,8 +1,8 @@
 //! One table of one part as the bytes of a Parquet file.
 //!
-//! The whole table is at hand, so each column is looked at before it is written: a dictionary only where values repeat,
-//! compression only where there is enough to compress, pages and row groups cut by bytes. The columns are written by [`column`], the
-//! footer by the Parquet crate.
+//! The whole table is at hand, so each column is looked at before it is written, by [`column`]: a dictionary only where values repeat,
+//! compression only where there is enough to compress, pages cut by bytes. Here they become row groups and a file, whose footer the
+//! Parquet crate writes.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -86,7 +86,7 @@ fn encode_batches(table: &Table, batches: &[RecordBatch], encoding: Encoding) ->
     let columns = columns(table, &schema, encoding);
     let encode_group = |group: Vec<RecordBatch>| {
         let chunks = columns.par_iter().enumerate().map(|(index, column)| {
-            let arrays = group.iter().map(|piece| piece.column(index).clone()).collect::<Vec<_>>();
+            let arrays = group.iter().filter_map(|piece| piece.columns().get(index).cloned()).collect::<Vec<_>>();
             column::encode(column, &arrays)
         });
         chunks.collect::<Result<Vec<_>, _>>()
@@ -110,20 +110,20 @@ fn columns(table: &Table, schema: &SchemaDescriptor, encoding: Encoding) -> Vec<
     let columns = columns.map(|(column, descriptor)| Column {
         descriptor: descriptor.clone(),
         shape: column.shape,
-        level: encoding.compression_level,
+        zstd_level: encoding.compression_level,
         bloom_false_positives: (table.name == "tasks" && column.name == "task_id").then_some(BLOOM_FALSE_POSITIVES),
     });
     columns.collect()
 }
 
-/// The batches in pieces that are written at once, grouped into row groups.
+/// The batches as row groups, in pieces between which a row group can end.
 fn row_groups(batches: &[RecordBatch]) -> Vec<Vec<RecordBatch>> {
     let mut groups: Vec<Vec<RecordBatch>> = Vec::new();
-    let mut bytes = ROW_GROUP_BYTES;
+    let mut bytes = 0;
     for batch in batches {
         for piece in pieces(batch) {
             let piece_bytes = piece.columns().iter().map(|column| text_bytes(column)).sum::<usize>();
-            if bytes + piece_bytes > ROW_GROUP_BYTES {
+            if groups.is_empty() || bytes + piece_bytes > ROW_GROUP_BYTES {
                 groups.push(Vec::new());
                 bytes = 0;
             }
@@ -163,7 +163,9 @@ fn text_bytes(array: &dyn Array) -> usize {
         (Some(texts), _) => texts.value_offsets(),
         (None, Some(lists)) => {
             let (first, last) = ends(lists.value_offsets());
-            return text_bytes(lists.values().slice(first, last - first).as_ref());
+            // Lists of many short texts take more than their text.
+            let elements = lists.values().slice(first, last - first);
+            return elements.len() * size_of::<i32>() + text_bytes(elements.as_ref());
         }
         (None, None) => return 0,
     };

@@ -93,10 +93,13 @@ const KEPT_SPARE_BYTES: usize = 8 * 1024 * 1024;
 
 impl Drop for Loaded {
     fn drop(&mut self) {
-        let spare = SPARE.take();
         let own = std::mem::take(&mut self.left);
-        let is_better = own.len() > spare.len() && own.capacity() <= KEPT_SPARE_BYTES;
-        SPARE.set(if is_better { own } else { spare });
+        // Where the thread ends there is no next part.
+        let _ = SPARE.try_with(|spare| {
+            let known = spare.take();
+            let is_better = own.len() > known.len() && own.capacity() <= KEPT_SPARE_BYTES;
+            spare.set(if is_better { own } else { known });
+        });
     }
 }
 

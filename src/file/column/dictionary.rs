@@ -33,6 +33,9 @@ impl<V: Value> Dictionary<V> {
         // The value before, which is often the same.
         let mut last = None;
         for &value in values {
+            if dictionary.codes.len() == SAMPLE && !repeats(dictionary.values.len(), SAMPLE) {
+                return None;
+            }
             let key = value.key();
             if let Some((_, _, code)) =
                 last.filter(|(known, one, _): &(u128, V, u32)| *known == key && one.is_same(value))
@@ -52,7 +55,7 @@ impl<V: Value> Dictionary<V> {
                     entry.insert(code);
                     keys.push(key);
                     dictionary.values.push(value);
-                    bytes += V::bytes_of(&[value]);
+                    bytes += value.plain_bytes();
                     if bytes > MOST_BYTES {
                         return None;
                     }
@@ -61,9 +64,6 @@ impl<V: Value> Dictionary<V> {
             };
             dictionary.codes.push(code);
             last = Some((key, value, code));
-            if dictionary.codes.len() == SAMPLE && !repeats(dictionary.values.len(), SAMPLE) {
-                return None;
-            }
         }
         let is_small = repeats(dictionary.values.len(), values.len())
             && bytes + values.len() * dictionary.width() as usize / 8 < V::bytes_of(values);

@@ -31,7 +31,7 @@ fn write_block(differences: &[i64], to: &mut Vec<u8>) {
     let above = differences.iter().map(|difference| (difference - least) as u32).collect::<Vec<_>>();
     let width = |part: &[u32]| width_of(part.iter().copied().max().unwrap_or(0));
     write_varint(zigzag(least), to);
-    to.extend((0..BLOCK / PART).map(|index| above.chunks(PART).nth(index).map_or(0, width) as u8));
+    to.extend(above.chunks(PART).map(|part| width(part) as u8).chain(std::iter::repeat(0)).take(BLOCK / PART));
     for part in above.chunks(PART) {
         pack_bits(part, width(part), PART / 8 * width(part) as usize, to);
     }

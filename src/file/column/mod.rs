@@ -1,8 +1,8 @@
 //! A column of a row group as a Parquet column chunk.
 //!
 //! The crate's own writer is made for columns that come bit by bit. Here the whole column is at hand, which spares most of that work: what a
-//! page holds is known before it is begun, a value is hashed once at most, minimum and maximum are those of a dictionary where there
-//! is one, and a page is put together in one place. [`encode`] is the way of all columns:
+//! page holds is known before it is begun, short values of a dictionary are compared as numbers, minimum and maximum are those of the
+//! dictionary where there is one, and a page is put together in one place. [`encode`] is the way of all columns:
 //!
 //! ```text
 //! arrays -> slots (levels), values -> dictionary? -> pages of whole rows -> zstd -> Chunk
@@ -58,7 +58,7 @@ pub(super) struct Column {
     /// What the schema says of it.
     pub descriptor: ColumnDescPtr,
     pub shape: Shape,
-    pub level: ZstdLevel,
+    pub zstd_level: ZstdLevel,
     /// How often a bloom filter may take a value for one of the column's; `None` without one. Only texts have one.
     pub bloom_false_positives: Option<f64>,
 }
@@ -91,14 +91,22 @@ fn chunk<V: Value>(column: &Column, arrays: &[ArrayRef], values: &[V], bloom_fil
     let descriptor = &column.descriptor;
     let (definition, repetition) = (descriptor.max_def_level() as u8, descriptor.max_rep_level() as u8);
     let slots = Slots::of(arrays, Greatest { definition, repetition });
+    let expected = slots.value_count();
+    if expected != values.len() {
+        let found = values.len();
+        let text = format!("expected {expected} values in {}, found {found}", descriptor.path());
+        return Err(ParquetError::General(text));
+    }
     let dictionary = Dictionary::of(values);
     let pages = slots.pages(values.len(), |range| match dictionary {
         Some(_) => 0,
         None => V::bytes_of(values.get(range).unwrap_or_default()),
     });
     ROOM.with_borrow_mut(|room| {
+        // After an error the last column's bytes are still there.
+        room.clear();
         let drafts = write_pages(&slots, values, dictionary.as_ref(), &pages, room);
-        let stored = store(&drafts, room, column.level)?;
+        let stored = store(&drafts, room, column.zstd_level)?;
         room.clear();
         room.shrink_to(KEPT_ROOM_BYTES);
         let footer = Footer { column, slots: &slots, values, dictionary: dictionary.as_ref(), pages: &pages };
@@ -107,11 +115,11 @@ fn chunk<V: Value>(column: &Column, arrays: &[ArrayRef], values: &[V], bloom_fil
 }
 
 thread_local! {
-    /// Where the pages of a column are put together, kept for the next one.
+    /// Where the pages of a column are put together, one behind the other. Most of it is kept for the next column.
     static ROOM: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-/// The most room that is kept: some pages.
+/// The most room that is kept: what the columns of most parts need.
 const KEPT_ROOM_BYTES: usize = 8 * 1024 * 1024;
 
 /// A page that is not compressed yet.
@@ -181,6 +189,7 @@ fn store(drafts: &[Draft], room: &[u8], level: ZstdLevel) -> Result<Stored> {
     let (mut page_bytes, mut uncompressed_bytes) = (Vec::with_capacity(drafts.len()), 0);
     for Draft { header, bytes: place } in drafts {
         let (page, start) = (room.get(place.clone()).unwrap_or_default(), bytes.len());
+        i32_of(page.len())?;
         let mut header_bytes = 0;
         let mut put = |stored: &[u8]| {
             let header = header.write(page.len(), stored.len());
@@ -222,9 +231,13 @@ impl<V: Value> Footer<'_, V> {
             offset_index.append_offset_and_size(at as i64, i32_of(bytes)?);
             at += bytes;
         }
-        let bounds = V::bounds(self.dictionary.map_or(self.values, |dictionary| &dictionary.values));
+        let bounds = match self.dictionary {
+            Some(dictionary) => V::bounds(&dictionary.values),
+            None => V::bounds(self.values),
+        };
+        let bounds = bounds.filter(|_| V::has_bounds(self.values));
         let nulls = (self.slots.count - self.values.len()) as u64;
-        let column_index = self.column_index(bounds.as_ref().map(V::index))?;
+        let column_index = self.column_index(bounds.as_ref().and_then(V::index))?;
         let metadata = ColumnChunkMetaData::builder(self.column.descriptor.clone())
             .set_compression(stored.codec)
             .set_encodings(self.encodings())
@@ -269,15 +282,15 @@ impl<V: Value> Footer<'_, V> {
         let mut order = Order::default();
         for page in self.pages {
             let nulls = (page.slots.len() - page.values.len()) as i64;
-            let bounds = match (&whole, self.pages) {
-                _ if page.values.is_empty() => None,
-                (None, _) => return Ok(None),
-                (Some(whole), [_]) => Some(whole.clone()),
-                (Some(_), _) => {
-                    let Some(bounds) = self.bounds_of(page) else { return Ok(None) };
-                    order.observe(*bounds.start(), *bounds.end());
-                    Some(V::index(&bounds))
-                }
+            let bounds = if page.values.is_empty() {
+                None
+            } else if self.pages.len() == 1 && whole.is_some() {
+                whole.clone()
+            } else {
+                let Some(bounds) = self.bounds_of(page).filter(|_| whole.is_some()) else { return Ok(None) };
+                order.observe(*bounds.start(), *bounds.end());
+                let Some(index) = V::index(&bounds) else { return Ok(None) };
+                Some(index)
             };
             let nans = (self.column.shape == Shape::Float64).then_some(0);
             let is_null = bounds.is_none();

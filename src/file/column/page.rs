@@ -4,7 +4,7 @@ use parquet::basic::Encoding;
 
 use super::hybrid::{write_varint, zigzag};
 
-/// Bytes that a header takes at most: two bytes of a type and its end, and nine numbers.
+/// Bytes that a header takes at most: seven numbers, and what tells them apart.
 const MOST_BYTES: usize = 64;
 
 /// What a page holds.

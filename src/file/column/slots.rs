@@ -77,12 +77,22 @@ impl Slots {
         slots
     }
 
+    /// The slots that hold a value.
+    pub(super) fn value_count(&self) -> usize {
+        match &self.definition {
+            Levels::Same(level) if *level < self.greatest.definition => 0,
+            Levels::Same(_) => self.count,
+            Levels::Each(levels) => levels.iter().filter(|level| **level == self.greatest.definition).count(),
+        }
+    }
+
     fn add_lists(&mut self, array: &dyn Array, definition: &mut Vec<u8>) {
         let Some(lists) = array.as_list_opt::<i32>() else { return };
         // A null, an empty list, and, of groups, an empty list within: each one less than what is one deeper.
         let empty = self.greatest.definition - self.greatest.repetition;
         let inner = lists.values().as_list_opt::<i32>();
-        for (is_there, elements) in is_there(array).zip(extents(lists)) {
+        for (row, is_there) in is_there(array).enumerate() {
+            let elements = elements_of(lists, row);
             if elements.is_empty() || !is_there {
                 definition.push(if is_there { empty } else { 0 });
                 self.repetition.push(0);
@@ -95,7 +105,7 @@ impl Slots {
                 continue;
             };
             for (index, element) in elements.enumerate() {
-                let length = extent(inner, element).len();
+                let length = elements_of(inner, element).len();
                 definition.extend(std::iter::repeat_n(self.greatest.definition, length));
                 definition.extend((length == 0).then_some(self.greatest.definition - 1));
                 self.repetition.push(u8::from(index > 0));
@@ -182,16 +192,9 @@ fn is_there(array: &dyn Array) -> impl Iterator<Item = bool> {
     (0..array.len()).map(move |row| nulls.is_none_or(|nulls| nulls.is_valid(row)))
 }
 
-/// Where the elements of each list lie.
-fn extents(lists: &ListArray) -> impl Iterator<Item = Range<usize>> {
-    lists.value_offsets().windows(2).map(|ends| match ends {
-        [start, end] => *start as usize..*end as usize,
-        _ => 0..0,
-    })
-}
-
-fn extent(lists: &ListArray, index: usize) -> Range<usize> {
-    match lists.value_offsets().get(index..index + 2) {
+/// Where the elements of a list lie.
+pub(super) fn elements_of(lists: &ListArray, row: usize) -> Range<usize> {
+    match lists.value_offsets().get(row..row + 2) {
         Some([start, end]) => *start as usize..*end as usize,
         _ => 0..0,
     }

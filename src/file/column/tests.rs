@@ -4,9 +4,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, Float64Array, Int32Array, Int64Array, ListBuilder, RecordBatch,
+    Array, ArrayRef, AsArray, BooleanArray, Float64Array, Int32Array, Int64Array, ListArray, ListBuilder, RecordBatch,
     StringArray, StringBuilder, TimestampMicrosecondArray,
 };
+use arrow::buffer::OffsetBuffer;
 use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Field};
 use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelection, RowSelector};
@@ -64,7 +65,8 @@ fn array(shape: Shape, numbers: &[Option<u64>], kind: Kind) -> ArrayRef {
         Shape::Int32 => Arc::new(numbers().map(|number| number.map(|number| number as i32)).collect::<Int32Array>()),
         Shape::Int64 => Arc::new(numbers().map(|number| number.map(|number| number as i64)).collect::<Int64Array>()),
         Shape::Float64 => {
-            let double = |number: u64| if number.is_multiple_of(3) { -0.0 } else { number as i64 as f64 / 3.0 };
+            let zero = |number: u64| if number.is_multiple_of(2) { -0.0 } else { 0.0 };
+            let double = |number: u64| if number.is_multiple_of(3) { zero(number) } else { number as i64 as f64 / 3.0 };
             Arc::new(numbers().map(|number| number.map(double)).collect::<Float64Array>())
         }
         Shape::Boolean => {
@@ -123,7 +125,7 @@ fn encoded(table: &Table, batches: &[RecordBatch]) -> Vec<u8> {
     encode(table, batches, Encoding::default(), Path::new("test")).unwrap().bytes
 }
 
-/// The values that stand in a column's leaves, as text of an order that is theirs.
+/// The texts of a column, in lists too.
 fn leaves(array: &ArrayRef) -> Vec<String> {
     match array.data_type() {
         DataType::List(_) => {
@@ -229,23 +231,87 @@ fn columns_of_many_pages_come_back_by_their_index() {
     }
 }
 
+/// The rows of `messages` with one column as it is given.
+fn with_column(name: &str, array: ArrayRef) -> (&'static Table, RecordBatch, usize) {
+    let table = Table::named("messages").unwrap();
+    let plain = batch(table, 0..array.len() as u32, 2);
+    let at = table.columns.iter().position(|column| column.name == name).unwrap();
+    let mut columns = plain.columns().to_vec();
+    columns[at] = array;
+    (table, RecordBatch::try_new(table.arrow_schema(), columns).unwrap(), at)
+}
+
+fn texts(of_row: impl Fn(usize) -> Option<String>, rows: usize) -> ArrayRef {
+    Arc::new((0..rows).map(of_row).collect::<StringArray>())
+}
+
+/// Pages without a value, values that are one, a value that is a page: each with the bounds that readers are told.
+#[test]
+fn texts_come_back_from_pages_of_every_kind() {
+    let null_page = texts(|row| (row / 20_000 != 1).then(|| format!("{row:06}")), 45_000);
+    let one = texts(|_| Some("same".to_owned()), 5);
+    let two = texts(|row| (row > 0).then(|| "same".to_owned()), 3);
+    let wide = texts(|row| Some(if row == 4000 { "wide ".repeat(300_000) } else { format!("{row:06}") }), 30_000);
+    let told = |least: &str, greatest: &str| Some((least.to_owned(), greatest.to_owned()));
+    for (array, expected) in [
+        (null_page, vec![told("000000", "019999"), None, told("040000", "044999")]),
+        (one, vec![told("same", "same")]),
+        (two, vec![told("same", "same")]),
+        (
+            wide,
+            vec![
+                told("000000", "003999"),
+                told(&format!("{}wide", "wide ".repeat(12)), &format!("{}widf", "wide ".repeat(12))),
+                told("004001", "024000"),
+                told("024001", "029999"),
+            ],
+        ),
+    ] {
+        let (table, whole, at) = with_column("source_id", array);
+        let bytes = encoded(table, std::slice::from_ref(&whole));
+        let read = open(&bytes).build().unwrap().map(Result::unwrap).collect::<Vec<_>>();
+        assert_eq!(concat_batches(&table.arrow_schema(), &read).unwrap(), whole);
+        let reader = open(&bytes);
+        let pages = reader.metadata().page_index_for_row_group(0);
+        let Some(ColumnIndexMetaData::BYTE_ARRAY(index)) = pages.column_index(at) else {
+            panic!("no index");
+        };
+        let text = |bound: Option<&[u8]>| bound.map(|bound| String::from_utf8(bound.to_vec()).unwrap());
+        let bounds = index.min_values_iter().zip(index.max_values_iter());
+        let bounds = bounds.map(|(least, greatest)| text(least).zip(text(greatest))).collect::<Vec<_>>();
+        assert_eq!(bounds, expected);
+    }
+}
+
+/// Arrow allows elements behind a null: they are not there.
+#[test]
+fn a_null_list_has_no_elements_whatever_lies_behind_it() {
+    let table = Table::named("annotations").unwrap();
+    let plain = batch(table, 0..3, 1);
+    let at = table.columns.iter().position(|column| column.name == "labels").unwrap();
+    let elements: ArrayRef = Arc::new(StringArray::from(vec!["a", "b", "c"]));
+    let nulls = Some(vec![false, true, true].into());
+    let ends = OffsetBuffer::new(vec![0, 2, 3, 3].into());
+    let lists: ArrayRef = Arc::new(ListArray::new(Arc::new(element(DataType::Utf8)), ends, elements, nulls));
+    let mut columns = plain.columns().to_vec();
+    columns[at] = lists.clone();
+    let bytes = encoded(table, &[RecordBatch::try_new(table.arrow_schema(), columns).unwrap()]);
+    let read = open(&bytes).build().unwrap().next().unwrap().unwrap();
+    assert_eq!(read.column(at), &lists);
+}
+
 /// A page's bounds are those of its own rows, and told to ascend only where they do.
 #[test]
 fn the_index_tells_pages_apart() {
-    let table = Table::named("messages").unwrap();
     let index_of = |numbers: Vec<i32>| {
-        let rows = numbers.len() as u32;
-        let plain = batch(table, 0..rows, 2);
-        let mut columns = plain.columns().to_vec();
-        let at = table.columns.iter().position(|column| column.name == "thread_index").unwrap();
-        columns[at] = Arc::new(Int32Array::from(numbers));
-        let bytes = encoded(table, &[RecordBatch::try_new(table.arrow_schema(), columns).unwrap()]);
+        let (table, whole, at) = with_column("thread_index", Arc::new(Int32Array::from(numbers)));
+        let bytes = encoded(table, &[whole]);
         let reader = open(&bytes);
         match reader.metadata().page_index_for_row_group(0).column_index(at) {
-            Some(whole @ ColumnIndexMetaData::INT32(index)) => {
+            Some(known @ ColumnIndexMetaData::INT32(index)) => {
                 let bounds = index.min_values_iter().zip(index.max_values_iter());
                 let bounds = bounds.map(|(least, greatest)| (*least.unwrap(), *greatest.unwrap())).collect::<Vec<_>>();
-                (bounds, whole.get_boundary_order().unwrap())
+                (bounds, known.get_boundary_order().unwrap())
             }
             other => panic!("{other:?}"),
         }

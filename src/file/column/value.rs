@@ -9,6 +9,7 @@ use parquet::file::statistics::{Statistics, ValueStatistics};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::bounds::{greatest_within, least_within};
+use super::slots::elements_of;
 use super::{hybrid, lengths};
 
 /// Texts longer than this on average have no minimum and maximum.
@@ -39,6 +40,11 @@ pub(super) trait Value: Copy + PartialEq + PartialOrd {
         size_of_val(values)
     }
 
+    /// The bytes of a value in a dictionary.
+    fn plain_bytes(self) -> usize {
+        size_of_val(&self)
+    }
+
     /// Appends values as they are stored outside a dictionary.
     fn write(values: &[Self], to: &mut Vec<u8>);
 
@@ -47,7 +53,12 @@ pub(super) trait Value: Copy + PartialEq + PartialOrd {
         Self::write(values, to);
     }
 
-    /// The least and the greatest value; `None` where that tells readers nothing.
+    /// Whether bounds of a column of these tell readers something.
+    fn has_bounds(_: &[Self]) -> bool {
+        true
+    }
+
+    /// The least and the greatest value; `None` where there is none.
     fn bounds(values: &[Self]) -> Option<RangeInclusive<Self>> {
         let first = *values.first()?;
         let (least, greatest) = values.iter().fold((first, first), |(least, greatest), &value| {
@@ -56,8 +67,8 @@ pub(super) trait Value: Copy + PartialEq + PartialOrd {
         Some(least..=greatest)
     }
 
-    /// The bounds as a page index has them.
-    fn index(bounds: &RangeInclusive<Self>) -> (Vec<u8>, Vec<u8>);
+    /// The bounds as a page index has them; `None` where they would be too long.
+    fn index(bounds: &RangeInclusive<Self>) -> Option<(Vec<u8>, Vec<u8>)>;
 
     /// The bounds and nulls as a footer has them.
     fn statistics(bounds: Option<RangeInclusive<Self>>, nulls: u64) -> Statistics;
@@ -89,9 +100,9 @@ pub(super) fn texts(arrays: &[ArrayRef]) -> Vec<&str> {
 
 fn add_texts<'a>(array: &'a dyn Array, rows: Range<usize>, to: &mut Vec<&'a str>) {
     if let Some(lists) = array.as_list_opt::<i32>() {
-        // Nulls and empty lists have no elements between their offsets.
-        let end = |row| lists.value_offsets().get(row).map_or(0, |end| *end as usize);
-        return add_texts(lists.values(), end(rows.start)..end(rows.end), to);
+        // A null may have elements behind it, which are not there.
+        let there = rows.filter(|row| lists.is_valid(*row));
+        return there.for_each(|row| add_texts(lists.values(), elements_of(lists, row), to));
     }
     let Some(texts) = array.as_string_opt::<i32>() else { return };
     match texts.null_count() {
@@ -114,14 +125,20 @@ macro_rules! number {
                 values.iter().for_each(|value| to.extend_from_slice(&value.to_le_bytes()));
             }
 
-            fn index(bounds: &RangeInclusive<Self>) -> (Vec<u8>, Vec<u8>) {
+            fn index(bounds: &RangeInclusive<Self>) -> Option<(Vec<u8>, Vec<u8>)> {
                 let (least, greatest) = $bounds(bounds);
-                (least.to_le_bytes().to_vec(), greatest.to_le_bytes().to_vec())
+                Some((least.to_le_bytes().to_vec(), greatest.to_le_bytes().to_vec()))
             }
 
             fn statistics(bounds: Option<RangeInclusive<Self>>, nulls: u64) -> Statistics {
                 let (least, greatest) = bounds.as_ref().map($bounds).unzip();
-                let statistics = ValueStatistics::new(least, greatest, None, Some(nulls), false);
+                let is_exact = bounds.is_none_or(|bounds| {
+                    (Some(bounds.start().key()), Some(bounds.end().key()))
+                        == (least.map(Value::key), greatest.map(Value::key))
+                });
+                let statistics = ValueStatistics::new(least, greatest, None, Some(nulls), false)
+                    .with_min_is_exact(is_exact)
+                    .with_max_is_exact(is_exact);
                 Statistics::$statistics(statistics.with_backwards_compatible_min_max(true).with_nan_count($nans))
             }
         }
@@ -136,7 +153,7 @@ fn both<T: Copy>(bounds: &RangeInclusive<T>) -> (T, T) {
     (*bounds.start(), *bounds.end())
 }
 
-/// JSON has no NaN. Of the two zeros, which compare as equal, the bounds take in both, as the specification asks.
+/// JSON has no NaN. Of the two zeros, which compare as equal, the bounds take in both: readers order them in one way or the other.
 fn both_zeros(bounds: &RangeInclusive<f64>) -> (f64, f64) {
     let (least, greatest) = both(bounds);
     (if least == 0.0 { -0.0 } else { least }, if greatest == 0.0 { 0.0 } else { greatest })
@@ -154,8 +171,8 @@ impl Value for bool {
         hybrid::pack_bits(values, 1, values.len().div_ceil(8), to);
     }
 
-    fn index(bounds: &RangeInclusive<Self>) -> (Vec<u8>, Vec<u8>) {
-        (vec![(*bounds.start()).into()], vec![(*bounds.end()).into()])
+    fn index(bounds: &RangeInclusive<Self>) -> Option<(Vec<u8>, Vec<u8>)> {
+        Some((vec![(*bounds.start()).into()], vec![(*bounds.end()).into()]))
     }
 
     fn statistics(bounds: Option<RangeInclusive<Self>>, nulls: u64) -> Statistics {
@@ -191,6 +208,10 @@ impl Value for &str {
         values.iter().map(|text| text.len() + 1).sum()
     }
 
+    fn plain_bytes(self) -> usize {
+        size_of::<u32>() + self.len()
+    }
+
     fn write(values: &[Self], to: &mut Vec<u8>) {
         lengths::write(values.iter().map(|text| text.len() as i32), to);
         to.reserve(values.iter().map(|text| text.len()).sum());
@@ -204,11 +225,12 @@ impl Value for &str {
         }
     }
 
+    fn has_bounds(values: &[Self]) -> bool {
+        Self::bytes_of(values) <= (LONG_BYTES + 1) * values.len()
+    }
+
     fn bounds(values: &[Self]) -> Option<RangeInclusive<Self>> {
         let first = *values.first()?;
-        if Self::bytes_of(values) > (LONG_BYTES + 1) * values.len() {
-            return None;
-        }
         let (mut least, mut greatest) = (first, first);
         for &text in values {
             if text < least {
@@ -220,17 +242,16 @@ impl Value for &str {
         Some(least..=greatest)
     }
 
-    fn index(bounds: &RangeInclusive<Self>) -> (Vec<u8>, Vec<u8>) {
+    fn index(bounds: &RangeInclusive<Self>) -> Option<(Vec<u8>, Vec<u8>)> {
         let (least, greatest) = both(bounds);
-        let greatest = greatest_within(greatest, BOUND_BYTES).unwrap_or_else(|| greatest.to_owned());
-        (least_within(least, BOUND_BYTES).into(), greatest.into())
+        Some((least_within(least, BOUND_BYTES).into(), greatest_within(greatest, BOUND_BYTES)?.into()))
     }
 
     fn statistics(bounds: Option<RangeInclusive<Self>>, nulls: u64) -> Statistics {
-        let Some(bounds) = bounds else {
+        let index = bounds.as_ref().and_then(Self::index);
+        let (Some(bounds), Some((least, greatest))) = (bounds, index) else {
             return Statistics::ByteArray(ValueStatistics::new(None, None, None, Some(nulls), false));
         };
-        let (least, greatest) = Self::index(&bounds);
         let (least_is_exact, greatest_is_exact) =
             (least == bounds.start().as_bytes(), greatest == bounds.end().as_bytes());
         let bound = |bytes: Vec<u8>| Some(ByteArray::from(bytes));
