@@ -100,9 +100,14 @@ pub(super) fn texts(arrays: &[ArrayRef]) -> Vec<&str> {
 
 fn add_texts<'a>(array: &'a dyn Array, rows: Range<usize>, to: &mut Vec<&'a str>) {
     if let Some(lists) = array.as_list_opt::<i32>() {
-        // A null may have elements behind it, which are not there.
-        let there = rows.filter(|row| lists.is_valid(*row));
-        return there.for_each(|row| add_texts(lists.values(), elements_of(lists, row), to));
+        // A null may have elements behind it, which are not there; but it seldom has.
+        let is_hidden = |row: usize| lists.is_null(row) && !elements_of(lists, row).is_empty();
+        if lists.null_count() > 0 && rows.clone().any(is_hidden) {
+            let there = rows.filter(|row| lists.is_valid(*row));
+            return there.for_each(|row| add_texts(lists.values(), elements_of(lists, row), to));
+        }
+        let end = |row| lists.value_offsets().get(row).map_or(0, |end| *end as usize);
+        return add_texts(lists.values(), end(rows.start)..end(rows.end), to);
     }
     let Some(texts) = array.as_string_opt::<i32>() else { return };
     match texts.null_count() {
