@@ -120,7 +120,8 @@ fn columns(table: &Table, schema: &SchemaDescriptor, encoding: Encoding) -> Vec<
 fn row_groups(batches: &[RecordBatch]) -> Vec<Vec<RecordBatch>> {
     let mut groups: Vec<Vec<RecordBatch>> = Vec::new();
     let mut bytes = 0;
-    for batch in batches {
+    // A row group has rows.
+    for batch in batches.iter().filter(|batch| batch.num_rows() > 0) {
         for piece in pieces(batch) {
             let piece_bytes = piece.columns().iter().map(|column| text_bytes(column)).sum::<usize>();
             if groups.is_empty() || bytes + piece_bytes > ROW_GROUP_BYTES {

@@ -231,11 +231,8 @@ impl<V: Value> Footer<'_, V> {
             offset_index.append_offset_and_size(at as i64, i32_of(bytes)?);
             at += bytes;
         }
-        let bounds = match self.dictionary {
-            Some(dictionary) => V::bounds(&dictionary.values),
-            None => V::bounds(self.values),
-        };
-        let bounds = bounds.filter(|_| V::has_bounds(self.values));
+        let different = self.dictionary.map_or(self.values, |dictionary| &dictionary.values);
+        let bounds = if V::has_bounds(self.values) { V::bounds(different) } else { None };
         let nulls = (self.slots.count - self.values.len()) as u64;
         let column_index = self.column_index(bounds.as_ref().and_then(V::index))?;
         let metadata = ColumnChunkMetaData::builder(self.column.descriptor.clone())

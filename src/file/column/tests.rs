@@ -206,6 +206,7 @@ proptest! {
         let read = open(&bytes).build().unwrap().map(Result::unwrap).collect::<Vec<_>>();
         let read = concat_batches(&table.arrow_schema(), &read).unwrap();
         prop_assert_eq!(&read, &whole);
+        prop_assert!(open(&bytes).metadata().row_groups().iter().all(|group| group.num_rows() > 0));
         if whole.num_rows() > 0 {
             check_statistics(table, &whole, &bytes);
         }
