@@ -5,7 +5,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a benchmark that can't go on should stop")]
 
-use std::cell::RefCell;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -13,14 +12,11 @@ use std::time::Instant;
 
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use rayon::prelude::*;
-use taskloom::internals::file::Encoding;
+use taskloom::internals::file::{Encoding, LEAST_COMPRESSED_BYTES, compressed};
 
 /// The program's own.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
-/// One that fewer bytes stays uncompressed, as in a lake.
-const LEAST_COMPRESSED_BYTES: usize = 1024;
 
 fn main() {
     let arguments = std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect::<Vec<_>>();
@@ -73,21 +69,13 @@ fn read(source: &Path) {
 }
 
 fn compress_and_write(files: &[Vec<Vec<Vec<u8>>>], folder: &Path) {
-    thread_local! {
-        static COMPRESSOR: RefCell<zstd::bulk::Compressor<'static>> =
-            RefCell::new(zstd::bulk::Compressor::new(Encoding::USUAL_LEVEL).unwrap());
-    }
     files.par_iter().enumerate().for_each(|(number, chunks)| {
         let mut bytes = Vec::new();
-        let mut room = Vec::new();
         for pages in chunks {
             let is_compressed = pages.iter().map(Vec::len).sum::<usize>() >= LEAST_COMPRESSED_BYTES;
             for page in pages {
                 if is_compressed {
-                    room.clear();
-                    room.reserve(zstd::compress_bound(page.len()));
-                    COMPRESSOR.with_borrow_mut(|compressor| compressor.compress_to_buffer(page, &mut room)).unwrap();
-                    bytes.extend_from_slice(&room);
+                    compressed(page, Encoding::usual_level(), |page| bytes.extend_from_slice(page)).unwrap();
                 } else {
                     bytes.extend_from_slice(page);
                 }

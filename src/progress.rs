@@ -196,6 +196,10 @@ impl Progress {
         Ok(done)
     }
 
+    pub(crate) fn read(&self, bytes: u64) {
+        self.read_bytes.fetch_add(bytes, Relaxed);
+    }
+
     pub(crate) fn built(&self, bytes: u64) {
         self.built_bytes.fetch_add(bytes, Relaxed);
     }
@@ -211,7 +215,7 @@ pub(crate) struct Counted<R> {
 impl<R: Read> Read for Counted<R> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let bytes = self.stream.read(buffer)?;
-        self.progress.read_bytes.fetch_add(bytes as u64, Relaxed);
+        self.progress.read(bytes as u64);
         Ok(bytes)
     }
 }

@@ -8,6 +8,8 @@ mod read;
 mod rewrite;
 
 pub(crate) use column::bounds;
+#[cfg(feature = "internals")]
+pub use column::{LEAST_COMPRESSED_BYTES, compressed};
 pub use encode::{Encoding, encode, schema_version_of};
 pub use join::joined;
 pub use objects::Objects;

@@ -5,6 +5,8 @@
 //! instead of overflowing the stack, and borrow everything from the input. No parser at hand does all of that in one pass;
 //! those that are faster do it by giving up on some of it. A property test holds this one against serde_json.
 
+use std::cell::Cell;
+
 use bumpalo::Bump;
 
 use super::text::{self, Stop};
@@ -88,10 +90,13 @@ pub fn read<'a>(text: &'a str, max_depth: usize, arena: &'a Bump) -> Result<Docu
         replaced_surrogates: 0,
         values: Vec::with_capacity(64),
         members: Vec::with_capacity(64),
-        unescaped: String::new(),
+        unescaped: UNESCAPED.take(),
     };
     parser.skip_white_space();
     let root = parser.value(0)?;
+    let mut unescaped = std::mem::take(&mut parser.unescaped);
+    unescaped.shrink_to(KEPT_UNESCAPED_BYTES);
+    UNESCAPED.set(unescaped);
     parser.skip_white_space();
     if parser.at < parser.bytes.len() {
         return Err(parser.unexpected("the end"));
@@ -101,6 +106,14 @@ pub fn read<'a>(text: &'a str, max_depth: usize, arena: &'a Bump) -> Result<Docu
 
 /// Expected of ourselves: where the parser lost its place, the task is set aside, and not a value of it dropped.
 const UNBROKEN: &str = "a parser that knows where it is";
+
+thread_local! {
+    /// Where strings with escapes are put together, kept for the next text.
+    static UNESCAPED: Cell<String> = const { Cell::new(String::new()) };
+}
+
+/// The most of it that is kept.
+const KEPT_UNESCAPED_BYTES: usize = 1024 * 1024;
 
 struct Parser<'a> {
     text: &'a str,

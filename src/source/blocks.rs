@@ -133,6 +133,8 @@ struct Open {
     /// Whether it can be read again.
     is_kept: bool,
     stream: Box<dyn Read + Send>,
+    /// Where its bytes count as read, unless they do already. A stream that counts itself would have to be given cleared memory.
+    counts: Option<Arc<Progress>>,
     /// Bytes read and not yet handed out.
     held: Vec<u8>,
     is_all: bool,
@@ -198,12 +200,15 @@ impl Open {
     fn new(input: &Input, position: u32, originals: &Originals, progress: &Arc<Progress>) -> Result<Open> {
         let name = input.name();
         tracing::info!(input = name, "reading");
-        let Text { stream, mark_bytes: byte, framing, original } = input.open(progress)?;
+        let Text { stream, mark_bytes: byte, framing, original, is_counted } = input.open(progress)?;
+        let counts = (!is_counted).then(|| Arc::clone(progress));
+        counts.iter().for_each(|progress| progress.read(byte));
         let is_kept = original.is_some_and(|file| originals.keep(position, file, input.name()));
         Ok(Open {
             name,
             is_kept,
             stream,
+            counts,
             held: Vec::new(),
             is_all: false,
             byte,
@@ -238,6 +243,7 @@ impl Open {
         if missing > 0 && !self.is_all {
             self.held.reserve(missing);
             let read = self.stream.by_ref().take(missing as u64).read_to_end(&mut self.held)?;
+            self.counts.iter().for_each(|progress| progress.read(read as u64));
             self.is_all = read < missing;
         }
         Ok(())

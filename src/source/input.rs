@@ -39,6 +39,8 @@ pub(super) struct Text {
     pub framing: Option<Framing>,
     /// The file whose bytes are the text, if there is one.
     pub original: Option<File>,
+    /// Whether its bytes count as read already: where it is compressed, other ones are read than there are.
+    pub is_counted: bool,
 }
 
 impl Input {
@@ -65,52 +67,49 @@ impl Input {
     /// Opens the input. How it is compressed is told by its first bytes; what is no text at all is refused.
     pub(super) fn open(&self, progress: &Arc<Progress>) -> Result<Text> {
         let failed = |source| Error::Input { input: self.name(), source };
-        if let Input::Lines(lines) = self {
-            let stream = lines.take().map(|stream| counted(stream, progress)).map_err(failed)?;
-            return Ok(Text { stream, mark_bytes: 0, framing: Some(Framing::Lines), original: None });
+        let (raw, file) = self.raw().map_err(failed)?;
+        if let Input::Lines(_) = self {
+            let framing = Some(Framing::Lines);
+            return Ok(Text { stream: raw, mark_bytes: 0, framing, original: None, is_counted: false });
         }
-        let (raw, file) = self.raw(progress).map_err(failed)?;
-        let (is_compressed, plain) = plain(raw).map_err(failed)?;
+        let (is_compressed, plain) = plain(raw, progress).map_err(failed)?;
         let original = file.filter(|_| !is_compressed);
         let (beginning, mut stream) = peek(plain, foreign::ENOUGH_BYTES).map_err(failed)?;
         if let Some(found) = foreign::kind(&beginning) {
             return Err(Error::NotText { input: self.name(), found });
         }
-        if !beginning.starts_with(&BYTE_ORDER_MARK) {
-            return Ok(Text { stream, mark_bytes: 0, framing: None, original });
+        let mut mark_bytes = 0;
+        if beginning.starts_with(&BYTE_ORDER_MARK) {
+            stream.read_exact(&mut [0; BYTE_ORDER_MARK.len()]).map_err(failed)?;
+            mark_bytes = BYTE_ORDER_MARK.len() as u64;
         }
-        stream.read_exact(&mut [0; BYTE_ORDER_MARK.len()]).map_err(failed)?;
-        Ok(Text { stream, mark_bytes: BYTE_ORDER_MARK.len() as u64, framing: None, original })
+        Ok(Text { stream, mark_bytes, framing: None, original, is_counted: is_compressed })
     }
 
     /// Its bytes as they lie, and the file that they lie in.
-    fn raw(&self, progress: &Arc<Progress>) -> io::Result<(Box<dyn Read + Send>, Option<File>)> {
+    fn raw(&self) -> io::Result<(Box<dyn Read + Send>, Option<File>)> {
         Ok(match self {
-            Input::Stdin => (counted(io::stdin(), progress), None),
-            Input::Stored(file) => (counted(file.open()?, progress), None),
-            Input::Lines(lines) => (counted(lines.take()?, progress), None),
+            Input::Stdin => (Box::new(io::stdin()), None),
+            Input::Stored(file) => (Box::new(file.open()?), None),
+            Input::Lines(lines) => (lines.take()?, None),
             Input::File(path) => {
                 let file = File::open(path)?;
                 let is_regular = file.metadata()?.is_file();
                 let again = if is_regular { Some(file.try_clone()?) } else { None };
-                (counted(file, progress), again)
+                (Box::new(file), again)
             }
         })
     }
 }
 
-/// A stream whose bytes count as read.
-fn counted(stream: impl Read + Send + 'static, progress: &Arc<Progress>) -> Box<dyn Read + Send> {
-    Box::new(Counted { stream, progress: Arc::clone(progress) })
-}
-
-/// A stream behind its decompression, and whether it has any.
-fn plain(raw: Box<dyn Read + Send>) -> io::Result<(bool, Box<dyn Read + Send>)> {
+/// A stream behind its decompression, and whether it has any: then its bytes are counted where they are read.
+fn plain(raw: Box<dyn Read + Send>, progress: &Arc<Progress>) -> io::Result<(bool, Box<dyn Read + Send>)> {
     let (magic, raw) = peek(raw, ZSTD_MAGIC.len())?;
+    let counted = |stream| buffered(Box::new(Counted { stream, progress: Arc::clone(progress) }));
     Ok(if magic.starts_with(&GZIP_MAGIC) {
-        (true, Box::new(GzipMembers { member: Some(GzDecoder::new(buffered(raw))) }))
+        (true, Box::new(GzipMembers { member: Some(GzDecoder::new(counted(raw))) }))
     } else if is_zstd(&magic) {
-        (true, Box::new(zstd::stream::read::Decoder::with_buffer(buffered(raw))?))
+        (true, Box::new(zstd::stream::read::Decoder::with_buffer(counted(raw))?))
     } else {
         (false, raw)
     })
@@ -188,7 +187,7 @@ mod tests {
 
     fn text(bytes: Vec<u8>) -> io::Result<String> {
         let mut text = String::new();
-        plain(Box::new(io::Cursor::new(bytes)))?.1.read_to_string(&mut text)?;
+        plain(Box::new(io::Cursor::new(bytes)), &Arc::default())?.1.read_to_string(&mut text)?;
         Ok(text)
     }
 

@@ -38,10 +38,12 @@ use self::dictionary::Dictionary;
 use self::page::{Header, Kind};
 use self::slots::{Extent, Greatest, Slots};
 use self::value::Value;
+#[cfg(feature = "internals")]
+pub use self::zstd::compressed;
 use crate::table::Shape;
 
 /// A column of fewer encoded bytes stays uncompressed: there is nothing to gain.
-const LEAST_COMPRESSED_BYTES: usize = 1024;
+pub const LEAST_COMPRESSED_BYTES: usize = 1024;
 
 /// A finished column chunk.
 #[derive(Debug)]

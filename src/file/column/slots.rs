@@ -72,7 +72,9 @@ impl Slots {
         } else if nulls == rows && greatest.definition > 0 {
             slots.definition = Levels::Same(0);
         } else if nulls > 0 {
-            slots.definition = Levels::Each(arrays.iter().flat_map(|array| is_there(array)).map(u8::from).collect());
+            let mut definition = Vec::with_capacity(rows + BITS);
+            arrays.iter().for_each(|array| add_validity(array, &mut definition));
+            slots.definition = Levels::Each(definition);
         }
         slots
     }
@@ -183,6 +185,23 @@ fn behind_length(to: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
     let length = (to.len() - at - 4) as u32;
     if let Some(place) = to.get_mut(at..at + 4) {
         place.copy_from_slice(&length.to_le_bytes());
+    }
+}
+
+/// Bits that are taken in one go.
+const BITS: usize = u64::BITS as usize;
+
+/// Appends 1 for each row that is there, 0 for each null.
+fn add_validity(array: &dyn Array, to: &mut Vec<u8>) {
+    let end = to.len() + array.len();
+    match array.nulls() {
+        None => to.resize(end, 1),
+        Some(nulls) => {
+            for bits in nulls.inner().bit_chunks().iter_padded() {
+                to.extend_from_slice(&std::array::from_fn::<u8, BITS, _>(|bit| (bits >> bit) as u8 & 1));
+            }
+            to.truncate(end);
+        }
     }
 }
 

@@ -78,12 +78,17 @@ pub(super) trait Value: Copy + PartialEq + PartialOrd {
 pub(super) fn numbers<T: ArrowPrimitiveType>(arrays: &[ArrayRef]) -> Vec<T::Native> {
     let mut values = Vec::with_capacity(arrays.iter().map(|array| array.len() - array.null_count()).sum());
     for array in arrays.iter().filter_map(|array| array.as_primitive_opt::<T>()) {
-        match array.null_count() {
-            0 => values.extend_from_slice(array.values()),
-            _ => values.extend(array.iter().flatten()),
+        match valid_rows(array) {
+            None => values.extend_from_slice(array.values()),
+            Some(rows) => values.extend(rows.filter_map(|row| array.values().get(row))),
         }
     }
     values
+}
+
+/// The rows that are not null; `None` where none is.
+fn valid_rows(array: &dyn Array) -> Option<impl Iterator<Item = usize>> {
+    array.nulls().filter(|nulls| nulls.null_count() > 0).map(|nulls| nulls.valid_indices())
 }
 
 /// The same of booleans.
@@ -110,9 +115,10 @@ fn add_texts<'a>(array: &'a dyn Array, rows: Range<usize>, to: &mut Vec<&'a str>
         return add_texts(lists.values(), end(rows.start)..end(rows.end), to);
     }
     let Some(texts) = array.as_string_opt::<i32>() else { return };
-    match texts.null_count() {
-        0 => to.extend(rows.map(|row| texts.value(row))),
-        _ => to.extend(rows.filter(|row| texts.is_valid(*row)).map(|row| texts.value(row))),
+    match valid_rows(texts) {
+        None => to.extend(rows.map(|row| texts.value(row))),
+        Some(valid) if rows.len() == texts.len() => to.extend(valid.map(|row| texts.value(row))),
+        Some(_) => to.extend(rows.filter(|row| texts.is_valid(*row)).map(|row| texts.value(row))),
     }
 }
 

@@ -23,7 +23,7 @@ thread_local! {
 const KEPT_ROOM_BYTES: usize = 4 * 1024 * 1024;
 
 /// Compresses a page and hands it out.
-pub(super) fn compressed(data: &[u8], level: ZstdLevel, take: impl FnOnce(&[u8])) -> Result<()> {
+pub fn compressed(data: &[u8], level: ZstdLevel, take: impl FnOnce(&[u8])) -> Result<()> {
     let _timed = tracing::info_span!("compress").entered();
     let level = level.compression_level();
     CONTEXT.with_borrow_mut(|context| {
