@@ -39,7 +39,7 @@ pub(super) struct Text {
     pub framing: Option<Framing>,
     /// The file whose bytes are the text, if there is one.
     pub original: Option<File>,
-    /// Whether its bytes count as read already: where it is compressed, other ones are read than there are.
+    /// Whether its bytes are counted on their way: those of a compressed input are, since its text has others.
     pub is_counted: bool,
 }
 
@@ -178,6 +178,7 @@ mod tests {
     use std::io::Write;
 
     use super::*;
+    use crate::source::blocks::Blocks;
 
     fn member(text: &str) -> Vec<u8> {
         let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
@@ -203,5 +204,24 @@ mod tests {
             assert!(text([&two, behind].concat()).is_err(), "{behind:?}");
         }
         assert!(text(two.get(..two.len() - 1).unwrap().to_vec()).is_err(), "cut off");
+    }
+
+    #[test]
+    fn each_byte_of_an_input_counts_once_whatever_lies_around_its_text() {
+        let folder = tempfile::tempdir().unwrap();
+        let lines = "{}\n".repeat(1_000_000);
+        for (name, bytes) in [
+            ("plain", lines.clone().into_bytes()),
+            ("marked", [&BYTE_ORDER_MARK, lines.as_bytes()].concat()),
+            ("gzip", member(&lines)),
+            ("zstd", zstd::encode_all(lines.as_bytes(), 1).unwrap()),
+        ] {
+            let path = folder.path().join(name);
+            std::fs::write(&path, &bytes).unwrap();
+            let progress = Arc::default();
+            let blocks = Blocks::new(vec![Input::File(path)], &progress);
+            let text = blocks.map(|block| block.unwrap().bytes.len()).sum::<usize>();
+            assert_eq!((text, progress.counts().read_bytes), (lines.len(), bytes.len() as u64), "{name}");
+        }
     }
 }

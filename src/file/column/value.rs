@@ -78,17 +78,12 @@ pub(super) trait Value: Copy + PartialEq + PartialOrd {
 pub(super) fn numbers<T: ArrowPrimitiveType>(arrays: &[ArrayRef]) -> Vec<T::Native> {
     let mut values = Vec::with_capacity(arrays.iter().map(|array| array.len() - array.null_count()).sum());
     for array in arrays.iter().filter_map(|array| array.as_primitive_opt::<T>()) {
-        match valid_rows(array) {
+        match array.nulls() {
             None => values.extend_from_slice(array.values()),
-            Some(rows) => values.extend(rows.filter_map(|row| array.values().get(row))),
+            Some(nulls) => values.extend(nulls.valid_indices().filter_map(|row| array.values().get(row))),
         }
     }
     values
-}
-
-/// The rows that are not null; `None` where none is.
-fn valid_rows(array: &dyn Array) -> Option<impl Iterator<Item = usize>> {
-    array.nulls().filter(|nulls| nulls.null_count() > 0).map(|nulls| nulls.valid_indices())
 }
 
 /// The same of booleans.
@@ -115,10 +110,12 @@ fn add_texts<'a>(array: &'a dyn Array, rows: Range<usize>, to: &mut Vec<&'a str>
         return add_texts(lists.values(), end(rows.start)..end(rows.end), to);
     }
     let Some(texts) = array.as_string_opt::<i32>() else { return };
-    match valid_rows(texts) {
+    match texts.nulls() {
         None => to.extend(rows.map(|row| texts.value(row))),
-        Some(valid) if rows.len() == texts.len() => to.extend(valid.map(|row| texts.value(row))),
-        Some(_) => to.extend(rows.filter(|row| texts.is_valid(*row)).map(|row| texts.value(row))),
+        Some(nulls) => {
+            let nulls = nulls.slice(rows.start, rows.len());
+            to.extend(nulls.valid_indices().map(|row| texts.value(rows.start + row)));
+        }
     }
 }
 
