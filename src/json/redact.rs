@@ -14,11 +14,12 @@ use super::tree::{REDACTED, SECRET_KEY};
 /// In text that is JSON, just the values go. In any other text nobody can tell where a value ends, or what is a key: there
 /// everything behind the first thing that looks like the key is hidden. Tells also whether that was so.
 pub fn redact(bytes: &[u8]) -> (Cow<'_, [u8]>, bool) {
-    let Some(suspicion) = find_key(bytes) else {
+    let is_plain = is_plain(bytes);
+    let Some(suspicion) = (if is_plain { find_plain_key(bytes) } else { find_key(bytes) }) else {
         return (Cow::Borrowed(bytes), false);
     };
     if is_json(bytes) {
-        let redacted = if is_plain(bytes) { redact_plain(bytes) } else { redact_values(bytes) };
+        let redacted = if is_plain { redact_plain(bytes) } else { redact_values(bytes) };
         return (redacted, false);
     }
     let mut kept = bytes.get(..suspicion).unwrap_or_default().to_vec();
@@ -33,15 +34,17 @@ fn is_json(bytes: &[u8]) -> bool {
 
 /// Whether no character can be spelled as an escape of its number, nor in UTF-16.
 fn is_plain(bytes: &[u8]) -> bool {
-    memmem::find(bytes, b"\\u00").is_none() && !bytes.contains(&0)
+    memchr::memchr(0, bytes).is_none() && memmem::find(bytes, b"\\u00").is_none()
 }
 
-/// The end of the first thing that looks like the key: plain, with some of its characters as `\u` escapes, with any number of
-/// backslashes before these (JSON inside JSON strings), or in UTF-16.
+/// The end of the first thing that looks like the key, in plain text.
+fn find_plain_key(bytes: &[u8]) -> Option<usize> {
+    memmem::find(bytes, SECRET_KEY.as_bytes()).map(|start| start + SECRET_KEY.len())
+}
+
+/// The same in any text: plain, with some of its characters as `\u` escapes, with any number of backslashes before these (JSON inside
+/// JSON strings), or in UTF-16.
 fn find_key(bytes: &[u8]) -> Option<usize> {
-    if is_plain(bytes) {
-        return memmem::find(bytes, SECRET_KEY.as_bytes()).map(|start| start + SECRET_KEY.len());
-    }
     let mut start = 0;
     // Nearly all places are passed by this search.
     while let Some(next) = memchr::memchr2(b'w', b'\\', bytes.get(start..)?) {

@@ -221,7 +221,7 @@ impl Run<'_> {
             lake: lake.store().folder(),
             committed: self.transaction.parent().spool.as_deref(),
             held_bytes: config.memory.block_bytes(),
-            is_alone: workers.are_alone(),
+            threads: config.threads,
         };
         let feed = config.source.open(opening, self.progress)?;
         let progress = self.progress;

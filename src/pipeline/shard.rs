@@ -171,7 +171,7 @@ fn write(
         lake: None,
         committed: None,
         held_bytes: config.memory.block_bytes(),
-        is_alone: workers.are_alone(),
+        threads: config.threads,
     };
     let feed = config.source.open(opening, progress)?;
     let forgotten = ticket.forgotten.clone().map(Arc::new);

@@ -27,11 +27,6 @@ impl Workers {
         Ok(Workers { pool: Arc::new(pool), is_alone: threads == 1 })
     }
 
-    /// True where one thread does all work, reading included.
-    pub(super) fn are_alone(&self) -> bool {
-        self.is_alone
-    }
-
     /// The threads.
     pub fn pool(&self) -> &Arc<rayon::ThreadPool> {
         &self.pool

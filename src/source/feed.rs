@@ -41,8 +41,8 @@ pub struct Opening<'a> {
     pub committed: Option<&'a str>,
     /// Bytes of blocks that may wait to be read.
     pub held_bytes: usize,
-    /// True where one thread does all work.
-    pub is_alone: bool,
+    /// Threads of the run; where it has one, that does all work.
+    pub threads: usize,
 }
 
 impl Source {
@@ -112,7 +112,7 @@ impl Source {
             Source::Files(inputs) => {
                 #[cfg(feature = "api")]
                 api::warn_of_unfinished(opening);
-                Ok(Feed::of_files(inputs, opening.is_alone, progress))
+                Ok(Feed::of_files(inputs, opening.threads, progress))
             }
             Source::Shards(words) => {
                 Err(Error::Bug { place: "source", found: format!("{words}, which is read elsewhere, to be read here") })
@@ -196,11 +196,11 @@ pub enum Flow {
 const QUEUED_BLOCKS: usize = 2;
 
 impl Feed {
-    fn of_files(inputs: &[Input], is_alone: bool, progress: &Arc<Progress>) -> Feed {
+    fn of_files(inputs: &[Input], threads: usize, progress: &Arc<Progress>) -> Feed {
         let blocks = Blocks::new(inputs.to_vec(), progress);
         let (spares, originals) = (blocks.spares(), blocks.originals());
         // A pipe can be silent for long, and somebody may want to stop meanwhile.
-        let is_inline = is_alone && inputs.iter().all(|input| input.size().is_some());
+        let is_inline = threads == 1 && inputs.iter().all(|input| input.size().is_some());
         let flow = if is_inline { Flow::Inline(Box::new(blocks)) } else { Flow::Thread(read_ahead(blocks)) };
         Feed { flow, spares, originals, tail: None }
     }

@@ -17,7 +17,7 @@ use crate::time::read_instant;
 /// When the earliest of the projects or batches that are asked for was made, in microseconds; `None` where none tells.
 pub fn earliest(config: &ApiConfig, progress: &Progress) -> Result<Option<i64>> {
     let client = Arc::new(Client::new(config, &progress.api(), Spares::default())?);
-    let runtime = runtime()?;
+    let runtime = runtime(1)?;
     let mut earliest = None;
     for selector in &config.plan.query.of {
         progress.check()?;

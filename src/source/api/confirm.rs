@@ -24,7 +24,7 @@ pub(super) fn are_gone(config: &ApiConfig, query: &Query, ids: &[String], progre
         return Ok(Vec::new());
     }
     let client = Arc::new(Client::new(config, &progress.api(), Spares::default())?);
-    let runtime = runtime()?;
+    let runtime = runtime(1)?;
     let mut gone = vec![true; ids.len()];
     let asked = runtime.block_on(async {
         let mut asked = JoinSet::new();

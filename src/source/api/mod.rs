@@ -1,15 +1,15 @@
 //! Pages from the Scale API. The only async part of the program: what leaves it are pages, in a bounded queue.
 //!
 //! ```text
-//!           requests           arrivals             pages
-//!  frontier ───────▶ client ─────────────▶ spool ─────────▶ the pipeline
-//!      ▲               │      bounded: 16                 2
+//!           requests           arrivals                     pages
+//!  frontier ───────▶ client ─────────────▶ press ──▶ spool ─────────▶ the pipeline
+//!      ▲               │      bounded: 16                         2
 //!      └──── facts ────┘
 //! ```
 //!
 //! `frontier` says what to ask: it keeps the `chain`s of pages, each of an `endpoint` and perhaps of a `slice` of time. `client` asks until
 //! it is answered, `glance` finds in a page what the frontier must know, `pace` slows all down together, `fetch` keeps requests in the
-//! air, `spool` writes pages to disk before they go on.
+//! air and pages in the press, which takes their secrets and compresses them on all cores, `spool` writes pages to disk before they go on.
 
 mod address;
 mod began;
@@ -272,17 +272,16 @@ pub(super) fn open(config: &ApiConfig, opening: Opening<'_>, progress: &Arc<Prog
         (false, Some(_)) => Earlier::DroppedIfOther,
         (false, None) => Earlier::Kept,
     };
-    let mut spool = Spool::open(&place, plan, other, opening.committed)?;
-    if config.keeps_raw {
-        spool.keep()?;
-    }
+    let spool = Spool::open(&place, plan, other, opening.committed)?;
+    let press = Arc::new(spool.press(config.keeps_raw));
     let (spares, counts) = (Spares::default(), progress.api());
     let frontier = replay(&spool, config, &counts)?;
     let client = Arc::new(Client::new(config, &counts, spares.clone())?);
     let (concurrency, held_bytes) = (config.concurrency, opening.held_bytes);
     let allows_absent_tasks = config.allows_absent_tasks;
-    let fetcher = Fetcher { client, frontier, concurrency, held_bytes, counts, allows_absent_tasks, refusal: None };
-    let (pages, export) = start(fetcher, spool, config);
+    let fetcher =
+        Fetcher { client, frontier, press, concurrency, held_bytes, counts, allows_absent_tasks, refusal: None };
+    let (pages, export) = start(fetcher, spool, config, opening.threads);
     Ok(Feed::of_thread(pages, spares, Box::new(export)))
 }
 
@@ -318,14 +317,15 @@ fn replay(spool: &Spool, config: &ApiConfig, counts: &ApiCounts) -> Result<Front
     Ok(frontier)
 }
 
-fn start(fetcher: Fetcher, spool: Spool, config: &ApiConfig) -> (Incoming, Export) {
+/// `presses` pages are made ready for the spool at a time.
+fn start(fetcher: Fetcher, spool: Spool, config: &ApiConfig, presses: usize) -> (Incoming, Export) {
     let (arrivals, arrived) = mpsc::channel(1);
     let (sender, pages) = bounded(QUEUED_PAGES);
     let (stop, stopped) = oneshot::channel();
     let (ended, end) = oneshot::channel();
     let (walked, frontier) = oneshot::channel();
     std::thread::spawn(move || {
-        let _ = walked.send(walk(fetcher, arrivals, stopped));
+        let _ = walked.send(walk(fetcher, arrivals, stopped, presses));
     });
     let outlet = std::thread::spawn(move || {
         let mut outlet = Outlet { spool, to: sender, sequence: 0, byte: 0 };
@@ -347,22 +347,28 @@ fn start(fetcher: Fetcher, spool: Spool, config: &ApiConfig) -> (Incoming, Expor
     (pages, Export { end, ended: None, stop, outlet, config: Box::new(config.clone()) })
 }
 
-fn walk(fetcher: Fetcher, arrivals: mpsc::Sender<Arrival>, stopped: oneshot::Receiver<()>) -> Result<Frontier> {
-    let runtime = runtime()?;
+fn walk(
+    fetcher: Fetcher,
+    arrivals: mpsc::Sender<Arrival>,
+    stopped: oneshot::Receiver<()>,
+    presses: usize,
+) -> Result<Frontier> {
+    let runtime = runtime(presses)?;
     let walked = runtime.block_on(async {
         tokio::select! {
             walked = fetcher.run(arrivals) => walked,
             _ = stopped => Err(Error::Reader),
         }
     });
-    // Requests that are in the air are of no use any more.
+    // Requests that are in the air are of no use any more, nor are pages in the press.
     runtime.shutdown_background();
     walked
 }
 
-/// What requests are sent by: the thread that waits for them.
-fn runtime() -> Result<tokio::runtime::Runtime> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+/// What requests are sent by: the thread that waits for them, and so many for what would keep it from that.
+fn runtime(aside: usize) -> Result<tokio::runtime::Runtime> {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_all().max_blocking_threads(aside).build();
     runtime.map_err(|error| Error::Client { reason: error.to_string() })
 }
 
@@ -381,9 +387,9 @@ impl Outlet {
         }
         while let Some(arrival) = arrived.blocking_recv() {
             match arrival {
-                Arrival::Page(chain, glance, body) => {
-                    let line = self.spool.append(chain, glance, body)?;
-                    self.hand_out(line)?;
+                Arrival::Page(chain, glance, page) => {
+                    self.spool.append(chain, glance, &page)?;
+                    self.hand_out(page.line)?;
                 }
                 Arrival::Note(chain, event) => self.spool.note(chain, event)?,
             }

@@ -6,29 +6,23 @@
 
 mod line;
 pub(super) mod log;
+mod press;
 
-use std::borrow::Cow;
-use std::fmt;
 use std::fs::{File, TryLockError};
 use std::io::{self, BufRead, BufReader, Seek, SeekFrom, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use xxhash_rust::xxh3::xxh3_64;
-use zstd::bulk::Compressor;
-use zstd::zstd_safe::compress_bound;
-
 use super::chain::ChainId;
 use super::glance::Glance;
 use crate::error::{Error, Result};
 use crate::forgotten::Forgotten;
-use crate::json::redact;
 use crate::parse::page_without;
 use crate::store::Store;
-use line::one_line;
 use log::{Found, read_line, read_plan, read_skippable, skippable};
 
 pub use log::{Entry, Event, Moving, Plan};
+pub use press::{Press, Pressed};
 
 /// Characters of a query that are told.
 const MOST_TOLD: usize = 400;
@@ -49,32 +43,6 @@ pub struct Spool {
     /// What an earlier run left.
     entries: Vec<Entry>,
     unsynced_bytes: u64,
-    frames: Frames,
-}
-
-/// Makes zstd frames. Context and buffer are used again: fresh ones would have to be cleared by the system for each page.
-struct Frames {
-    compressor: Compressor<'static>,
-    frame: Vec<u8>,
-}
-
-impl Frames {
-    fn new() -> io::Result<Frames> {
-        Ok(Frames { compressor: Compressor::new(LEVEL)?, frame: Vec::new() })
-    }
-
-    fn make(&mut self, line: &[u8]) -> io::Result<&[u8]> {
-        self.frame.clear();
-        self.frame.reserve(compress_bound(line.len()));
-        self.compressor.compress_to_buffer(line, &mut self.frame)?;
-        Ok(&self.frame)
-    }
-}
-
-impl fmt::Debug for Frames {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("Frames(..)")
-    }
 }
 
 /// What becomes of pages that an earlier run left.
@@ -121,8 +89,7 @@ impl Spool {
             tracing::warn!(spool = %path.display(), "what an earlier run of this job received is dropped: it asked for something else");
             found = Found::default();
         }
-        let frames = Frames::new().map_err(failed("compress"))?;
-        let mut spool = Spool { path: path.to_owned(), file, plan, entries: Vec::new(), unsynced_bytes: 0, frames };
+        let mut spool = Spool { path: path.to_owned(), file, plan, entries: Vec::new(), unsynced_bytes: 0 };
         match found.plan {
             None => spool.begin().map_err(failed("write"))?,
             Some(other) if !other.is_current() => {
@@ -150,9 +117,9 @@ impl Spool {
         self.file.sync_all()
     }
 
-    /// The pages to come will be kept, so that it is worth while to compress them more.
-    pub fn keep(&mut self) -> Result<()> {
-        self.frames.compressor.set_compression_level(LEVEL_OF_KEPT).map_err(Error::file("compress", &self.path))
+    /// What makes pages ready for it. Where they are kept, it is worth while to compress them more.
+    pub fn press(&self, keeps_pages: bool) -> Press {
+        Press::new(if keeps_pages { LEVEL_OF_KEPT } else { LEVEL }, self.path.clone())
     }
 
     /// The plan that is in force: that of the first run.
@@ -192,28 +159,16 @@ impl Spool {
         Ok(copy)
     }
 
-    /// Appends a page, as one line, without its secrets. Gives the line.
-    pub fn append(&mut self, chain: ChainId, glance: Glance, mut body: Vec<u8>) -> Result<Vec<u8>> {
-        let redacted = match redact(&body) {
-            (Cow::Borrowed(_), _) => None,
-            (Cow::Owned(redacted), _) => Some(redacted),
-        };
-        if let Some(redacted) = redacted {
-            // Back into the buffer that is used again: a fresh one for each page would have to be cleared by the system first.
-            body.clear();
-            body.extend_from_slice(&redacted);
-        }
-        let line = one_line(body);
-        self.append_page(chain, glance, &line).map_err(Error::file("write", &self.path))?;
-        Ok(line)
+    /// Appends a page.
+    pub fn append(&mut self, chain: ChainId, glance: Glance, page: &Pressed) -> Result<()> {
+        self.append_page(chain, glance, page).map_err(Error::file("write", &self.path))
     }
 
-    fn append_page(&mut self, chain: ChainId, glance: Glance, line: &[u8]) -> io::Result<()> {
-        let frame = self.frames.make(line)?;
-        let event = Event::Page { glance, bytes: frame.len() as u64, checksum: xxh3_64(frame) };
+    fn append_page(&mut self, chain: ChainId, glance: Glance, page: &Pressed) -> io::Result<()> {
+        let event = Event::Page { glance, bytes: page.frame.len() as u64, checksum: page.checksum };
         self.file.write_all(&skippable(&Entry { chain, event })?)?;
-        self.file.write_all(frame)?;
-        self.unsynced_bytes += frame.len() as u64;
+        self.file.write_all(&page.frame)?;
+        self.unsynced_bytes += page.frame.len() as u64;
         if self.unsynced_bytes >= SYNC_BYTES {
             self.unsynced_bytes = 0;
             self.file.sync_data()?;
@@ -297,11 +252,16 @@ mod tests {
         Plan { account: account.to_owned(), ..Plan::new(Default::default(), 7, 100, 8) }
     }
 
+    fn append(spool: &mut Spool, chain: ChainId, glance: Glance, body: &str) {
+        let page = spool.press(false).press(body.as_bytes().to_vec()).unwrap();
+        spool.append(chain, glance, &page).unwrap();
+    }
+
     fn filled(path: &Path) -> Vec<u8> {
         let mut spool = Spool::open(path, plan("a"), Earlier::Kept, None).unwrap();
         for chain in 0..3 {
             let body = format!("{{\"tasks\": [\n{chain}],\r\n\"workspace_token\": \"secret\"}}");
-            spool.append(chain, Glance { items: 1, ..Glance::default() }, body.into_bytes()).unwrap();
+            append(&mut spool, chain, Glance { items: 1, ..Glance::default() }, &body);
         }
         spool.note(2, Event::Expired).unwrap();
         drop(spool);
@@ -319,7 +279,7 @@ mod tests {
             let mut spool = Spool::open(&path, plan("a"), Earlier::Kept, None).unwrap();
             let before = spool.entries().len();
             counts.push(before);
-            spool.append(9, Glance::default(), b"{}".to_vec()).unwrap();
+            append(&mut spool, 9, Glance::default(), "{}");
             drop(spool);
             let spool = Spool::open(&path, plan("a"), Earlier::Kept, None).unwrap();
             assert_eq!(spool.entries().len(), before + 1);
@@ -366,7 +326,7 @@ mod tests {
         let of = vec![Selector::TaskId("ä".to_owned()); 3_000];
         let long = Plan::new((Query { of, ..Query::default() }, Moving::default()), 7, 100, 8);
         let mut spool = Spool::open(&path, long, Earlier::Kept, None).unwrap();
-        spool.append(0, Glance::default(), b"{}".to_vec()).unwrap();
+        append(&mut spool, 0, Glance::default(), "{}");
         drop(spool);
         let refused = Spool::open(&path, plan("b"), Earlier::Kept, None).unwrap_err().to_string();
         assert!(refused.contains("task ä, task ä") && refused.len() < 1_000, "{refused}");
