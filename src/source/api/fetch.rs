@@ -121,7 +121,7 @@ impl Fetcher {
                     self.counts.expected_tasks.store(count, Relaxed);
                 }
                 let (bytes, chain, press) = (2 * body.len(), request.chain, Arc::clone(&self.press));
-                let arrive = move || Ok(Arrival::Page(chain, glance, press.press(body)?));
+                let arrive = move || Ok(Arrival::Page(chain, glance, press.press(body, is_behind)?));
                 Ok(Waiting { bytes, arrival: tokio::task::spawn_blocking(arrive) })
             }
             Answer::Expired => {

@@ -20,6 +20,7 @@ use crate::forgotten::Forgotten;
 use crate::parse::page_without;
 use crate::store::Store;
 use log::{Found, read_line, read_plan, read_skippable, skippable};
+use press::Levels;
 
 pub use log::{Entry, Event, Moving, Plan};
 pub use press::{Press, Pressed};
@@ -27,8 +28,9 @@ pub use press::{Press, Pressed};
 /// Characters of a query that are told.
 const MOST_TOLD: usize = 400;
 
-/// zstd's level for pages that go after the commit, and for pages that are kept.
-const LEVEL: i32 = -7;
+/// For pages that go after the commit. At -20 generated tasks take 0.61 of their JSON in place of 0.50, in two thirds of the time.
+const LEVELS: Levels = Levels { usual: -7, behind: -20 };
+/// For pages that are kept.
 const LEVEL_OF_KEPT: i32 = 3;
 
 /// Bytes after which what was written is brought onto the disk.
@@ -119,7 +121,8 @@ impl Spool {
 
     /// What makes pages ready for it. Where they are kept, it is worth while to compress them more.
     pub fn press(&self, keeps_pages: bool) -> Press {
-        Press::new(if keeps_pages { LEVEL_OF_KEPT } else { LEVEL }, self.path.clone())
+        let kept = Levels { usual: LEVEL_OF_KEPT, behind: LEVEL_OF_KEPT };
+        Press::new(if keeps_pages { kept } else { LEVELS }, self.path.clone())
     }
 
     /// The plan that is in force: that of the first run.
@@ -253,7 +256,8 @@ mod tests {
     }
 
     fn append(spool: &mut Spool, chain: ChainId, glance: Glance, body: &str) {
-        let page = spool.press(false).press(body.as_bytes().to_vec()).unwrap();
+        let is_behind = chain > 1;
+        let page = spool.press(false).press(body.as_bytes().to_vec(), is_behind).unwrap();
         spool.append(chain, glance, &page).unwrap();
     }
 

@@ -23,22 +23,31 @@ pub struct Pressed {
     pub(super) checksum: u64,
 }
 
+/// Levels of zstd.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Levels {
+    /// Where there is time.
+    pub usual: i32,
+    /// Where pages come faster than they can be made ready.
+    pub behind: i32,
+}
+
 /// Makes pages ready.
 #[derive(Debug)]
 pub struct Press {
-    level: i32,
+    levels: Levels,
     /// Of the spool, for messages.
     path: PathBuf,
     idle: Mutex<Vec<Frames>>,
 }
 
 impl Press {
-    pub(super) fn new(level: i32, path: PathBuf) -> Press {
-        Press { level, path, idle: Mutex::default() }
+    pub(super) fn new(levels: Levels, path: PathBuf) -> Press {
+        Press { levels, path, idle: Mutex::default() }
     }
 
-    /// Takes a page's secrets out and compresses it.
-    pub fn press(&self, mut body: Vec<u8>) -> Result<Pressed> {
+    /// Takes a page's secrets out and compresses it, in less time where others wait.
+    pub fn press(&self, mut body: Vec<u8>, is_behind: bool) -> Result<Pressed> {
         let redacted = match redact(&body) {
             (Cow::Borrowed(_), _) => None,
             (Cow::Owned(redacted), _) => Some(redacted),
@@ -49,14 +58,15 @@ impl Press {
             body.extend_from_slice(&redacted);
         }
         let line = one_line(body);
-        let frame = self.frame(&line).map_err(Error::file("compress", &self.path))?;
+        let level = if is_behind { self.levels.behind } else { self.levels.usual };
+        let frame = self.frame(&line, level).map_err(Error::file("compress", &self.path))?;
         Ok(Pressed { checksum: xxh3_64(&frame), line, frame })
     }
 
-    fn frame(&self, line: &[u8]) -> io::Result<Vec<u8>> {
+    fn frame(&self, line: &[u8], level: i32) -> io::Result<Vec<u8>> {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let mut frames = idle.map_or_else(|| Frames::new(self.level), Ok)?;
-        let frame = frames.make(line)?.to_vec();
+        let mut frames = idle.map_or_else(|| Frames::new(level), Ok)?;
+        let frame = frames.make(line, level)?.to_vec();
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(frames);
         Ok(frame)
     }
@@ -73,7 +83,8 @@ impl Frames {
         Ok(Frames { compressor: Compressor::new(level)?, frame: Vec::new() })
     }
 
-    fn make(&mut self, line: &[u8]) -> io::Result<&[u8]> {
+    fn make(&mut self, line: &[u8], level: i32) -> io::Result<&[u8]> {
+        self.compressor.set_compression_level(level)?;
         self.frame.clear();
         self.frame.reserve(compress_bound(line.len()));
         self.compressor.compress_to_buffer(line, &mut self.frame)?;
