@@ -19,6 +19,8 @@ pub const MAX_RECORD_BYTES: usize = i32::MAX as usize;
 
 /// Bytes that a block aims at: large enough to outweigh the hand-over between threads, small enough for a core's cache.
 const BLOCK_BYTES: usize = 1024 * 1024;
+/// Bytes after which a reader tells how far it is: a slow pipe takes long for a block.
+const COUNTED_BYTES: usize = 128 * 1024;
 
 /// Bytes kept of a record that is too long.
 const KEPT_OF_OVERSIZED_BYTES: usize = 1024 * 1024;
@@ -239,9 +241,9 @@ impl Open {
     }
 
     fn fill(&mut self, wanted: usize) -> io::Result<()> {
-        let missing = wanted.saturating_sub(self.held.len());
-        if missing > 0 && !self.is_all {
-            self.held.reserve(missing);
+        self.held.reserve(wanted.saturating_sub(self.held.len()));
+        while self.held.len() < wanted && !self.is_all {
+            let missing = (wanted - self.held.len()).min(COUNTED_BYTES);
             let read = self.stream.by_ref().take(missing as u64).read_to_end(&mut self.held)?;
             self.counts.iter().for_each(|progress| progress.read(read as u64));
             self.is_all = read < missing;
