@@ -59,6 +59,12 @@ def ratio(of_one: list[Figures], to: list[Figures], figure: str = "wall_s") -> s
     return f"{statistics.median(found):.2f} ({found[0]:.2f} to {found[-1]:.2f})"
 
 
+def quickest(of_one: list[Figures], to: list[Figures], figure: str = "wall_s") -> str:
+    """The least of each by the other: of a machine that others slow down, what is left when they don't."""
+    least = [min(getattr(figures, figure) for figures in all_of_one) for all_of_one in (of_one, to)]
+    return f"{least[0] / least[1]:.2f}"
+
+
 def table(heads: str, rows: list[list[str]]) -> None:
     """Prints Markdown."""
     print(f"\n| {heads} |\n|{' --- |' * (heads.count('|') + 1)}")
