@@ -27,8 +27,8 @@ pub(super) enum Arrival {
 /// Pages that wait for the spool: while there are so many, or so many bytes, nothing more is asked for.
 const QUEUED_ARRIVALS: usize = 16;
 
-/// While so many pages wait for the spool, two of them in the press, the requests are not what takes the time.
-const PAGES_BEHIND: usize = 4;
+/// While so many pages wait for the spool beside those that can be in the press, the requests are not what takes the time.
+const PAGES_BEHIND: usize = 2;
 
 /// An arrival that waits for the spool.
 struct Waiting {
@@ -43,6 +43,8 @@ pub(super) struct Fetcher {
     pub client: Arc<Client>,
     pub frontier: Frontier,
     pub press: Arc<Press>,
+    /// Pages that are in the press at a time.
+    pub presses: usize,
     pub concurrency: usize,
     /// Bytes of pages that may wait here.
     pub held_bytes: usize,
@@ -73,7 +75,7 @@ impl Fetcher {
                 handed_on = hand_on(&mut waiting, &to), if !waiting.is_empty() => waiting_bytes -= handed_on?,
                 Some(answered) = asked.join_next() => {
                     let Ok((request, answer)) = answered else { return Err(Error::Reader) };
-                    let is_behind = waiting.len() >= PAGES_BEHIND;
+                    let is_behind = waiting.len() >= self.presses + PAGES_BEHIND;
                     let arrival = self.take(&request, answer?, is_behind)?;
                     waiting_bytes += arrival.bytes;
                     waiting.push_back(arrival);

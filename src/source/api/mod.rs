@@ -277,11 +277,19 @@ pub(super) fn open(config: &ApiConfig, opening: Opening<'_>, progress: &Arc<Prog
     let (spares, counts) = (Spares::default(), progress.api());
     let frontier = replay(&spool, config, &counts)?;
     let client = Arc::new(Client::new(config, &counts, spares.clone())?);
-    let (concurrency, held_bytes) = (config.concurrency, opening.held_bytes);
-    let allows_absent_tasks = config.allows_absent_tasks;
-    let fetcher =
-        Fetcher { client, frontier, press, concurrency, held_bytes, counts, allows_absent_tasks, refusal: None };
-    let (pages, export) = start(fetcher, spool, config, opening.threads);
+    let fetcher = Fetcher {
+        client,
+        frontier,
+        press,
+        // Who calls the library may say 0, which rayon takes for all cores and tokio does not take.
+        presses: opening.threads.max(1),
+        concurrency: config.concurrency,
+        held_bytes: opening.held_bytes,
+        counts,
+        allows_absent_tasks: config.allows_absent_tasks,
+        refusal: None,
+    };
+    let (pages, export) = start(fetcher, spool, config);
     Ok(Feed::of_thread(pages, spares, Box::new(export)))
 }
 
@@ -317,15 +325,14 @@ fn replay(spool: &Spool, config: &ApiConfig, counts: &ApiCounts) -> Result<Front
     Ok(frontier)
 }
 
-/// `presses` pages are made ready for the spool at a time.
-fn start(fetcher: Fetcher, spool: Spool, config: &ApiConfig, presses: usize) -> (Incoming, Export) {
+fn start(fetcher: Fetcher, spool: Spool, config: &ApiConfig) -> (Incoming, Export) {
     let (arrivals, arrived) = mpsc::channel(1);
     let (sender, pages) = bounded(QUEUED_PAGES);
     let (stop, stopped) = oneshot::channel();
     let (ended, end) = oneshot::channel();
     let (walked, frontier) = oneshot::channel();
     std::thread::spawn(move || {
-        let _ = walked.send(walk(fetcher, arrivals, stopped, presses));
+        let _ = walked.send(walk(fetcher, arrivals, stopped));
     });
     let outlet = std::thread::spawn(move || {
         let mut outlet = Outlet { spool, to: sender, sequence: 0, byte: 0 };
@@ -347,13 +354,8 @@ fn start(fetcher: Fetcher, spool: Spool, config: &ApiConfig, presses: usize) -> 
     (pages, Export { end, ended: None, stop, outlet, config: Box::new(config.clone()) })
 }
 
-fn walk(
-    fetcher: Fetcher,
-    arrivals: mpsc::Sender<Arrival>,
-    stopped: oneshot::Receiver<()>,
-    presses: usize,
-) -> Result<Frontier> {
-    let runtime = runtime(presses)?;
+fn walk(fetcher: Fetcher, arrivals: mpsc::Sender<Arrival>, stopped: oneshot::Receiver<()>) -> Result<Frontier> {
+    let runtime = runtime(fetcher.presses)?;
     let walked = runtime.block_on(async {
         tokio::select! {
             walked = fetcher.run(arrivals) => walked,
